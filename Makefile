@@ -1,0 +1,46 @@
+# Two commands do everything: `make demo` and `make test`. Each makes .venv itself; each works when run first.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PROJECT_FILES := pyproject.toml constraints.txt
+
+.PHONY: help demo test test-all check format bench clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1|/' | column -t -s '|'
+
+# torch comes first and alone: a CPU wheel that is already there is taken, and a GPU machine gets its CUDA build
+$(VENV)/.train: $(PROJECT_FILES)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "make: needs Python 3.11 or newer; name one with PYTHON=..."; exit 1; }
+	@echo "installing into $(VENV) (a few minutes the first time)"
+	@$(PIP) torch
+	@$(PIP) --editable '.[train]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.train
+	@$(PIP) --editable '.[train,dev]'
+	@touch $@
+
+demo: $(VENV)/.train  ## install, train the demo under vlad, watch it in vlatui (or as text)
+	@$(BIN)/python benchmarks/demo.py
+
+test: $(VENV)/.dev check  ## format, lint, types, import contracts and tests (under 12 minutes on 2 cores)
+	@$(BIN)/pytest -n 2 --dist loadgroup -m 'not slow and not gpu'
+
+test-all: $(VENV)/.dev check  ## the slow tests too
+	@$(BIN)/pytest -n 2 --dist loadgroup -m 'not gpu'
+
+check: $(VENV)/.dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.dev  ## format and fix what can be fixed by itself
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean:  ## remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Launches, owns and explains training runs."""

@@ -1,0 +1,1 @@
+"""What this machine says: processes, GPUs, evidence."""

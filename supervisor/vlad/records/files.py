@@ -1,0 +1,141 @@
+"""Files that survive a crash: atomic replacement, append-only journals, and refusal of what is not ours."""
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+PRIVATE_FOLDER = 0o700
+PRIVATE_FILE = 0o600
+
+
+class RecordError(Exception):
+    """A record or folder that cannot be used: the message says what, where and what to do."""
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Replaces `path` as a whole: readers see the old content or the new, never a part, also after a power cut.
+
+    Written aside in the same folder, fsynced, renamed, and the folder fsynced. Mode 0600.
+    Raises OSError (ENOSPC included) with the old content untouched and nothing left aside.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        write_new(aside, content)
+        aside.rename(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Writes a file that nobody reads yet, and fsyncs it. Follows no symlink; mode 0600."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    handle = os.open(path, flags, PRIVATE_FILE)
+    try:
+        write_all(handle, content)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_all(handle: int, content: bytes) -> None:
+    """Writes every byte: os.write may take only a part."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(handle, view) :]
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a rename in `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class JournalWriter:
+    """The one writer of an append-only JSON-lines file; owns its descriptor.
+
+    A torn last line left by a crash is ended by a newline before the first append, so that it spoils nothing after it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._handle = os.open(path, flags, PRIVATE_FILE)
+        self._end_torn_line()
+
+    def _end_torn_line(self) -> None:
+        size = os.fstat(self._handle).st_size
+        if size and os.pread(self._handle, 1, size - 1) != b"\n":
+            write_all(self._handle, b"\n")
+
+    def append(self, line: bytes, *, durable: bool) -> None:
+        """Appends one JSON document as a line; `durable` waits until it is on the disk."""
+        write_all(self._handle, line + b"\n")
+        if durable:
+            os.fdatasync(self._handle)
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+
+def read_lines(path: Path, offset: int = 0) -> tuple[list[bytes], int]:
+    """Complete lines of a journal from byte `offset`, and the offset after them. A missing file is empty.
+
+    A file that shrank below `offset` is read from its start.
+    """
+    try:
+        with path.open("rb") as file:
+            if offset > os.fstat(file.fileno()).st_size:
+                offset = 0
+            file.seek(offset)
+            content = file.read()
+    except FileNotFoundError:
+        return [], 0
+    end = content.rfind(b"\n") + 1
+    return [line for line in content[:end].split(b"\n") if line], offset + end
+
+
+def json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The JSON objects of a journal; lines that are none (torn, or from a crash) are left out."""
+    for line in read_lines(path)[0]:
+        try:
+            document = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(document, dict):
+            yield document
+
+
+def private_folder(path: Path) -> Path:
+    """Makes `path` a folder that only we can enter, or refuses it.
+
+    Raises RecordError where it is a symlink, no folder, or somebody else's; a looser mode of our own is tightened.
+    """
+    try:
+        path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        found = path.lstat()
+    except OSError as error:
+        raise RecordError(f"cannot make the folder {path}: {error.strerror}; choose another with VLAD_HOME") from error
+    if stat.S_ISLNK(found.st_mode) or not stat.S_ISDIR(found.st_mode):
+        raise RecordError(f"{path} is a symlink or no folder; remove it or choose another with VLAD_HOME")
+    if found.st_uid != os.geteuid():
+        raise RecordError(f"{path} belongs to user {found.st_uid}, not to you; choose another with VLAD_HOME")
+    if stat.S_IMODE(found.st_mode) != PRIVATE_FOLDER:
+        path.chmod(PRIVATE_FOLDER)
+    return path
+
+
+def set_aside(path: Path) -> Path:
+    """Renames an unreadable file out of the way, beside itself, and returns its new name. Nothing is ever deleted."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.unreadable-{number}")).exists():
+        number += 1
+    path.rename(aside)
+    sync_folder(path.parent)
+    return aside

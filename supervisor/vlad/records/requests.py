@@ -1,0 +1,53 @@
+"""Requests: one file each, written by the CLI or the dashboard, consumed once by the supervisor or the trainer."""
+
+import secrets
+import time
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from vlad.records.files import replace_file
+
+
+class Action(StrEnum):
+    """What may be asked of a run."""
+
+    STOP = "stop"
+    STOP_NOW = "stop_now"
+    SAVE = "save"
+    EVALUATE = "evaluate"
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """Asked by `by` at `at` (Unix seconds); the id sorts by time."""
+
+    id: str
+    action: Action
+    at: float
+    by: str = ""
+
+
+_request = msgspec.json.Decoder(Request)
+
+
+def send_request(folder: Path, action: Action, by: str) -> Request:
+    """Puts a request into `folder` (made when missing) and returns it."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    now = time.time()
+    request = Request(id=f"{time.time_ns():020d}-{secrets.token_hex(3)}", action=action, at=now, by=by)
+    replace_file(folder / f"{request.id}.json", msgspec.json.encode(request))
+    return request
+
+
+def pending_requests(folder: Path) -> list[tuple[Path, Request]]:
+    """Requests that wait, oldest first; files that are none are left out."""
+    found = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.name.startswith(".") or path.suffix != ".json":
+            continue
+        try:
+            found.append((path, _request.decode(path.read_bytes())))
+        except (OSError, msgspec.DecodeError):
+            continue
+    return found

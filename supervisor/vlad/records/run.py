@@ -1,0 +1,307 @@
+"""state.json and events.jsonl: what a run is now, how it got there, and the table of legal moves between its states."""
+
+from enum import StrEnum
+
+import msgspec
+
+from vlad.records.progress import Phase, Reason
+
+STATE_SCHEMA = 1
+
+
+class State(StrEnum):
+    """Where a run stands. Outcome details are in reason and cause."""
+
+    QUEUED = "QUEUED"
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    BACKOFF = "BACKOFF"
+    STOPPING = "STOPPING"
+    STOPPED = "STOPPED"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+    @property
+    def is_final(self) -> bool:
+        return self in FINAL
+
+
+FINAL = frozenset({State.STOPPED, State.SUCCEEDED, State.FAILED})
+MOVES: dict[State, frozenset[State]] = {
+    State.QUEUED: frozenset({State.STARTING, State.STOPPING, State.STOPPED, State.FAILED}),
+    State.STARTING: frozenset({State.RUNNING, State.BACKOFF, State.STOPPING, *FINAL}),
+    State.RUNNING: frozenset({State.BACKOFF, State.STOPPING, *FINAL}),
+    State.BACKOFF: frozenset({State.STARTING, State.STOPPING, State.STOPPED, State.FAILED}),
+    State.STOPPING: frozenset({State.STOPPED, State.SUCCEEDED, State.FAILED}),
+    State.STOPPED: frozenset({State.QUEUED, State.STARTING}),
+    State.SUCCEEDED: frozenset({State.QUEUED, State.STARTING}),
+    State.FAILED: frozenset({State.QUEUED, State.STARTING}),
+}
+
+
+class IllegalMove(Exception):
+    """A move between states that the table does not have: a mistake in the supervisor."""
+
+
+class Cause(StrEnum):
+    """Why a run or an attempt failed."""
+
+    CUDA_OUT_OF_MEMORY = "CUDA_OUT_OF_MEMORY"
+    HOST_OUT_OF_MEMORY = "HOST_OUT_OF_MEMORY"
+    NCCL_TIMEOUT = "NCCL_TIMEOUT"
+    GPU_FAULT = "GPU_FAULT"
+    NOT_A_NUMBER = "NOT_A_NUMBER"
+    DISK_FULL = "DISK_FULL"
+    MISSING_FILE = "MISSING_FILE"
+    MISSING_MODULE = "MISSING_MODULE"
+    VERSION_MISMATCH = "VERSION_MISMATCH"
+    CHECKPOINT_MISMATCH = "CHECKPOINT_MISMATCH"
+    BAD_CONFIG = "BAD_CONFIG"
+    HUNG = "HUNG"
+    LOST_NODE = "LOST_NODE"
+    REBOOT = "REBOOT"
+    TIME_LIMIT = "TIME_LIMIT"
+    PREEMPTED = "PREEMPTED"
+    KILLED = "KILLED"
+    EXCEPTION = "EXCEPTION"
+    EXITED = "EXITED"
+    CANNOT_START = "CANNOT_START"
+    UNKNOWN = "UNKNOWN"
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """A quoted line that speaks for a cause: file relative to the run directory (or absolute) and byte offset."""
+
+    file: str
+    offset: int = 0
+    text: str
+
+
+class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
+    """A cause with its evidence. `confidence` is "certain", "likely" or "unknown"; `advice` says what to do."""
+
+    cause: Cause
+    summary: str
+    evidence: tuple[Evidence, ...] = ()
+    confidence: str = "likely"
+    advice: str = ""
+    rank: int | None = None
+
+
+class ProcessIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that cannot be mistaken for another: the pid with its start (clock ticks since boot) and the boot."""
+
+    pid: int
+    start_ticks: int
+    boot_id: str
+
+
+class Exit(msgspec.Struct, frozen=True, kw_only=True):
+    """exit.json: how torchrun (or the command) ended. Exactly one of `code` and `signal`, neither when unknown."""
+
+    at: float
+    code: int | None = None
+    signal: int | None = None
+    raw_status: int | None = None
+    recorded_by: str = ""
+    user_s: float | None = None
+    system_s: float | None = None
+    peak_memory_bytes: int | None = None
+    oom_kills: int | None = None
+
+    @property
+    def is_success(self) -> bool:
+        return self.code == 0
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One launch. Steps are those reported when it started and ended."""
+
+    number: int
+    started_at: float
+    agent: ProcessIdentity | None = None
+    resumed_from: str | None = None
+    start_step: int | None = None
+    end_step: int | None = None
+    checkpoint_step: int | None = None
+    exit: Exit | None = None
+    diagnosis: Diagnosis | None = None
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True):
+    """One line of the supervisor's journal: `seq` counts from 1 without gaps, `at` is Unix seconds."""
+
+    seq: int
+    at: float
+
+
+class Created(Event, frozen=True, kw_only=True, tag="created"):
+    run_id: str
+    name: str
+    nproc: int | None = None
+    host: str
+    tty: str | None = None
+    cwd: str = ""
+
+
+class Moved(Event, frozen=True, kw_only=True, tag="moved"):
+    """The run went to `state`; `why` in plain words."""
+
+    state: State
+    why: str = ""
+    reason: Reason | None = None
+    restart_at: float | None = None
+
+
+class Supervised(Event, frozen=True, kw_only=True, tag="supervised"):
+    """A keeper and a supervisor own the run; also written when either was replaced."""
+
+    keeper: ProcessIdentity
+    supervisor: ProcessIdentity
+    why: str = ""
+
+
+class AttemptStarted(Event, frozen=True, kw_only=True, tag="attempt_started"):
+    number: int
+    agent: ProcessIdentity
+    argv: tuple[str, ...]
+    resumed_from: str | None = None
+    start_step: int | None = None
+
+
+class AttemptEnded(Event, frozen=True, kw_only=True, tag="attempt_ended"):
+    number: int
+    exit: Exit
+    end_step: int | None = None
+    checkpoint_step: int | None = None
+    diagnosis: Diagnosis | None = None
+
+
+class Requested(Event, frozen=True, kw_only=True, tag="requested"):
+    """A request was consumed."""
+
+    request_id: str
+    action: str
+    by: str = ""
+    detail: str = ""
+
+
+class Noted(Event, frozen=True, kw_only=True, tag="noted"):
+    """Something worth knowing later that changes no state: a rung of the stop ladder, a leftover, a warning."""
+
+    message: str
+
+
+AnyEvent = Created | Moved | Supervised | AttemptStarted | AttemptEnded | Requested | Noted
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """state.json: the fold of the journal. Live numbers (step, loss, success rate) are in the trainer's own files."""
+
+    schema: int = STATE_SCHEMA
+    run_id: str
+    name: str
+    state: State
+    seq: int
+    created_at: float
+    updated_at: float
+    host: str
+    cwd: str = ""
+    tty: str | None = None
+    nproc: int | None = None
+    ended_at: float | None = None
+    why: str = ""
+    reason: Reason | None = None
+    restart_at: float | None = None
+    stop_requested: bool = False
+    keeper: ProcessIdentity | None = None
+    supervisor: ProcessIdentity | None = None
+    attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def attempt(self) -> Attempt | None:
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        return self.attempt.diagnosis if self.attempt else None
+
+
+def fold(record: RunRecord | None, event: AnyEvent) -> RunRecord:
+    """The run after `event`. The first event must be Created. Raises IllegalMove for a move the table does not have."""
+    if isinstance(event, Created):
+        if record is not None:
+            raise IllegalMove(f"{record.run_id} is created twice")
+        return RunRecord(
+            run_id=event.run_id, name=event.name, state=State.QUEUED, seq=event.seq, created_at=event.at,
+            updated_at=event.at, host=event.host, cwd=event.cwd, tty=event.tty, nproc=event.nproc,
+        )  # fmt: skip
+    if record is None:
+        raise IllegalMove(f"the journal begins with {type(event).__name__}, not with Created")
+    return msgspec.structs.replace(_folded(record, event), seq=event.seq, updated_at=event.at)
+
+
+def _folded(record: RunRecord, event: AnyEvent) -> RunRecord:
+    replace = msgspec.structs.replace
+    match event:
+        case Moved():
+            return _moved(record, event)
+        case Supervised():
+            return replace(record, keeper=event.keeper, supervisor=event.supervisor)
+        case AttemptStarted():
+            attempt = Attempt(
+                number=event.number, started_at=event.at, agent=event.agent,
+                resumed_from=event.resumed_from, start_step=event.start_step,
+            )  # fmt: skip
+            return replace(record, attempts=(*record.attempts, attempt))
+        case AttemptEnded():
+            ended = replace(
+                record.attempts[-1], exit=event.exit, end_step=event.end_step,
+                checkpoint_step=event.checkpoint_step, diagnosis=event.diagnosis,
+            )  # fmt: skip
+            return replace(record, attempts=(*record.attempts[:-1], ended))
+        case Requested():
+            return replace(record, stop_requested=record.stop_requested or event.action in STOP_ACTIONS)
+        case _:
+            return record
+
+
+STOP_ACTIONS = frozenset({"stop", "stop_now"})
+
+
+def _moved(record: RunRecord, event: Moved) -> RunRecord:
+    if event.state not in MOVES[record.state]:
+        raise IllegalMove(f"{record.run_id}: {record.state} -> {event.state} ({event.why})")
+    leaves_end = record.state.is_final
+    return msgspec.structs.replace(
+        record,
+        state=event.state,
+        why=event.why,
+        reason=event.reason,
+        restart_at=event.restart_at,
+        ended_at=event.at if event.state.is_final else None,
+        stop_requested=record.stop_requested and not leaves_end,
+    )
+
+
+_event: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+def decode_event(line: bytes) -> AnyEvent | None:
+    """One journal line, or None where it is none (torn by a crash)."""
+    try:
+        return _event.decode(line)
+    except msgspec.DecodeError:
+        return None
+
+
+def fold_all(lines: list[bytes]) -> RunRecord | None:
+    """The record that a journal tells, None for a journal without events."""
+    record: RunRecord | None = None
+    for line in lines:
+        if (event := decode_event(line)) is not None:
+            record = fold(record, event)
+    return record
+
+
+__all__ = ["FINAL", "MOVES", "AnyEvent", "Phase", "Reason", "RunRecord", "State", "fold", "fold_all"]

@@ -1,0 +1,242 @@
+"""Where things are: the home of all runs, and the names inside one run's folder."""
+
+import os
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from vlad.records.files import RecordError, private_folder, read_lines, replace_file, set_aside, sync_folder
+from vlad.records.progress import Evaluation, ProgressLine, decode_evaluations, decode_progress
+from vlad.records.run import STATE_SCHEMA, Exit, RunRecord, fold_all
+from vlad.records.spec import SPEC_SCHEMA, RunSpec
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+RUN_ID = re.compile(r"\d{8}-\d{4}-[A-Za-z0-9][A-Za-z0-9_.-]{0,63}-[0-9a-f]{4}")
+
+
+def default_home() -> Path:
+    """`$VLAD_HOME`, else `$XDG_STATE_HOME/vlad`, else `~/.local/state/vlad`."""
+    if chosen := os.environ.get("VLAD_HOME"):
+        return Path(chosen).expanduser().absolute()
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "vlad"
+
+
+def new_run_id(name: str, at: float) -> str:
+    """A run id that sorts by time and reads well, e.g. 20261122-0931-libero_spatial-7f3a.
+
+    Raises RecordError for a name that could be a path, an option or blank.
+    """
+    if not NAME.fullmatch(name):
+        raise RecordError(
+            f"run name {name!r} is not allowed: letters, digits, '_', '.', '-' (first a letter or digit), 64 at most"
+        )
+    return f"{time.strftime('%Y%m%d-%H%M', time.localtime(at))}-{name}-{secrets.token_hex(2)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder of all runs of one user on one host (or on a shared disk)."""
+
+    path: Path
+
+    @property
+    def runs(self) -> Path:
+        return self.path / "runs"
+
+    @property
+    def live(self) -> Path:
+        return self.path / "live"
+
+    def prepare(self) -> "Home":
+        """Makes the folders, mode 0700. Raises RecordError where they are not ours."""
+        for folder in (self.path, self.runs, self.live):
+            private_folder(folder)
+        return self
+
+    def run(self, run_id: str) -> "RunDirectory":
+        """Raises RecordError for what is no run id (a path, say)."""
+        if not RUN_ID.fullmatch(run_id):
+            raise RecordError(f"{run_id!r} is no run id; `vlad ls --all` lists them")
+        return RunDirectory(self.runs / run_id)
+
+    def run_ids(self) -> list[str]:
+        """All runs, oldest first."""
+        return _ids(self.runs)
+
+    def live_ids(self) -> list[str]:
+        """Runs that are not finished, oldest first; costs nothing for the finished ones."""
+        return _ids(self.live)
+
+    def mark_live(self, run_id: str) -> None:
+        link = self.live / run_id
+        if not link.is_symlink():
+            link.symlink_to(Path("..") / "runs" / run_id)
+            sync_folder(self.live)
+
+    def mark_ended(self, run_id: str) -> None:
+        (self.live / run_id).unlink(missing_ok=True)
+
+    def find(self, wanted: str) -> "RunDirectory":
+        """The run that `wanted` names: an id, a unique part of one, a run name (the newest), or "last".
+
+        Raises RecordError when none or several fit.
+        """
+        ids = self.run_ids()
+        if not ids:
+            raise RecordError(f"there are no runs in {self.path}; `vlad start` starts one")
+        if wanted in ids:
+            return self.run(wanted)
+        if wanted == "last":
+            return self.run(ids[-1])
+        if named := [run_id for run_id in ids if run_id.split("-", 2)[2].rsplit("-", 1)[0] == wanted]:
+            return self.run(named[-1])
+        fitting = [run_id for run_id in ids if wanted and wanted in run_id]
+        if len(fitting) == 1:
+            return self.run(fitting[0])
+        if fitting:
+            raise RecordError(f"{wanted!r} fits {len(fitting)} runs ({', '.join(fitting[-3:])}); name one of them")
+        raise RecordError(f"no run fits {wanted!r}; `vlad ls --all` lists them")
+
+
+def _ids(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in folder.iterdir() if RUN_ID.fullmatch(entry.name))
+    except FileNotFoundError:
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """The files of one run; see docs/architecture.md for who writes which."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        return self.path.name
+
+    @property
+    def home(self) -> Home:
+        return Home(self.path.parent.parent)
+
+    @property
+    def spec(self) -> Path:
+        return self.path / "spec.json"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "state.json"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def progress(self) -> Path:
+        return self.path / "progress.jsonl"
+
+    @property
+    def evaluations(self) -> Path:
+        return self.path / "evaluations.jsonl"
+
+    @property
+    def requests(self) -> Path:
+        """From CLI and dashboard to the supervisor."""
+        return self.path / "requests"
+
+    @property
+    def trainer_requests(self) -> Path:
+        """From the supervisor to the trainer's rank 0."""
+        return self.path / "trainer_requests"
+
+    @property
+    def lock(self) -> Path:
+        """Liveness: locked as long as the keeper or any process of the job lives."""
+        return self.path / "lock"
+
+    def attempt(self, number: int) -> "AttemptDirectory":
+        return AttemptDirectory(self.path / "attempts" / str(number))
+
+    def read_spec(self) -> RunSpec:
+        """Raises RecordError for a spec that cannot be read."""
+        try:
+            spec = msgspec.json.decode(self.spec.read_bytes(), type=RunSpec)
+        except (OSError, msgspec.DecodeError) as error:
+            raise RecordError(f"{self.spec} cannot be read: {error}") from error
+        if spec.schema > SPEC_SCHEMA:
+            raise RecordError(f"{self.spec} was written by a newer vlad (schema {spec.schema}); upgrade this one")
+        return spec
+
+    def read_record(self) -> RunRecord:
+        """What the run is now: state.json, or where that is missing or unreadable the journal's fold. Changes nothing.
+
+        Raises RecordError when neither tells.
+        """
+        record = self._state_record()
+        if record is None:
+            record = fold_all(read_lines(self.events)[0])
+        if record is None:
+            raise RecordError(f"{self.path} has neither a readable state.json nor a journal")
+        return record
+
+    def repaired_record(self) -> RunRecord:
+        """Like read_record, for the one writer: an unreadable or outdated state.json is set aside and written anew."""
+        told = fold_all(read_lines(self.events)[0])
+        record = self._state_record()
+        if record is not None and (told is None or record.seq >= told.seq):
+            return record
+        if told is None:
+            raise RecordError(f"{self.path} has neither a readable state.json nor a journal")
+        if record is None and self.state.exists():
+            set_aside(self.state)
+        self.write_record(told)
+        return told
+
+    def _state_record(self) -> RunRecord | None:
+        try:
+            record = msgspec.json.decode(self.state.read_bytes(), type=RunRecord)
+        except (OSError, msgspec.DecodeError):
+            return None
+        return record if record.schema <= STATE_SCHEMA and record.run_id == self.run_id else None
+
+    def write_record(self, record: RunRecord) -> None:
+        replace_file(self.state, msgspec.json.encode(record))
+
+    def read_progress(self, offset: int = 0) -> tuple[list[ProgressLine], int]:
+        """Progress lines from a byte offset, and the offset after them."""
+        lines, end = read_lines(self.progress, offset)
+        return decode_progress(lines), end
+
+    def read_evaluations(self) -> list[Evaluation]:
+        return decode_evaluations(read_lines(self.evaluations)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptDirectory:
+    """The files of one attempt."""
+
+    path: Path
+
+    @property
+    def console(self) -> Path:
+        return self.path / "console.log"
+
+    @property
+    def exit(self) -> Path:
+        return self.path / "exit.json"
+
+    @property
+    def ranks(self) -> Path:
+        return self.path / "ranks"
+
+    def read_exit(self) -> Exit | None:
+        """How the attempt ended, None where that is not recorded (yet)."""
+        try:
+            return msgspec.json.decode(self.exit.read_bytes(), type=Exit)
+        except (OSError, msgspec.DecodeError):
+            return None

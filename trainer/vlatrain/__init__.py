@@ -1,0 +1,1 @@
+"""A native OpenVLA LoRA trainer."""

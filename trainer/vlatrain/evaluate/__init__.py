@@ -1,0 +1,1 @@
+"""Rollouts of the live model and what they say."""

@@ -1,0 +1,1 @@
+"""ICSM, HSW and Thermostat."""

@@ -1,0 +1,1 @@
+"""OpenVLA in plain torch."""

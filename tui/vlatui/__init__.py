@@ -1,0 +1,1 @@
+"""A terminal dashboard that attaches to supervised runs."""
