@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+DEMO := $(BIN)/vlad start --config configs/demo.yaml --project-root .demo --name demo
 PROJECT_FILES := pyproject.toml constraints.txt
 
 .PHONY: help demo test test-all check format bench clean
@@ -24,7 +25,7 @@ $(VENV)/.dev: $(VENV)/.train
 	@touch $@
 
 demo: $(VENV)/.train  ## install, train the demo under vlad, watch it in vlatui (or as text)
-	@$(BIN)/python benchmarks/demo.py
+	@if [ -t 0 ] && [ -t 1 ]; then $(DEMO) && $(BIN)/vlatui demo; else $(DEMO) --follow; fi
 
 test: $(VENV)/.dev check  ## format, lint, types, import contracts and tests (under 12 minutes on 2 cores)
 	@$(BIN)/pytest -n 2 --dist loadgroup -m 'not slow and not gpu'
