@@ -1,0 +1,256 @@
+"""What a run's own reports tell about it now: the fold of progress.jsonl and evaluations.jsonl, read incrementally."""
+
+import mmap
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from vlad.records.files import read_lines
+from vlad.records.progress import (
+    CheckpointSaved,
+    Evaluation,
+    Finished,
+    Phase,
+    PhaseChange,
+    Plan,
+    ProgressLine,
+    Reason,
+    Step,
+    Warned,
+    decode_evaluations,
+    decode_progress,
+)
+from vlad.records.rundir import RunDirectory
+
+STEP_SMOOTHING = 0.1  # weight of the newest duration: about the last 20 steps count
+PHASE_SMOOTHING = 0.5  # evaluations and saves are few
+LOSS_HISTORY = 240
+KEPT_WARNINGS = 20
+HEAD_BYTES = 16 * 1024
+TAIL_BYTES = 48 * 1024
+GAP_BYTES = 4 * 1024 * 1024
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """Live numbers of a run. None = not reported (yet). Rates in percent, durations in seconds, `_at` in Unix seconds.
+
+    `typical_step_s`, `evaluating_s` and `saving_s` are smoothed durations, the inputs of an ETA; `loss_history` holds
+    the newest losses for a small plot.
+    """
+
+    attempt: int = 0
+    phase: Phase | None = None
+    phase_detail: str = ""
+    phase_since: float | None = None
+    phase_done: int | None = None
+    phase_total: int | None = None
+    reported_at: float | None = None
+
+    start_step: int = 0
+    max_steps: int | None = None
+    save_steps: int | None = None
+    eval_every_steps: int | None = None
+    ranks: int | None = None
+    suite: str | None = None
+    samples_per_step: int | None = None
+
+    step: int | None = None
+    step_at: float | None = None
+    loss: float | None = None
+    learning_rate: float | None = None
+    samples_per_s: float | None = None
+    step_s: float | None = None
+    memory_bytes: int | None = None
+    epoch: float | None = None
+    metrics: dict[str, float] = {}
+    loss_history: tuple[float, ...] = ()
+
+    typical_step_s: float | None = None
+    evaluating_s: float | None = None
+    saving_s: float | None = None
+
+    last_evaluation: Evaluation | None = None
+    best: float | None = None
+    best_step: int | None = None
+    bad_evaluations: int = 0
+    patience: int | None = None
+
+    last_checkpoint: CheckpointSaved | None = None
+    best_checkpoint: CheckpointSaved | None = None
+    warnings: tuple[str, ...] = ()
+    finished: bool = False
+    finished_reason: Reason | None = None
+    stopped: bool = False
+
+
+def fold_progress(summary: Summary, line: ProgressLine) -> Summary:
+    """The summary after one more progress line."""
+    if line.attempt > summary.attempt:
+        summary = _new_attempt(summary, line.attempt, line.at)
+    return msgspec.structs.replace(_after(summary, line), reported_at=line.at)
+
+
+def fold_evaluation(summary: Summary, evaluation: Evaluation) -> Summary:
+    """The summary after one more evaluation. A failed one changes neither best nor the early-stop counter."""
+    replace = msgspec.structs.replace
+    patience = evaluation.patience if evaluation.patience is not None else summary.patience
+    summary = replace(summary, last_evaluation=evaluation, patience=patience)
+    if evaluation.failure is not None:
+        return summary
+    best, best_step = evaluation.best, evaluation.best_step
+    if best is None:
+        is_best = summary.best is None or evaluation.success_rate > summary.best
+        best, best_step = (evaluation.success_rate, evaluation.step) if is_best else (summary.best, summary.best_step)
+    return replace(
+        summary,
+        best=best,
+        best_step=best_step,
+        bad_evaluations=evaluation.bad_evaluations,
+        evaluating_s=evaluation.duration_s if summary.evaluating_s is None else summary.evaluating_s,
+    )
+
+
+def _new_attempt(summary: Summary, attempt: int, at: float) -> Summary:
+    """A new launch loads again; what was trained, saved and evaluated before stays."""
+    return msgspec.structs.replace(
+        summary, attempt=attempt, phase=Phase.LOADING, phase_detail="", phase_since=at, phase_done=None,
+        phase_total=None, step_at=None, finished=False, finished_reason=None, stopped=False,
+    )  # fmt: skip
+
+
+def _after(summary: Summary, line: ProgressLine) -> Summary:
+    match line:
+        case Plan():
+            return _planned(summary, line)
+        case PhaseChange():
+            return _phase_changed(summary, line)
+        case Step():
+            return _stepped(summary, line)
+        case CheckpointSaved():
+            best = line if line.is_best else summary.best_checkpoint
+            return msgspec.structs.replace(summary, last_checkpoint=line, best_checkpoint=best)
+        case Warned():
+            others = tuple(message for message in summary.warnings if message != line.message)
+            return msgspec.structs.replace(summary, warnings=(*others, line.message)[-KEPT_WARNINGS:])
+        case Finished():
+            return msgspec.structs.replace(
+                summary, step=line.step, finished=True, finished_reason=line.reason, stopped=line.stopped, phase=None
+            )
+        case _:
+            return summary
+
+
+def _planned(summary: Summary, plan: Plan) -> Summary:
+    return msgspec.structs.replace(
+        summary, start_step=plan.start_step, step=plan.start_step, max_steps=plan.max_steps,
+        save_steps=plan.save_steps, eval_every_steps=plan.eval_every_steps, ranks=plan.ranks,
+        patience=summary.patience if plan.patience is None else plan.patience,
+        suite=plan.suite, samples_per_step=plan.samples_per_step,
+    )  # fmt: skip
+
+
+def _phase_changed(summary: Summary, line: PhaseChange) -> Summary:
+    summary = _entered(summary, line.phase, line.at)
+    return msgspec.structs.replace(
+        summary, phase_detail=line.detail, phase_done=line.done, phase_total=line.total,
+        step=summary.step if line.step is None else line.step,
+    )  # fmt: skip
+
+
+def _stepped(summary: Summary, line: Step) -> Summary:
+    """Programs that tell no step time are timed by the distance of their lines, where nothing lay between."""
+    summary = _entered(summary, Phase.TRAINING, line.at)
+    step_s = line.step_s
+    if step_s is None and summary.step_at is not None and summary.step is not None and line.step > summary.step:
+        step_s = (line.at - summary.step_at) / (line.step - summary.step)
+    history = summary.loss_history if line.loss is None else (*summary.loss_history[1 - LOSS_HISTORY :], line.loss)
+    return msgspec.structs.replace(
+        summary, step=line.step, step_at=line.at, loss=line.loss, learning_rate=line.learning_rate,
+        samples_per_s=line.samples_per_s, step_s=step_s, memory_bytes=line.memory_bytes, epoch=line.epoch,
+        metrics=line.metrics, loss_history=history, typical_step_s=_smoothed(summary.typical_step_s, step_s),
+    )  # fmt: skip
+
+
+def _entered(summary: Summary, phase: Phase, at: float) -> Summary:
+    """The summary in `phase`; how long saving or evaluating took is remembered when it is left."""
+    if phase == summary.phase:
+        return summary
+    took = None if summary.phase_since is None else at - summary.phase_since
+    saving_s, evaluating_s = summary.saving_s, summary.evaluating_s
+    if summary.phase is Phase.SAVING:
+        saving_s = _smoothed(saving_s, took, PHASE_SMOOTHING)
+    if summary.phase is Phase.EVALUATING:
+        evaluating_s = _smoothed(evaluating_s, took, PHASE_SMOOTHING)
+    return msgspec.structs.replace(
+        summary, phase=phase, phase_since=at, phase_detail="", phase_done=None, phase_total=None,
+        step_at=None, saving_s=saving_s, evaluating_s=evaluating_s,
+    )  # fmt: skip
+
+
+def _smoothed(old: float | None, new: float | None, weight: float = STEP_SMOOTHING) -> float | None:
+    if new is None or new < 0:
+        return old
+    return new if old is None else old + weight * (new - old)
+
+
+EMPTY = Summary()
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRead:
+    """A summary and how far into the two files it reaches, in bytes."""
+
+    summary: Summary = EMPTY
+    progress_end: int = 0
+    evaluations_end: int = 0
+
+
+def read_summary(run: RunDirectory, previous: SummaryRead | None = None, *, whole: bool = False) -> SummaryRead:
+    """The run's summary now; with `previous` only what was appended since is read.
+
+    Without it a long progress file costs a bounded amount (its head, its tail, and the last plan and checkpoint of
+    the few MB before the tail) unless `whole` is asked for. A file that shrank is read anew.
+    """
+    if previous is None:
+        previous = SummaryRead(*_first_reading(run.progress, whole))
+    progress, progress_end = read_lines(run.progress, previous.progress_end)
+    evaluations, evaluations_end = read_lines(run.evaluations, previous.evaluations_end)
+    if progress_end < previous.progress_end or evaluations_end < previous.evaluations_end:
+        return read_summary(run, whole=whole)
+    summary = _folded(previous.summary, progress)
+    for evaluation in decode_evaluations(evaluations):
+        summary = fold_evaluation(summary, evaluation)
+    return SummaryRead(summary, progress_end, evaluations_end)
+
+
+def _folded(summary: Summary, lines: list[bytes]) -> Summary:
+    for line in decode_progress(lines):
+        summary = fold_progress(summary, line)
+    return summary
+
+
+def _first_reading(path: Path, whole: bool) -> tuple[Summary, int]:
+    """What a long file tells without reading it whole, and the offset from which it must be read on."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if whole or size <= HEAD_BYTES + TAIL_BYTES:
+                return EMPTY, 0
+            with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as content:
+                return _sampled(content, size)
+    except FileNotFoundError:
+        return EMPTY, 0
+
+
+def _sampled(content: mmap.mmap, size: int) -> tuple[Summary, int]:
+    """The summary of the head and of the last plan and checkpoint before the tail, and where the tail starts."""
+    head_end = content.rfind(b"\n", 0, HEAD_BYTES) + 1
+    tail_start = content.find(b"\n", size - TAIL_BYTES) + 1
+    gap_start = max(head_end, tail_start - GAP_BYTES)
+    marks = {content.rfind(f'"kind":"{kind}"'.encode(), gap_start, tail_start) for kind in ("plan", "checkpoint")}
+    gap = [content[content.rfind(b"\n", 0, mark) + 1 : content.find(b"\n", mark)] for mark in sorted(marks) if mark > 0]
+    summary = _folded(EMPTY, content[:head_end].split(b"\n"))
+    summary = msgspec.structs.replace(summary, phase=None, phase_since=None, step_at=None)  # times across the gap lie
+    return msgspec.structs.replace(_folded(summary, gap), phase=None, phase_since=None, step_at=None), tail_start

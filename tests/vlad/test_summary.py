@@ -1,0 +1,146 @@
+"""The live numbers of a run, folded from what its trainer reports."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from vlad.records import summary as summary_module
+from vlad.records.progress import (
+    CheckpointSaved,
+    Evaluation,
+    Finished,
+    Phase,
+    PhaseChange,
+    Plan,
+    ProgressLine,
+    Reason,
+    Step,
+    Warned,
+)
+from vlad.records.rundir import RunDirectory
+from vlad.records.summary import EMPTY, Summary, fold_evaluation, fold_progress, read_summary
+from vlad.report import Reporter
+
+
+def folded(*lines: ProgressLine) -> Summary:
+    summary = EMPTY
+    for line in lines:
+        summary = fold_progress(summary, line)
+    return summary
+
+
+def evaluation(step: int, rate: float, **more: object) -> Evaluation:
+    successes = round(rate / 10)
+    fixed = {"at": 1.0, "suite": "s", "successes": successes, "episodes": 10, "low": 0.0, "high": 100.0}
+    return msgspec.convert({**fixed, "step": step, "success_rate": rate, **more}, Evaluation)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    return RunDirectory(tmp_path)
+
+
+def test_a_step_is_training_and_brings_its_numbers() -> None:
+    summary = folded(
+        Plan(at=1, max_steps=100, ranks=2), Step(at=2, step=1, loss=3.0), Step(at=4, step=2, loss=2.0, step_s=2.0)
+    )
+    assert (summary.phase, summary.step, summary.max_steps, summary.loss) == (Phase.TRAINING, 2, 100, 2.0)
+    assert summary.loss_history == (3.0, 2.0)
+
+
+def test_steps_without_a_time_are_timed_by_their_distance_unless_something_lay_between() -> None:
+    near = folded(Step(at=10, step=1), Step(at=14, step=3))
+    assert near.step_s == 2.0
+    between = folded(Step(at=10, step=1), PhaseChange(at=11, phase=Phase.SAVING), Step(at=60, step=2))
+    assert between.step_s is None
+    assert between.saving_s == 49.0
+
+
+def test_progress_within_a_phase_does_not_restart_its_clock() -> None:
+    summary = folded(
+        PhaseChange(at=5, phase=Phase.EVALUATING, total=10),
+        PhaseChange(at=9, phase=Phase.EVALUATING, done=4, total=10),
+    )
+    assert (summary.phase_since, summary.phase_done, summary.phase_total) == (5, 4, 10)
+    assert folded(PhaseChange(at=5, phase=Phase.EVALUATING), Step(at=25, step=1)).evaluating_s == 20
+
+
+def test_a_new_attempt_loads_again_and_keeps_what_was_saved() -> None:
+    saved = CheckpointSaved(at=3, step=2, path="c", is_best=True)
+    summary = folded(Step(at=2, step=2), saved, Finished(at=4, step=2, stopped=True))
+    assert summary.stopped
+    again = fold_progress(summary, PhaseChange(at=9, attempt=2, phase=Phase.LOADING))
+    assert (again.phase, again.phase_since, again.finished, again.stopped) == (Phase.LOADING, 9, False, False)
+    assert again.last_checkpoint == again.best_checkpoint == saved
+    assert fold_progress(again, Plan(at=10, attempt=2, start_step=2, max_steps=9)).step == 2
+
+
+def test_finishing_tells_the_reason() -> None:
+    summary = folded(Finished(at=1, step=7, reason=Reason.EARLY_STOP))
+    assert (summary.finished, summary.finished_reason, summary.step) == (True, Reason.EARLY_STOP, 7)
+
+
+def test_repeated_warnings_are_kept_once_and_bounded() -> None:
+    lines = [Warned(at=1, message=f"w{number % 30}") for number in range(90)]
+    warnings = folded(*lines).warnings
+    assert len(warnings) == summary_module.KEPT_WARNINGS
+    assert warnings[-1] == "w29"
+
+
+def test_a_failed_evaluation_changes_neither_best_nor_counter() -> None:
+    good = fold_evaluation(EMPTY, evaluation(10, 50.0, bad_evaluations=1, patience=5))
+    failed = fold_evaluation(good, evaluation(20, 0.0, failure="simulator died"))
+    assert (failed.best, failed.best_step, failed.bad_evaluations, failed.patience) == (50.0, 10, 1, 5)
+    assert failed.last_evaluation is not None
+    assert failed.last_evaluation.step == 20
+
+
+def test_best_is_found_where_the_trainer_does_not_tell_it() -> None:
+    summary = fold_evaluation(fold_evaluation(EMPTY, evaluation(10, 50.0)), evaluation(20, 40.0))
+    assert (summary.best, summary.best_step) == (50.0, 10)
+
+
+def test_a_run_that_reported_nothing_has_an_empty_summary(run: RunDirectory) -> None:
+    assert read_summary(run).summary == EMPTY
+
+
+def test_reading_on_equals_reading_anew(run: RunDirectory) -> None:
+    reporter = Reporter(run.path)
+    read = None
+    for step in range(1, 6):
+        reporter.progress(Step(at=step, step=step, loss=1.0 / step))
+        if step == 3:
+            reporter.evaluation(evaluation(3, 20.0))
+        read = read_summary(run, read)
+    assert read == read_summary(run)
+    assert read is not None
+    assert read.summary.step == 5
+
+
+def test_a_file_that_shrank_is_read_anew(run: RunDirectory) -> None:
+    Reporter(run.path).progress(Step(at=1, step=500))
+    read = read_summary(run)
+    run.progress.write_bytes(b'{"kind":"step","at":1,"step":1}\n')
+    assert read_summary(run, read).summary.step == 1
+
+
+def test_a_torn_last_line_is_read_when_it_is_whole(run: RunDirectory) -> None:
+    run.progress.write_bytes(b'{"kind":"step","at":1,"step":1}\n{"kind":"step","at":2,"st')
+    read = read_summary(run)
+    assert read.summary.step == 1
+    run.progress.write_bytes(run.progress.read_bytes() + b'ep":2}\n')
+    assert read_summary(run, read).summary.step == 2
+
+
+def test_a_long_file_is_sampled_and_tells_the_same(run: RunDirectory) -> None:
+    reporter = Reporter(run.path)
+    reporter.progress(Plan(at=0, max_steps=9000, patience=5))
+    for step in range(1, 9001):
+        reporter.progress(Step(at=step, step=step, loss=1.0, step_s=1.0))
+        if step == 5000:
+            reporter.progress(CheckpointSaved(at=step, step=step, path="adapter"))
+    assert run.progress.stat().st_size > 4 * (summary_module.HEAD_BYTES + summary_module.TAIL_BYTES)
+    sampled, whole = read_summary(run), read_summary(run, whole=True)
+    assert sampled.progress_end == whole.progress_end
+    for name in ("step", "max_steps", "patience", "last_checkpoint", "phase", "typical_step_s", "loss_history"):
+        assert getattr(sampled.summary, name) == getattr(whole.summary, name), name
