@@ -1,0 +1,162 @@
+"""The Llama decoder: causal over right-padded rows, so that no mask is ever needed in training."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vlatrain.model.config import TextConfig
+
+
+class Rotary(NamedTuple):
+    """Rotary position embedding of the places at hand, each [1 or B, 1, S, head_size]."""
+
+    cos: Tensor
+    sin: Tensor
+
+    def turn(self, heads: Tensor) -> Tensor:
+        """Rotates queries or keys [B, H, S, head_size]; halves are paired as in the published weights."""
+        first, second = heads.chunk(2, dim=-1)
+        return heads * self.cos + torch.cat((-second, first), dim=-1) * self.sin
+
+
+def rotary(places: Tensor, config: TextConfig, dtype: torch.dtype) -> Rotary:
+    """The rotation at `places` ([S] or [B, S]): computed in fp32, cast once, shared by all layers."""
+    exponents = torch.arange(0, config.head_size, 2, device=places.device, dtype=torch.float32) / config.head_size
+    angles = places.float().unsqueeze(-1) / config.rope_theta**exponents
+    angles = torch.cat((angles, angles), dim=-1)
+    angles = angles[None, None] if places.dim() == 1 else angles[:, None]
+    return Rotary(angles.cos().to(dtype), angles.sin().to(dtype))
+
+
+class RmsNorm(nn.Module):
+    def __init__(self, width: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return F.rms_norm(hidden, self.weight.shape, self.weight, self.eps)
+
+
+class LayerCache:
+    """Keys and values of one layer for every place of a row, [B, H, places, head_size].
+
+    The prompt fills places 0..S-1 of all rows at once. Later tokens are put at a place of each row's own, over the
+    padding of shorter prompts; places behind it are masked.
+    """
+
+    def __init__(self, n_places: int) -> None:
+        self.n_places = n_places
+        self.keys: Tensor | None = None
+        self.values: Tensor | None = None
+
+    def fill(self, keys: Tensor, values: Tensor) -> None:
+        batch, heads, length, size = keys.shape
+        self.keys, self.values = keys.new_zeros(2, batch, heads, self.n_places, size)
+        self.keys[:, :, :length], self.values[:, :, :length] = keys, values
+
+    def put(self, keys: Tensor, values: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        assert self.keys is not None
+        assert self.values is not None
+        rows = torch.arange(len(places), device=places.device)
+        self.keys[rows, :, places] = keys[:, :, 0]
+        self.values[rows, :, places] = values[:, :, 0]
+        return self.keys, self.values
+
+
+class Attention(nn.Module):
+    def __init__(self, config: TextConfig) -> None:
+        super().__init__()
+        self.head_size = config.head_size
+        self.q_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.k_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.v_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+
+    def forward(self, hidden: Tensor, turn: Rotary, cache: LayerCache | None, places: Tensor | None) -> Tensor:
+        query, key = turn.turn(self._heads(self.q_proj(hidden))), turn.turn(self._heads(self.k_proj(hidden)))
+        value = self._heads(self.v_proj(hidden))
+        mask = None
+        if cache is not None and places is None:
+            cache.fill(key, value)
+        elif cache is not None and places is not None:
+            key, value = cache.put(key, value, places)
+            mask = (torch.arange(cache.n_places, device=places.device) <= places[:, None])[:, None, None]
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
+        out: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(hidden.shape))
+        return out
+
+    def _heads(self, projected: Tensor) -> Tensor:
+        return projected.view(*projected.shape[:2], -1, self.head_size).transpose(1, 2)
+
+
+class Mlp(nn.Module):
+    def __init__(self, config: TextConfig) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        out: Tensor = self.down_proj(F.silu(self.gate_proj(hidden)) * self.up_proj(hidden))
+        return out
+
+
+class DecoderLayer(nn.Module):
+    """`hidden` is the first argument, so that hooks can look at or change what enters and leaves a layer."""
+
+    def __init__(self, config: TextConfig) -> None:
+        super().__init__()
+        self.input_layernorm = RmsNorm(config.hidden_size, config.rms_norm_eps)
+        self.self_attn = Attention(config)
+        self.post_attention_layernorm = RmsNorm(config.hidden_size, config.rms_norm_eps)
+        self.mlp = Mlp(config)
+
+    def forward(
+        self, hidden: Tensor, turn: Rotary, cache: LayerCache | None = None, places: Tensor | None = None
+    ) -> Tensor:
+        hidden = hidden + self.self_attn(self.input_layernorm(hidden), turn, cache, places)
+        return hidden + self.mlp(self.post_attention_layernorm(hidden))
+
+
+class LlamaModel(nn.Module):
+    """Embedding, layers and the final norm; the norm is applied by the head, to the places that are asked for."""
+
+    def __init__(self, config: TextConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.num_hidden_layers))
+        self.norm = RmsNorm(config.hidden_size, config.rms_norm_eps)
+
+    def forward(
+        self, embeddings: Tensor, caches: list[LayerCache] | None = None, places: Tensor | None = None
+    ) -> Tensor:
+        """Hidden states [B, S, hidden_size] before the final norm.
+
+        `places` [B] continues filled caches with one token a row, each at its own place; without it the rows start
+        at place 0.
+        """
+        where = torch.arange(embeddings.shape[1], device=embeddings.device) if places is None else places[:, None]
+        turn = rotary(where, self.config, embeddings.dtype)
+        hidden = embeddings
+        for index, layer in enumerate(self.layers):
+            hidden = layer(hidden, turn, caches[index] if caches else None, places)
+        return hidden
+
+
+class LlamaForCausalLM(nn.Module):
+    def __init__(self, config: TextConfig) -> None:
+        super().__init__()
+        self.model = LlamaModel(config)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Final norm and head, applied to hidden states of any leading shape."""
+        out: Tensor = self.lm_head(self.model.norm(hidden))
+        return out
+
+    def empty_caches(self, n_places: int) -> list[LayerCache]:
+        return [LayerCache(n_places) for _ in self.model.layers]

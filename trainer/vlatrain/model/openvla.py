@@ -1,0 +1,134 @@
+"""OpenVLA in plain torch: two vision towers, a projector and a Llama decoder, under the published names."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vlatrain.model.action_tokens import ActionTokenizer
+from vlatrain.model.config import OpenVLAConfig
+from vlatrain.model.llama import LlamaForCausalLM
+from vlatrain.model.vit import VisionTransformer
+
+__all__ = ["IGNORED", "ActionLogits", "ActionMetrics", "OpenVLA", "OpenVLAConfig"]
+
+IGNORED = -100  # the label of a place that no loss looks at
+
+
+class ActionMetrics(NamedTuple):
+    """Scalars on the model's device; reading them is the caller's moment to wait."""
+
+    action_accuracy: Tensor
+    l1_loss: Tensor
+
+
+class ActionLogits(NamedTuple):
+    """Logits at the places that predict the 7 action tokens and the end token: [B, 8, V], and targets [B, 8]."""
+
+    logits: Tensor
+    targets: Tensor
+
+    def loss(self) -> Tensor:
+        """Mean cross-entropy in fp32."""
+        return F.cross_entropy(self.logits.float().flatten(0, 1), self.targets.flatten())
+
+    def metrics(self, actions: ActionTokenizer) -> ActionMetrics:
+        """Share of action tokens met, and mean absolute error in normalised units; the end token counts in neither."""
+        targets = self.targets[:, :-1]
+        best = self.logits[:, :-1].detach().argmax(-1)
+        error = (actions.decode_tensor(best) - actions.decode_tensor(targets)).abs()
+        return ActionMetrics((best == targets).float().mean(), error.mean())
+
+
+class VisionBackbone(nn.Module):
+    """Both towers over one picture, features joined on channels."""
+
+    def __init__(self, config: OpenVLAConfig) -> None:
+        super().__init__()
+        self.featurizer = VisionTransformer(config.featurizer)
+        self.fused_featurizer = VisionTransformer(config.fused_featurizer)
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """[B, 6, H, W] (3 channels a tower) to [B, N, both widths]."""
+        first, second = pixel_values.split(3, dim=1)
+        return torch.cat((self.featurizer(first), self.fused_featurizer(second)), dim=2)
+
+
+class Projector(nn.Module):
+    """Patch features into the decoder's embedding space."""
+
+    def __init__(self, vision_width: int, hidden_size: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(vision_width, 4 * vision_width)
+        self.fc2 = nn.Linear(4 * vision_width, hidden_size)
+        self.fc3 = nn.Linear(hidden_size, hidden_size)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        out: Tensor = self.fc3(F.gelu(self.fc2(F.gelu(self.fc1(patches)))))
+        return out
+
+
+class OpenVLA(nn.Module):
+    """The model. Rows are BOS, the patches of the picture, the rest of the text; text is padded on the right.
+
+    Because the decoder is causal, padding on the right never reaches a place that counts, and no mask is needed.
+    """
+
+    def __init__(self, config: OpenVLAConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.vision_backbone = VisionBackbone(config)
+        vision_width = config.featurizer.width + config.fused_featurizer.width
+        self.projector = Projector(vision_width, config.text.hidden_size)
+        self.language_model = LlamaForCausalLM(config.text)
+
+    def forward(self, pixel_values: Tensor, input_ids: Tensor, labels: Tensor) -> ActionLogits:
+        """Logits at the action places only.
+
+        pixel_values [B, 6, H, W]; input_ids and labels [B, T], padded on the right. Each row's labels are IGNORED
+        but for 8 neighbours: 7 action tokens and the end token.
+        """
+        places = _action_places(labels, self.config.action_dim + 1)
+        hidden = self.language_model.model(self.embed(pixel_values, input_ids))
+        return ActionLogits(
+            self.language_model.logits(_take(hidden, places + self.config.n_patches - 1)), labels.gather(1, places)
+        )
+
+    def embed(self, pixel_values: Tensor, input_ids: Tensor) -> Tensor:
+        """BOS, patches, text: [B, T + N, hidden_size]."""
+        patches = self.projector(self.vision_backbone(pixel_values))
+        text = self.language_model.model.embed_tokens(input_ids)
+        return torch.cat((text[:, :1], patches, text[:, 1:]), dim=1)
+
+    @torch.inference_mode()
+    def predict(self, pixel_values: Tensor, input_ids: Tensor, lengths: Tensor) -> Tensor:
+        """The most likely action tokens, [B, 7], chosen one after the other.
+
+        pixel_values [B, 6, H, W]; input_ids [B, T] prompts padded on the right; lengths [B] without padding. The
+        picture and prompt are read once, then 6 tokens follow through a cache, each row at its own places.
+        """
+        n_steps = self.config.action_dim
+        embeddings = self.embed(pixel_values, input_ids)
+        caches = self.language_model.empty_caches(embeddings.shape[1] + n_steps - 1)
+        hidden = self.language_model.model(embeddings, caches)
+        ends = lengths + self.config.n_patches
+        tokens = [self._best(_take(hidden, ends[:, None] - 1))]
+        for step in range(n_steps - 1):
+            embedded = self.language_model.model.embed_tokens(tokens[-1])
+            tokens.append(self._best(self.language_model.model(embedded, caches, ends + step)))
+        return torch.cat(tokens, dim=1)
+
+    def _best(self, hidden: Tensor) -> Tensor:
+        return self.language_model.logits(hidden).argmax(-1)
+
+
+def _action_places(labels: Tensor, count: int) -> Tensor:
+    """Index of the `count` labelled places of each row, [B, count], found without waiting for the device."""
+    first = (labels != IGNORED).to(torch.uint8).argmax(1, keepdim=True)
+    return first + torch.arange(count, device=labels.device)
+
+
+def _take(hidden: Tensor, places: Tensor) -> Tensor:
+    """The hidden states at `places` [B, K] of each row: [B, K, width]."""
+    return hidden.gather(1, places.unsqueeze(-1).expand(-1, -1, hidden.shape[-1]))

@@ -1,0 +1,120 @@
+"""The two vision transformers, with the parameter names of timm and OpenVLA."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vlatrain.model.config import TowerConfig
+
+LAYER_NORM_EPS = 1e-6
+
+
+class PatchEmbedding(nn.Module):
+    """Pixels [B, 3, H, W] to patches [B, N, width], row by row."""
+
+    def __init__(self, config: TowerConfig) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, config.width, kernel_size=config.patch_size, stride=config.patch_size)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        patches: Tensor = self.proj(pixels)
+        return patches.flatten(2).transpose(1, 2)
+
+
+class Attention(nn.Module):
+    """Self-attention over all tokens, queries, keys and values from one product."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        batch, length, width = tokens.shape
+        qkv = self.qkv(tokens).view(batch, length, 3, self.heads, width // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = F.scaled_dot_product_attention(query, key, value)
+        projected: Tensor = self.proj(mixed.transpose(1, 2).reshape(batch, length, width))
+        return projected
+
+
+class Mlp(nn.Module):
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, hidden)
+        self.fc2 = nn.Linear(hidden, width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        out: Tensor = self.fc2(F.gelu(self.fc1(tokens)))
+        return out
+
+
+class LayerScale(nn.Module):
+    """A learned factor a channel. OpenVLA saves as `scale_factor` what timm calls `gamma`."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.scale_factor = nn.Parameter(torch.ones(width))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return tokens * self.scale_factor
+
+
+class Block(nn.Module):
+    def __init__(self, config: TowerConfig) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
+        self.attn = Attention(config.width, config.heads)
+        self.ls1: nn.Module = LayerScale(config.width) if config.layer_scale else nn.Identity()
+        self.norm2 = nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
+        self.mlp = Mlp(config.width, config.mlp_width)
+        self.ls2: nn.Module = LayerScale(config.width) if config.layer_scale else nn.Identity()
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        tokens = tokens + self.ls1(self.attn(self.norm1(tokens)))
+        return tokens + self.ls2(self.mlp(self.norm2(tokens)))
+
+
+class AttentionPool(nn.Module):
+    """SigLIP's pooling head. OpenVLA never runs it; its weights travel with the checkpoint."""
+
+    def __init__(self, width: int, mlp_width: int) -> None:
+        super().__init__()
+        self.latent = nn.Parameter(torch.zeros(1, 1, width))
+        self.q = nn.Linear(width, width)
+        self.kv = nn.Linear(width, 2 * width)
+        self.proj = nn.Linear(width, width)
+        self.norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+        self.mlp = Mlp(width, mlp_width)
+
+
+class VisionTransformer(nn.Module):
+    """Patch features of one tower: the second-to-last block's output, no final norm, prefix tokens dropped.
+
+    The last block, `norm` and `attn_pool` exist for the checkpoint's sake only and are never run.
+    """
+
+    def __init__(self, config: TowerConfig) -> None:
+        super().__init__()
+        self.n_prefix_tokens = config.class_tokens + config.register_tokens
+        self.patch_embed = PatchEmbedding(config)
+        self.pos_embed = nn.Parameter(torch.zeros(1, config.n_patches, config.width))
+        self.cls_token = _prefix(config.class_tokens, config.width)
+        self.reg_token = _prefix(config.register_tokens, config.width)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
+        self.attn_pool = AttentionPool(config.width, config.mlp_width) if config.attention_pool else None
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """[B, 3, H, W] to [B, N, width]."""
+        tokens = self.patch_embed(pixels) + self.pos_embed
+        prefix = [token.expand(len(tokens), -1, -1) for token in (self.cls_token, self.reg_token) if token is not None]
+        tokens = torch.cat([*prefix, tokens], dim=1) if prefix else tokens
+        for block in self.blocks[:-1]:
+            tokens = block(tokens)
+        return tokens[:, self.n_prefix_tokens :]
+
+
+def _prefix(count: int, width: int) -> nn.Parameter | None:
+    return nn.Parameter(torch.zeros(1, count, width)) if count else None
