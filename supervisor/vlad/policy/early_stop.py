@@ -1,0 +1,49 @@
+"""When to stop because the success rate no longer improves: one counter, used by the trainer and for foreign logs."""
+
+import math
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EarlyStopPolicy:
+    """Stop after `patience` evaluations in a row that beat the best by no more than `min_delta` percentage points."""
+
+    patience: int = 5
+    min_delta: float = 0.1
+    enabled: bool = True
+
+    def __post_init__(self) -> None:
+        if self.patience < 1:
+            raise ValueError(f"patience {self.patience}: it must be at least 1")
+        if not 0 <= self.min_delta <= 100:
+            raise ValueError(f"min_delta {self.min_delta}: it must be from 0 to 100 percentage points")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EarlyStop:
+    """What earlier evaluations left behind. Rates are in percent; `best` is minus infinity before the first."""
+
+    best: float = -math.inf
+    best_step: int = 0
+    bad_evaluations: int = 0
+
+    def after(self, success_rate: float, step: int, policy: EarlyStopPolicy) -> "EarlyStop":
+        """The counter after an evaluation at `step`. Raises ValueError for what is no percentage."""
+        if not 0 <= success_rate <= 100:
+            raise ValueError(f"success rate {success_rate} at step {step}: it must be from 0 to 100 percent")
+        if self.is_improved_by(success_rate, policy):
+            return EarlyStop(best=success_rate, best_step=step)
+        return replace(self, bad_evaluations=self.bad_evaluations + 1)
+
+    def is_improved_by(self, success_rate: float, policy: EarlyStopPolicy) -> bool:
+        """Whether an evaluation counts as an improvement; the first always does."""
+        return success_rate > self.best + policy.min_delta
+
+    def is_exhausted(self, policy: EarlyStopPolicy) -> bool:
+        """Whether to stop now."""
+        return policy.enabled and self.bad_evaluations >= policy.patience
+
+
+def is_below_resolution(min_delta: float, episodes: int) -> bool:
+    """Whether one episode more or less already counts as a change larger than a `min_delta` that was set."""
+    return 0 < min_delta < 100 / episodes
