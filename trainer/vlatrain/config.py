@@ -1,0 +1,284 @@
+"""FinetuneConfig: every setting of a training run, by topic, with its default and its checks. Loads no torch."""
+
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from vlatrain.checks import above, at_least, needs, ordered, within
+from vlatrain.errors import ConfigError
+
+Value = TypeVar("Value")
+
+
+class LrScheduler(StrEnum):
+    """How the learning rate moves after the warm-up."""
+
+    NONE = "none"
+    COSINE = "cosine"
+
+
+class Precision(StrEnum):
+    """Arithmetic of the base model; auto takes bf16 where the device has it, else fp16 (CUDA) or fp32 (CPU)."""
+
+    AUTO = "auto"
+    BF16 = "bf16"
+    FP16 = "fp16"
+    FP32 = "fp32"
+
+
+class Device(StrEnum):
+    """Where to train; auto takes CUDA where there is a GPU."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def option(default: Value, help: str) -> Value:
+    """A field with its default and the line that `--help` prints."""
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Paths: relative ones stand under project_root."""
+
+    project_root: Path | None = option(None, "folder that places all relative paths; default: the working folder")
+    vla_path: str = option(
+        "openvla/openvla-7b", "base model: a folder, a hub id, or tabletop_base (ships with this package)"
+    )
+    server_profile: str | None = option(None, "profile of configs/profiles, or a YAML file; beats the YAML config")
+    cache_dir: Path = option(Path("cache"), "caches: hub downloads, indexes")
+    data_root_dir: Path = option(Path("datasets"), "folder with the data sets")
+    probe_root_dir: Path = option(Path("datasets"), "folder with the probe data sets")
+    artifact_dir: Path = option(Path("artifacts"), "offline statistics of the method")
+    run_root_dir: Path = option(Path("runs"), "run folders of training (statistics, evaluation logs, merged models)")
+    adapter_tmp_dir: Path = option(Path("adapter-tmp"), "checkpoints: one folder a run name")
+    tmp_dir: Path = option(Path("tmp"), "scratch files")
+    eval_log_dir: Path | None = option(None, "EVAL-*.txt logs; default: eval_logs in run_root_dir")
+    dataset_name: str = option("droid_wipe", "data set: a folder in data_root_dir")
+
+    def check_places(self) -> None:
+        needs(self, "vla_path", bool(self.vla_path.strip()), "name a model folder, a hub id or tabletop_base")
+        is_name = bool(self.dataset_name) and "/" not in self.dataset_name
+        needs(self, "dataset_name", is_name, "it is the name of a folder in data_root_dir, not a path")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Training."""
+
+    batch_size: int = option(16, "samples per process in one forward pass")
+    max_steps: int = option(200_000, "optimizer updates of the whole run")
+    save_steps: int = option(5000, "steps between checkpoints")
+    learning_rate: float = option(5e-4, "peak learning rate")
+    min_learning_rate: float = option(1e-5, "where the cosine ends")
+    lr_scheduler: LrScheduler = option(LrScheduler.NONE, "constant (none) or cosine")
+    lr_warmup_steps: int = option(0, "steps of linear warm-up")
+    weight_decay: float = option(0.01, "of AdamW")
+    max_grad_norm: float | None = option(None, "clip the gradient's norm; none: no clipping")
+    grad_accumulation_steps: int = option(1, "forward passes in one optimizer update")
+    image_aug: bool = option(True, "augment images as the published training does")
+    shuffle_buffer_size: int = option(5000, "kept for old configs: the order is an exact permutation")
+    rlds_frame_parallel_calls: int = option(32, "kept for old configs: threads of the TensorFlow reader")
+    rlds_traj_transform_threads: int = option(8, "kept for old configs: threads of the TensorFlow reader")
+    rlds_traj_read_threads: int = option(8, "kept for old configs: threads of the TensorFlow reader")
+    num_workers: int = option(0, "loader processes per rank; 0: load in the rank itself")
+    save_latest_checkpoint_only: bool = option(True, "kept for old configs: see keep_checkpoints")
+    keep_checkpoints: int = option(3, "newest checkpoints to keep; the best one is kept besides")
+    merge_lora_during_training: bool = option(False, "also write a merged model at every checkpoint")
+    seed: int = option(7, "of order, initial adapter, augmentation, evaluation")
+    deterministic: bool = option(False, "deterministic kernels only: bit-equal resumes on GPUs, slower")
+    precision: Precision = option(Precision.AUTO, "arithmetic of the base model")
+    device: Device = option(Device.AUTO, "where to train")
+    log_every_steps: int = option(1, "steps between reported losses")
+
+    def check_training(self) -> None:
+        at_least(self, 1, "batch_size", "max_steps", "save_steps", "grad_accumulation_steps", "log_every_steps")
+        at_least(self, 1, "shuffle_buffer_size", "rlds_frame_parallel_calls", "rlds_traj_transform_threads")
+        at_least(self, 1, "rlds_traj_read_threads", "keep_checkpoints")
+        at_least(self, 0, "lr_warmup_steps", "weight_decay", "min_learning_rate", "num_workers", "seed")
+        above(self, 0, "learning_rate", "max_grad_norm")
+        needs(self, "learning_rate", self.learning_rate < 1, "no fine-tuning works at 1 or more; 2e-4 is usual")
+        if self.lr_scheduler is LrScheduler.COSINE:
+            ordered(self, "min_learning_rate", "learning_rate")
+            ordered(self, "lr_warmup_steps", "max_steps")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeriodicEvaluation:
+    """Evaluation while training."""
+
+    enable_periodic_eval: bool = option(False, "roll the policy out every eval_every_steps")
+    eval_every_steps: int = option(1000, "steps between evaluations; a multiple of save_steps")
+    eval_task_suite_name: str = option("libero_spatial", "suite of tasks")
+    eval_num_trials_per_task: int = option(1, "episodes of each task")
+    eval_center_crop: bool = option(True, "crop as the published evaluation does; right for image_aug")
+    eval_run_id_note: str | None = option(None, "added to the log's name")
+    eval_cpu_fallback_on_oom: bool = option(True, "kept for old configs: evaluation uses the live model")
+    eval_batch_size: int = option(16, "environments stepped together per process")
+    eval_max_steps: int | None = option(None, "steps of an episode; default: the suite's limit")
+
+    def check_evaluation(self) -> None:
+        at_least(self, 1, "eval_every_steps", "eval_num_trials_per_task", "eval_batch_size", "eval_max_steps")
+        needs(
+            self, "eval_task_suite_name", bool(self.eval_task_suite_name.strip()), "name a suite, e.g. libero_spatial"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyStopping:
+    """Early stop, on the success rate of the evaluations."""
+
+    early_stopping_enabled: bool = option(False, "stop when the success rate no longer improves")
+    early_stopping_patience: int = option(5, "evaluations without improvement before the stop")
+    early_stopping_min_delta: float = option(0.1, "what counts as improvement, in percentage points")
+
+    def check_early_stopping(self) -> None:
+        at_least(self, 1, "early_stopping_patience")
+        within(self, 0, 100, "early_stopping_min_delta")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lora:
+    """LoRA."""
+
+    use_lora: bool = option(True, "train adapters only")
+    lora_rank: int = option(32, "rank r of the adapters")
+    lora_alpha: int | None = option(None, "scale is alpha / r; default: the smaller of r and 16")
+    lora_dropout: float = option(0.0, "dropout before the adapters")
+    use_quantization: bool = option(False, "base model in 4 bits (nf4)")
+
+    def check_lora(self) -> None:
+        at_least(self, 1, "lora_rank", "lora_alpha")
+        needs(self, "lora_dropout", 0 <= self.lora_dropout < 1, "it must be at least 0 and below 1")
+        if self.use_quantization and not self.use_lora:
+            raise ConfigError(
+                "--use_quantization true with --use_lora false: a 4-bit base trains through LoRA only; set it true",
+                "use_quantization",
+                "use_lora",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracking:
+    """Tracking."""
+
+    use_wandb: bool = option(True, "log to Weights & Biases where it is installed")
+    wandb_project: str = option("openvla", "project of the wandb run")
+    wandb_entity: str | None = option(None, "entity of the wandb run; default: your own")
+    run_id_note: str | None = option(None, "added to the run name")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """Method: ICSM and HSW; off is plain LoRA."""
+
+    method_enabled: bool = option(False, "gradient surgery (HSW) steered by the Thermostat")
+    icms_artifact_dir: Path | None = option(None, "folder of the offline ICSM statistics")
+    hsw_layer_ids: tuple[int, ...] | None = option(None, "decoder layers, negative ones from the end; none: the last 4")
+    hsw_beta: float = option(1.0, "weight of the plastic part of the gradient")
+    hsw_gamma: float = option(1.0, "weight of the fragile part of the gradient")
+    hsw_eps: float = option(1e-8, "keeps the norm's division finite")
+    prompt_template: str = option("In: {instruction}\nOut:", "prompt of the probe")
+
+    def check_method(self) -> None:
+        at_least(self, 0, "hsw_beta", "hsw_gamma")
+        above(self, 0, "hsw_eps")
+        needs(self, "prompt_template", "{instruction}" in self.prompt_template, "it must contain {instruction}")
+        layers = self.hsw_layer_ids
+        is_a_set = layers is None or (len(layers) > 0 and len(set(layers)) == len(layers))
+        needs(self, "hsw_layer_ids", is_a_set, "name each layer once, e.g. [-2, -1], or none for the last 4")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resume:
+    """Resume."""
+
+    resume_adapter_dir: Path | None = option(None, "checkpoint (adapter folder) to go on from")
+    resume_full_model_dir: Path | None = option(None, "merged model to go on from")
+    resume_global_step: int = option(0, "step of an adapter that does not say it; 0: as its trainer_state.pt says")
+
+    def check_resume(self) -> None:
+        at_least(self, 0, "resume_global_step")
+        if self.resume_adapter_dir and self.resume_full_model_dir:
+            raise ConfigError(
+                f"--resume_adapter_dir {self.resume_adapter_dir} and --resume_full_model_dir "
+                f"{self.resume_full_model_dir}: a run goes on from one of them; set the other to null",
+                "resume_adapter_dir",
+                "resume_full_model_dir",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """Probe: the samples on which drift is measured."""
+
+    probe_dataset_name: str = option("bridge_orig", "data set in probe_root_dir")
+    probe_jsonl: Path | None = option(None, "probe samples as JSON lines, instead of a data set")
+    probe_image_root: Path | None = option(None, "folder of the images that probe_jsonl names")
+    probe_batch_size: int = option(16, "probe samples in one measurement")
+
+    def check_probe(self) -> None:
+        at_least(self, 1, "probe_batch_size")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thermostat:
+    """Thermostat: the loop that sets beta and gamma from the drift."""
+
+    thermostat_update_interval: int = option(100, "steps between measurements")
+    thermostat_warmup_steps: int = option(200, "steps that only average the baseline")
+    thermostat_min_beta: float = option(0.2, "lower bound of beta")
+    thermostat_max_beta: float = option(1.0, "upper bound of beta")
+    thermostat_min_gamma: float = option(0.1, "lower bound of gamma")
+    thermostat_max_gamma: float = option(1.0, "upper bound of gamma")
+    thermostat_k_beta: float = option(1.0, "how fast beta falls with the drift")
+    thermostat_k_gamma: float = option(1.0, "how fast gamma falls with the drift")
+    thermostat_base_scale: float = option(1.0, "share of the baseline that counts as no drift")
+
+    def check_thermostat(self) -> None:
+        at_least(self, 1, "thermostat_update_interval")
+        at_least(self, 0, "thermostat_warmup_steps", "thermostat_min_beta", "thermostat_min_gamma")
+        at_least(self, 0, "thermostat_k_beta", "thermostat_k_gamma", "thermostat_base_scale")
+        ordered(self, "thermostat_min_beta", "thermostat_max_beta")
+        ordered(self, "thermostat_min_gamma", "thermostat_max_gamma")
+
+
+TOPICS = (Places, Training, PeriodicEvaluation, EarlyStopping, Lora, Tracking, Method, Resume, Probe, Thermostat)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig(
+    Thermostat, Probe, Resume, Method, Tracking, Lora, EarlyStopping, PeriodicEvaluation, Training, Places
+):
+    """A whole configuration: the flat field names of the original script, and a few of our own. Raises ConfigError."""
+
+    def __post_init__(self) -> None:
+        self.check_places()
+        self.check_training()
+        self.check_evaluation()
+        self.check_early_stopping()
+        self.check_lora()
+        self.check_method()
+        self.check_resume()
+        self.check_probe()
+        self.check_thermostat()
+        self.check_evaluation_falls_on_saves()
+
+    def check_evaluation_falls_on_saves(self) -> None:
+        """The best checkpoint must exist when its evaluation says that it is the best."""
+        every, save = self.eval_every_steps, self.save_steps
+        if not self.enable_periodic_eval or every % save == 0:
+            return
+        lower, upper = every // save * save, (every // save + 1) * save
+        choices = f"{lower} or {upper}" if lower else f"{upper}"
+        raise ConfigError(
+            f"--eval_every_steps {every} is not a multiple of --save_steps {save}: take {choices}",
+            "eval_every_steps",
+            "save_steps",
+        )
+
+
+TOPIC_OF = {one.name: topic for topic in TOPICS for one in fields(topic)}

@@ -1,0 +1,167 @@
+"""One configuration out of many: command line > environment > profile > YAML > default, each value with its origin."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from vlatrain.coerce import coerce, known_field, takes_list
+from vlatrain.config import FinetuneConfig
+from vlatrain.config_file import Entry, read_entries, read_text
+from vlatrain.errors import ConfigError
+from vlatrain.places import placed
+from vlatrain.profiles import Profile, load_profile, profile_folders
+
+COMMAND_LINE = "command line"
+DEFAULT = "default"
+VARIABLES = {
+    "SERVER_PROFILE": "server_profile",
+    "BATCH_SIZE": "batch_size",
+    "GRAD_ACCUM": "grad_accumulation_steps",
+    "PROBE_BATCH_SIZE": "probe_batch_size",
+    "THERMO_UPDATE": "thermostat_update_interval",
+    "THERMO_WARMUP": "thermostat_warmup_steps",
+    "RESUME_ADAPTER": "resume_adapter_dir",
+    "RESUME_STEP": "resume_global_step",
+    "VLAD_PROJECT_ROOT": "project_root",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value and where it came from."""
+
+    value: Any
+    origin: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """A checked configuration with absolute paths, the origin of every field, and what the user should know."""
+
+    config: FinetuneConfig
+    origins: dict[str, str]
+    warnings: tuple[str, ...] = ()
+    profile_nproc: int | None = None
+
+
+def resolve(config_file: Path | None, overrides: Mapping[str, str], environ: Mapping[str, str]) -> Resolved:
+    """Resolves a YAML configuration (or a resolved one in JSON, which is final but for the command line).
+
+    `overrides` are the command line's fields as text. Raises ConfigError.
+    """
+    given = {known_field(name): text for name, text in overrides.items()}
+    command_line = {name: Setting(coerce(name, text), COMMAND_LINE) for name, text in given.items()}
+    if config_file is not None and config_file.suffix == ".json":
+        return _checked({**_saved(config_file), **command_line}, ())
+    file = _settings(read_entries(config_file)) if config_file else {}
+    above = {**_environment(environ), **command_line}
+    profile = _profile({**file, **above}, config_file)
+    entries = _settings(profile.entries) if profile else {}
+    ours = (
+        {name: Setting(setting.value, f"profile {profile.name}") for name, setting in entries.items()}
+        if profile
+        else {}
+    )
+    settings = _without_stale_step({**file, **ours, **above})
+    return _checked(settings, _overruled(file, ours, above), profile.nproc if profile else None)
+
+
+def _settings(entries: Mapping[str, Entry]) -> dict[str, Setting]:
+    return {_field_at(name, entry): Setting(_coerce_at(name, entry), entry.place) for name, entry in entries.items()}
+
+
+def _field_at(name: str, entry: Entry) -> str:
+    try:
+        return known_field(name)
+    except ConfigError as error:
+        raise ConfigError(f"{entry.place}: {error}") from None
+
+
+def _coerce_at(name: str, entry: Entry) -> Any:
+    field = _field_at(name, entry)
+    if entry.is_list and not takes_list(field):
+        raise ConfigError(f"{entry.place}: {field} takes one value, not the list {entry.text}", field)
+    try:
+        return coerce(field, entry.text)
+    except ConfigError as error:
+        raise ConfigError(f"{entry.place}: {str(error).removeprefix('--')}", field) from None
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, Setting]:
+    """What the original launcher's variables say; an empty one says nothing."""
+    settings = {}
+    for variable, name in VARIABLES.items():
+        if text := environ.get(variable, "").strip():
+            try:
+                settings[name] = Setting(coerce(name, text), f"environment {variable}")
+            except ConfigError as error:
+                raise ConfigError(f"environment {variable}: {str(error).removeprefix('--')}", name) from None
+    return settings
+
+
+def _profile(settings: Mapping[str, Setting], config_file: Path | None) -> Profile | None:
+    chosen = settings.get("server_profile")
+    if chosen is None or chosen.value is None:
+        return None
+    root = settings.get("project_root")
+    project_root = Path(root.value) if root and root.value else Path.cwd()
+    return load_profile(chosen.value, profile_folders(config_file, project_root))
+
+
+def _overruled(
+    file: Mapping[str, Setting], profile: Mapping[str, Setting], above: Mapping[str, Setting]
+) -> tuple[str, ...]:
+    """A warning for each explicit value of the file that the profile replaces by another."""
+    return tuple(
+        f"{setting.origin} sets {name} to {setting.value}, over {file[name].value} of {file[name].origin}"
+        for name, setting in profile.items()
+        if name in file and name not in above and file[name].value != setting.value
+    )
+
+
+def _without_stale_step(settings: dict[str, Setting]) -> dict[str, Setting]:
+    """A step belongs to the adapter it was written for: another adapter from a stronger place says its step itself."""
+    adapter, step = settings.get("resume_adapter_dir"), settings.get("resume_global_step")
+    if adapter is None or step is None or _strength(step.origin) >= _strength(adapter.origin):
+        return settings
+    return {name: setting for name, setting in settings.items() if name != "resume_global_step"}
+
+
+def _strength(origin: str) -> int:
+    return 2 if origin == COMMAND_LINE else 1 if origin.startswith("environment ") else 0
+
+
+def _saved(path: Path) -> dict[str, Setting]:
+    """The values and origins that `--print-config --json` printed, or that a run's spec.json keeps."""
+    try:
+        saved = json.loads(read_text(path))["config"]
+        texts = {name: (_as_text(one["value"]), str(one["origin"])) for name, one in saved.items()}
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise ConfigError(
+            f"{path} is no resolved configuration; `python -m vlatrain --print-config --json` prints one"
+        ) from None
+    return {
+        known_field(name): Setting(coerce(known_field(name), text), origin) for name, (text, origin) in texts.items()
+    }
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _checked(settings: Mapping[str, Setting], warnings: tuple[str, ...], nproc: int | None = None) -> Resolved:
+    values = {name: setting.value for name, setting in settings.items()}
+    try:
+        config = FinetuneConfig(**values)
+    except ConfigError as error:
+        raise ConfigError(str(error) + _told_by(error.fields, settings), *error.fields) from None
+    origins = {one.name: settings[one.name].origin if one.name in settings else DEFAULT for one in fields(config)}
+    return Resolved(config=placed(config, Path.cwd()), origins=origins, warnings=warnings, profile_nproc=nproc)
+
+
+def _told_by(names: tuple[str, ...], settings: Mapping[str, Setting]) -> str:
+    """Where the refused values came from, in brackets."""
+    told = [f"{name}: {settings[name].origin}" for name in names if name in settings]
+    return f" [{', '.join(told)}]" if told else ""
