@@ -6,7 +6,6 @@ from functools import reduce
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from vlad.policy.early_stop import EarlyStop, EarlyStopPolicy, is_below_resolution
 
 
