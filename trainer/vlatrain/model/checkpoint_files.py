@@ -1,0 +1,137 @@
+"""Model folders: config.json, safetensors, preprocessor_config.json and statistics, read strictly and written."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vlatrain.errors import TrainerError
+from vlatrain.model.config import OpenVLAConfig
+from vlatrain.model.images import PUBLISHED, PixelConstants
+from vlatrain.model.openvla import OpenVLA
+
+SINGLE_FILE = "model.safetensors"
+INDEX_FILE = "model.safetensors.index.json"
+STATISTICS_FILE = "dataset_statistics.json"
+SHARD_BYTES = 5_000_000_000
+NAMES_SHOWN = 3
+
+
+def load_base(folder: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> OpenVLA:
+    """The model of a folder, every weight from its files and none left over.
+
+    Raises TrainerError naming the first missing or unexpected tensors, wrong shapes and files that are not there.
+    """
+    config = OpenVLAConfig.from_json_file(folder / "config.json")
+    with torch.device("meta"):
+        model = OpenVLA(config)
+    weights = {name: tensor.to(dtype) for name, tensor in _tensors(folder, torch.device(device))}
+    _refuse_difference(folder, model.state_dict(), weights)
+    model.load_state_dict(weights, strict=True, assign=True)
+    model.name_or_path = str(folder)  # where PEFT looks for what to write into adapter_config.json
+    return model
+
+
+def save_base(
+    model: OpenVLA, folder: Path, constants: PixelConstants = PUBLISHED, shard_bytes: int = SHARD_BYTES
+) -> None:
+    """Writes config.json, preprocessor_config.json and the weights, in shards where they exceed `shard_bytes`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "config.json", model.config.to_dict())
+    write_json(folder / "preprocessor_config.json", constants.to_dict(model.config.image_size))
+    weights = {name: tensor.detach().contiguous().cpu() for name, tensor in model.state_dict().items()}
+    shards = _shards(weights, shard_bytes)
+    if len(shards) == 1:
+        save_file(weights, folder / SINGLE_FILE, metadata={"format": "pt"})
+        return
+    weight_map = {}
+    for number, shard in enumerate(shards, 1):
+        file_name = f"model-{number:05}-of-{len(shards):05}.safetensors"
+        save_file(shard, folder / file_name, metadata={"format": "pt"})
+        weight_map |= dict.fromkeys(shard, file_name)
+    total = sum(tensor.nbytes for tensor in weights.values())
+    write_json(folder / INDEX_FILE, {"metadata": {"total_size": total}, "weight_map": weight_map})
+
+
+def read_statistics(folder: Path) -> dict[str, Any]:
+    """Action statistics by dataset name: dataset_statistics.json, else norm_stats of config.json, else none."""
+    if (path := folder / STATISTICS_FILE).exists():
+        return read_json(path)
+    statistics: dict[str, Any] = read_json(folder / "config.json").get("norm_stats") or {}
+    return statistics
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object. Raises TrainerError naming the file."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainerError(f"{path}: cannot be read as JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise TrainerError(f"{path}: holds {type(value).__name__}, not an object")
+    return value
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def _tensors(folder: Path, device: torch.device) -> Iterator[tuple[str, Tensor]]:
+    for path in _weight_files(folder):
+        yield from read_tensors(path, device)
+
+
+def read_tensors(path: Path, device: torch.device) -> Iterator[tuple[str, Tensor]]:
+    """Name and tensor, one after the other. Raises TrainerError for a missing, cut or foreign file."""
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            for name in file.keys():  # noqa: SIM118 -- the handle is no mapping and iterates over nothing
+                yield name, file.get_tensor(name)
+    except (OSError, SafetensorError) as error:
+        raise TrainerError(f"{path}: cannot be read as safetensors: {error}") from error
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    if (single := folder / SINGLE_FILE).exists():
+        return [single]
+    if not (index := folder / INDEX_FILE).exists():
+        raise TrainerError(f"{folder}: holds neither {SINGLE_FILE} nor {INDEX_FILE}")
+    names = sorted(set(read_json(index).get("weight_map", {}).values()))
+    if absent := [name for name in names if not (folder / name).exists()]:
+        raise TrainerError(f"{folder}: {INDEX_FILE} names files that are not there: {_some(absent)}")
+    return [folder / name for name in names]
+
+
+def _refuse_difference(folder: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    missing = [name for name in wanted if name not in found]
+    unexpected = [name for name in found if name not in wanted]
+    misshapen = [
+        f"{name} is {tuple(found[name].shape)}, not {tuple(tensor.shape)}"
+        for name, tensor in wanted.items()
+        if name in found and found[name].shape != tensor.shape
+    ]
+    faults = {"missing": missing, "unexpected": unexpected, "wrong shape": misshapen}
+    if said := [f"{len(names)} {kind} ({_some(names)})" for kind, names in faults.items() if names]:
+        raise TrainerError(f"{folder}: the weights do not fit config.json: {'; '.join(said)}")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:NAMES_SHOWN]) + (", …" if len(names) > NAMES_SHOWN else "")
+
+
+def _shards(weights: Mapping[str, Tensor], shard_bytes: int) -> list[dict[str, Tensor]]:
+    """Neighbours stay together; no shard exceeds `shard_bytes` unless one tensor alone does."""
+    shards: list[dict[str, Tensor]] = [{}]
+    filled = 0
+    for name, tensor in weights.items():
+        if shards[-1] and filled + tensor.nbytes > shard_bytes:
+            shards.append({})
+            filled = 0
+        shards[-1][name] = tensor
+        filled += tensor.nbytes
+    return shards

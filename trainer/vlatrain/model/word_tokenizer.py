@@ -1,0 +1,27 @@
+"""A vocabulary of whole words for tiny models, laid out like the published one: words, then actions, then padding."""
+
+import re
+from collections.abc import Iterable
+
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+
+from vlatrain.model.prompt import PROMPT
+
+UNKNOWN = "<unk>"
+SPECIAL = (UNKNOWN, "<s>", "</s>")
+
+
+def build_word_tokenizer(instructions: Iterable[str], n_action_bins: int = 256) -> Tokenizer:
+    """Every word of the prompt and of `instructions` gets an id; the last ids but <PAD> are the action tokens.
+
+    `<PAD>` has the id that is `action_vocab_end` of the model's configuration.
+    """
+    text = " ".join([PROMPT.format(instruction=""), *(instruction.lower() for instruction in instructions)])
+    words = sorted(set(re.findall(r"\w+|[^\w\s]+", text)))
+    actions = [f"<action{index}>" for index in range(n_action_bins)]
+    vocabulary = {word: index for index, word in enumerate([*SPECIAL, *words, *actions, "<PAD>"])}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token=UNKNOWN))
+    tokenizer.pre_tokenizer = Whitespace()
+    return tokenizer
