@@ -1,1 +1,1 @@
-"""Demonstrations, from files to batches."""
+"""Demonstrations: read, put in order, batched and augmented."""

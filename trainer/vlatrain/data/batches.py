@@ -1,0 +1,142 @@
+"""The batch of one rank at a global position: decoded, tokenised and padded, the same whoever computes it and when."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from vlatrain.data.order import indices_at, rank_positions
+from vlatrain.data.rlds import Frame
+
+IGNORED = -100
+AHEAD = 2
+
+
+class Frames(Protocol):
+    """A data set: any number of frames, in random order."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, place: int, /) -> Frame: ...
+
+
+class Prompts(Protocol):
+    """What writes the text of a sample: the prompt tokenizer."""
+
+    def training_ids(self, instruction: str, action_ids: list[int], /) -> tuple[list[int], list[int]]: ...
+
+
+class Actions(Protocol):
+    """What turns normalised actions into token ids: the action tokenizer."""
+
+    def encode(self, actions: ArrayLike, /) -> NDArray[np.int64]: ...
+
+
+class Batch(NamedTuple):
+    """B samples. Texts are padded on the right; labels are -100 where nothing is learned."""
+
+    images: Tensor
+    """uint8 [B,H,W,3]"""
+    input_ids: Tensor
+    """int64 [B,T]"""
+    labels: Tensor
+    """int64 [B,T]"""
+    lengths: Tensor
+    """int64 [B]: the tokens of each text without padding"""
+    positions: NDArray[np.int64]
+    """The global position of each sample, from which its augmentation is drawn"""
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on `device`; asynchronous from pinned memory."""
+        moved = [tensor.to(device, non_blocking=True) for tensor in self[:4]]
+        return Batch(moved[0], moved[1], moved[2], moved[3], self.positions)
+
+    def pinned(self) -> "Batch":
+        """The batch in page-locked memory, for asynchronous copies."""
+        kept = [tensor.pin_memory() for tensor in self[:4]]
+        return Batch(kept[0], kept[1], kept[2], kept[3], self.positions)
+
+
+class Batches:
+    """The batches of one rank. Its only state is given with each call: the global position, in samples of all ranks.
+
+    `num_workers` threads prepare batches ahead (decoding releases the interpreter lock); 0 prepares each when asked.
+    """
+
+    def __init__(
+        self,
+        frames: Frames,
+        prompts: Prompts,
+        actions: Actions,
+        *,
+        pad_token_id: int,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+    ) -> None:
+        self._frames = frames
+        self._prompts = prompts
+        self._actions = actions
+        self._pad_token_id = pad_token_id
+        self._batch_size = batch_size
+        self._seed = seed
+        self._rank = rank
+        self._world_size = world_size
+        self._num_workers = num_workers
+        self._pin_memory = pin_memory
+
+    @property
+    def samples_per_batch(self) -> int:
+        """By how much the global position moves when every rank takes one batch."""
+        return self._batch_size * self._world_size
+
+    def at(self, position: int) -> Batch:
+        """The batch that this rank takes when all ranks together stand at `position`."""
+        positions = rank_positions(position, self._batch_size, self._rank, self._world_size)
+        places = indices_at(self._seed, len(self._frames), positions)
+        batch = self._collate([self._frames[int(place)] for place in places], positions)
+        return batch.pinned() if self._pin_memory else batch
+
+    def stream(self, position: int) -> Iterator[Batch]:
+        """Batch after batch from `position`, without end; close the iterator to stop the workers."""
+        if not self._num_workers:
+            while True:
+                yield self.at(position)
+                position += self.samples_per_batch
+        with ThreadPoolExecutor(self._num_workers, thread_name_prefix="batches") as pool:
+            waiting: deque[Future[Batch]] = deque()
+            try:
+                while True:
+                    while len(waiting) < self._num_workers * AHEAD:
+                        waiting.append(pool.submit(self.at, position))
+                        position += self.samples_per_batch
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def _collate(self, frames: list[Frame], positions: NDArray[np.int64]) -> Batch:
+        action_ids = self._actions.encode(np.stack([frame.action for frame in frames])).tolist()
+        texts = [
+            self._prompts.training_ids(frame.instruction, ids) for frame, ids in zip(frames, action_ids, strict=True)
+        ]
+        return Batch(
+            images=torch.from_numpy(np.stack([frame.image for frame in frames])),
+            input_ids=pad_right([ids for ids, _ in texts], self._pad_token_id),
+            labels=pad_right([labels for _, labels in texts], IGNORED),
+            lengths=torch.tensor([len(ids) for ids, _ in texts]),
+            positions=positions,
+        )
+
+
+def pad_right(rows: list[list[int]], filler: int) -> Tensor:
+    """Rows of unequal length as int64 [B, longest], filled up on the right."""
+    width = max(map(len, rows))
+    return torch.tensor([[*row, *[filler] * (width - len(row))] for row in rows], dtype=torch.int64)

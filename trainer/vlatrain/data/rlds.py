@@ -1,0 +1,122 @@
+"""RLDS data sets in TFRecord files, read without TensorFlow, one frame at a time and in any order."""
+
+import io
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vlatrain.data.actions import Floats, normalise, transform_for
+from vlatrain.data.frame_index import open_index
+from vlatrain.data.shards import VERSION, find_shards, split_range, version_folder
+from vlatrain.data.statistics import DatasetStatistics, dataset_statistics
+from vlatrain.data.tfrecord import MappedFile
+from vlatrain.data.walk import Progress
+from vlatrain.errors import TrainerError
+
+OPEN_FILES = 256
+
+
+class Frame(NamedTuple):
+    """One sample: image uint8 [H,W,3]; action float32 [7], normalised; `episode` counts from the start of the set."""
+
+    image: NDArray[np.uint8]
+    instruction: str
+    action: Floats
+    episode: int
+    step: int
+
+
+def silent(_done_bytes: int, _total_bytes: int) -> None:
+    """Progress that nobody watches."""
+
+
+class RLDSDataset:
+    """The frames of one split of a data set.
+
+    `folder` is `<data_root_dir>/<dataset_name>` or its version folder; the name tells the convention of the actions.
+    `split` is TFDS's: "train", "train[:95%]". `statistics` is the published document: all splits together, by set name.
+    Opening walks the files once and raises TrainerError for broken ones; `verify` also checks every checksum.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        split: str = "train",
+        image_key: str = "image",
+        cache_dir: Path | None = None,
+        verify: bool = False,
+        progress: Progress = silent,
+    ) -> None:
+        folder = folder.absolute()
+        self.name = folder.parent.name if VERSION.fullmatch(folder.name) else folder.name
+        transform = transform_for(self.name)
+        self._shards = find_shards(version_folder(folder))
+        index = open_index(self._shards, image_key, cache_dir=cache_dir, verify=verify, progress=progress)
+        if not len(index.rows):
+            raise TrainerError(f"{folder}: holds no frames")
+        self._transform = transform
+        self._instructions = index.instructions
+        whole = dataset_statistics(transform(index.rows["action"]), sum(index.episodes))
+        self.statistics: dict[str, DatasetStatistics] = {self.name: whole}
+        self._action_statistics = whole["action"]
+        self._rows = index.rows[self._row_range(split, index.rows["episode"], index.episodes)]
+        if not len(self._rows):
+            raise TrainerError(f"{folder}: split {split!r} holds no frames")
+
+    def _row_range(self, split: str, episode_of_row: NDArray[np.uint32], counts: tuple[int, ...]) -> slice:
+        borders: dict[str, tuple[int, int]] = {}
+        total = 0
+        for shard, count in zip(self._shards, counts, strict=True):
+            borders[shard.split] = (borders.get(shard.split, (total, 0))[0], total + count)
+            total += count
+        first, last = split_range(split, borders)
+        return slice(*np.searchsorted(episode_of_row, (first, last)).tolist())
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, place: int) -> Frame:
+        """Decodes the frame at `place`. Raises TrainerError where its image is corrupt."""
+        row = self._rows[place]
+        return Frame(
+            image=self._image(row),
+            instruction=self._instructions[row["instruction"]],
+            action=normalise(self._transform(row["action"]), self._action_statistics),
+            episode=int(row["episode"]),
+            step=int(row["step"]),
+        )
+
+    def _image(self, row: np.void) -> NDArray[np.uint8]:
+        file = _mapped(self._shards[row["shard"]].path)
+        start = int(row["image_offset"])
+        try:
+            with Image.open(io.BytesIO(file.data[start : start + int(row["image_size"])])) as image:
+                return np.asarray(image.convert("RGB"))
+        except (OSError, SyntaxError) as error:
+            raise file.wrong(start, f"corrupt image of {row['image_size']} bytes: {error}") from error
+
+    @property
+    def instructions(self) -> tuple[str, ...]:
+        """Every instruction of the set, each once."""
+        return self._instructions
+
+    @property
+    def stored_actions(self) -> Floats:
+        """The actions [N,7] of this split as the files hold them."""
+        return np.asarray(self._rows["action"])
+
+
+@lru_cache(maxsize=OPEN_FILES)
+def _mapped(path: Path) -> MappedFile:
+    return MappedFile(path)
+
+
+def training_split(folder: Path) -> str:
+    """The split that published fine-tuning trains on: all of `train` beside a `val` split, else its first 95 %."""
+    splits = {shard.split for shard in find_shards(version_folder(folder))}
+    return "train" if "val" in splits else "train[:95%]"

@@ -1,0 +1,135 @@
+"""Writes demonstrations as an RLDS data set, laid out as TFDS lays out the published LIBERO sets."""
+
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from vlad.records.files import sync_folder
+
+from vlatrain.data.example import FeatureValue, encode_example
+from vlatrain.data.tfrecord import TFRecordWriter
+from vlatrain.errors import TrainerError
+from vlatrain.sim.episode import Episode
+
+VERSION = "1.0.0"
+FEATURES = "tensorflow_datasets.core.features"
+
+
+def write_rlds(
+    folder: Path, name: str, episodes: Iterable[Episode], shards: int = 1, *, jpeg_quality: int = 95
+) -> Path:
+    """Writes `folder/name/1.0.0` and returns `folder/name`: all of it appears at once, by rename, or nothing does.
+
+    Episodes go to the shards in turn. Raises TrainerError where the set exists already or there are no episodes.
+    """
+    target = folder / name
+    if target.exists():
+        raise TrainerError(f"{target} exists already; remove it or choose another name")
+    aside = folder / f".{name}.{os.getpid()}.new"
+    version = aside / VERSION
+    version.mkdir(parents=True)
+    try:
+        _write_version(version, name, episodes, shards, jpeg_quality)
+        sync_folder(version)
+        aside.rename(target)
+    except BaseException:
+        shutil.rmtree(aside)
+        raise
+    sync_folder(folder)
+    return target
+
+
+def _write_version(version: Path, name: str, episodes: Iterable[Episode], shards: int, jpeg_quality: int) -> None:
+    shape: tuple[int, ...] = ()
+    with ExitStack() as stack:
+        paths = [version / f"{name}-train.tfrecord-{number:05d}-of-{shards:05d}" for number in range(shards)]
+        writers = [stack.enter_context(TFRecordWriter(path)) for path in paths]
+        for number, episode in enumerate(episodes):
+            shape = shape or episode.images.shape[1:]
+            writers[number % shards].write(encode_example(_features(episode, jpeg_quality)))
+    if not shape:
+        raise TrainerError(f"{name}: no episodes to write")
+    _write_json(version / "dataset_info.json", _dataset_info(name, writers))
+    _write_json(version / "features.json", _features_document(shape))
+
+
+def _write_json(path: Path, document: dict[str, Any]) -> None:
+    path.write_text(json.dumps(document, indent=4) + "\n")
+
+
+def _features(episode: Episode, jpeg_quality: int) -> dict[str, FeatureValue]:
+    """The flattened features of one episode, every one with a value a step; the last step is rewarded."""
+    steps = np.arange(len(episode))
+    last = (steps == len(episode) - 1).astype(np.int64)
+    return {
+        "steps/observation/image": [jpeg(image, jpeg_quality) for image in episode.images],
+        "steps/action": episode.actions.reshape(-1),
+        "steps/language_instruction": [episode.instruction.encode()] * len(episode),
+        "steps/is_first": (steps == 0).astype(np.int64),
+        "steps/is_last": last,
+        "steps/is_terminal": last,
+        "steps/reward": last.astype(np.float32),
+        "steps/discount": np.ones(len(episode), np.float32),
+        "episode_metadata/file_path": [episode.task.encode()],
+    }
+
+
+def jpeg(image: np.ndarray[Any, np.dtype[np.uint8]], quality: int = 95) -> bytes:
+    """One image uint8 [H,W,3] as JPEG, with TensorFlow's default quality."""
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "JPEG", quality=quality)
+    return stream.getvalue()
+
+
+def _dataset_info(name: str, writers: list[TFRecordWriter]) -> dict[str, Any]:
+    split = {
+        "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+        "name": "train",
+        "numBytes": str(sum(writer.size_bytes for writer in writers)),
+        "shardLengths": [str(writer.records) for writer in writers],
+    }
+    return {"fileFormat": "tfrecord", "name": name, "splits": [split], "version": VERSION}
+
+
+def _features_document(image_shape: tuple[int, ...]) -> dict[str, Any]:
+    image = {
+        "pythonClassName": f"{FEATURES}.image_feature.Image",
+        "image": {"shape": _shape(*image_shape), "dtype": "uint8", "encodingFormat": "jpeg"},
+    }
+    steps = {
+        "observation": _dictionary({"image": image}),
+        "action": _tensor("float32", 7),
+        "language_instruction": _text(),
+        **{name: _tensor("bool") for name in ("is_first", "is_last", "is_terminal")},
+        **{name: _tensor("float32") for name in ("reward", "discount")},
+    }
+    sequence = {
+        "pythonClassName": f"{FEATURES}.dataset_feature.Dataset",
+        "sequence": {"feature": _dictionary(steps), "length": "-1"},
+    }
+    return _dictionary({"steps": sequence, "episode_metadata": _dictionary({"file_path": _text()})})
+
+
+def _dictionary(features: dict[str, Any]) -> dict[str, Any]:
+    return {"pythonClassName": f"{FEATURES}.features_dict.FeaturesDict", "featuresDict": {"features": features}}
+
+
+def _tensor(dtype: str, *shape: int) -> dict[str, Any]:
+    kind = "tensor_feature.Tensor" if shape else "scalar.Scalar"
+    tensor = {"shape": _shape(*shape), "dtype": dtype, "encoding": "none"}
+    return {"pythonClassName": f"{FEATURES}.{kind}", "tensor": tensor}
+
+
+def _text() -> dict[str, Any]:
+    return {"pythonClassName": f"{FEATURES}.text_feature.Text", "text": {}}
+
+
+def _shape(*sizes: int) -> dict[str, Any]:
+    return {"dimensions": [str(size) for size in sizes]} if sizes else {}
