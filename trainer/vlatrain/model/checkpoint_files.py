@@ -33,7 +33,7 @@ def load_base(folder: Path, device: torch.device | str = "cpu", dtype: torch.dty
     weights = {name: tensor.to(dtype) for name, tensor in _tensors(folder, torch.device(device))}
     _refuse_difference(folder, model.state_dict(), weights)
     model.load_state_dict(weights, strict=True, assign=True)
-    model.name_or_path = str(folder)  # where PEFT looks for what to write into adapter_config.json
+    model.name_or_path = str(folder)
     return model
 
 
@@ -49,7 +49,7 @@ def save_base(
     if len(shards) == 1:
         save_file(weights, folder / SINGLE_FILE, metadata={"format": "pt"})
         return
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for number, shard in enumerate(shards, 1):
         file_name = f"model-{number:05}-of-{len(shards):05}.safetensors"
         save_file(shard, folder / file_name, metadata={"format": "pt"})

@@ -218,7 +218,7 @@ def _text_config(raw: Mapping[str, Any]) -> TextConfig:
 
 
 def _refuse_other_decoders(text: Mapping[str, Any]) -> None:
-    heads = text.get("num_attention_heads", TextConfig.num_attention_heads)
+    heads = text.get("num_attention_heads", TextConfig().num_attention_heads)
     wanted = {
         "model_type": "llama",
         "num_key_value_heads": heads,

@@ -118,7 +118,8 @@ class DecoderLayer(nn.Module):
         self, hidden: Tensor, turn: Rotary, cache: LayerCache | None = None, places: Tensor | None = None
     ) -> Tensor:
         hidden = hidden + self.self_attn(self.input_layernorm(hidden), turn, cache, places)
-        return hidden + self.mlp(self.post_attention_layernorm(hidden))
+        out: Tensor = hidden + self.mlp(self.post_attention_layernorm(hidden))
+        return out
 
 
 class LlamaModel(nn.Module):

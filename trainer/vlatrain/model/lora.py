@@ -48,7 +48,7 @@ def add_lora(
 def save_adapter(model: PeftModel, folder: Path) -> None:
     """Writes adapter_config.json and adapter_model.safetensors into `folder`, as PEFT names and shapes them."""
     folder.mkdir(parents=True, exist_ok=True)
-    model.peft_config[ADAPTER].save_pretrained(folder)
+    model.peft_config[ADAPTER].save_pretrained(str(folder))
     weights = {name: tensor.detach().contiguous().cpu() for name, tensor in adapter_tensors(model).items()}
     save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
 
@@ -77,7 +77,7 @@ def adapter_tensors(model: PeftModel) -> dict[str, Tensor]:
     return {name: value for name, value in named if FILE_KEY.fullmatch(name)}
 
 
-def _wrap(model: OpenVLA, names: list[str], rank: int, alpha: float, dropout: float, seed: int) -> PeftModel:
+def _wrap(model: OpenVLA, names: list[str], rank: int, alpha: int, dropout: float, seed: int) -> PeftModel:
     config = LoraConfig(
         r=rank,
         lora_alpha=alpha,

@@ -51,7 +51,7 @@ class VisionBackbone(nn.Module):
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         """[B, 6, H, W] (3 channels a tower) to [B, N, both widths]."""
-        first, second = pixel_values.split(3, dim=1)
+        first, second = pixel_values.chunk(2, dim=1)
         return torch.cat((self.featurizer(first), self.fused_featurizer(second)), dim=2)
 
 
@@ -78,6 +78,7 @@ class OpenVLA(nn.Module):
     def __init__(self, config: OpenVLAConfig) -> None:
         super().__init__()
         self.config = config
+        self.name_or_path = ""  # the folder of the weights; PEFT writes it into adapter_config.json
         self.vision_backbone = VisionBackbone(config)
         vision_width = config.featurizer.width + config.fused_featurizer.width
         self.projector = Projector(vision_width, config.text.hidden_size)

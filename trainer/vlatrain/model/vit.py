@@ -73,7 +73,8 @@ class Block(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         tokens = tokens + self.ls1(self.attn(self.norm1(tokens)))
-        return tokens + self.ls2(self.mlp(self.norm2(tokens)))
+        out: Tensor = tokens + self.ls2(self.mlp(self.norm2(tokens)))
+        return out
 
 
 class AttentionPool(nn.Module):
@@ -108,7 +109,7 @@ class VisionTransformer(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """[B, 3, H, W] to [B, N, width]."""
-        tokens = self.patch_embed(pixels) + self.pos_embed
+        tokens: Tensor = self.patch_embed(pixels) + self.pos_embed
         prefix = [token.expand(len(tokens), -1, -1) for token in (self.cls_token, self.reg_token) if token is not None]
         tokens = torch.cat([*prefix, tokens], dim=1) if prefix else tokens
         for block in self.blocks[:-1]:
