@@ -17,6 +17,7 @@ class Action(StrEnum):
     STOP_NOW = "stop_now"
     SAVE = "save"
     EVALUATE = "evaluate"
+    RESUME = "resume"
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

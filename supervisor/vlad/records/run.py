@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
+from vlad.records.outcome import Cause, Diagnosis, Evidence, Exit, ProcessIdentity
 from vlad.records.progress import Phase, Reason
 
 STATE_SCHEMA = 1
@@ -39,79 +40,16 @@ MOVES: dict[State, frozenset[State]] = {
 }
 
 
+class StopRung(StrEnum):
+    """How hard a run is being stopped."""
+
+    REQUEST = "request"
+    TERM = "term"
+    KILL = "kill"
+
+
 class IllegalMove(Exception):
     """A move between states that the table does not have: a mistake in the supervisor."""
-
-
-class Cause(StrEnum):
-    """Why a run or an attempt failed."""
-
-    CUDA_OUT_OF_MEMORY = "CUDA_OUT_OF_MEMORY"
-    HOST_OUT_OF_MEMORY = "HOST_OUT_OF_MEMORY"
-    NCCL_TIMEOUT = "NCCL_TIMEOUT"
-    GPU_FAULT = "GPU_FAULT"
-    NOT_A_NUMBER = "NOT_A_NUMBER"
-    DISK_FULL = "DISK_FULL"
-    MISSING_FILE = "MISSING_FILE"
-    MISSING_MODULE = "MISSING_MODULE"
-    VERSION_MISMATCH = "VERSION_MISMATCH"
-    CHECKPOINT_MISMATCH = "CHECKPOINT_MISMATCH"
-    BAD_CONFIG = "BAD_CONFIG"
-    HUNG = "HUNG"
-    LOST_NODE = "LOST_NODE"
-    REBOOT = "REBOOT"
-    TIME_LIMIT = "TIME_LIMIT"
-    PREEMPTED = "PREEMPTED"
-    KILLED = "KILLED"
-    EXCEPTION = "EXCEPTION"
-    EXITED = "EXITED"
-    CANNOT_START = "CANNOT_START"
-    UNKNOWN = "UNKNOWN"
-
-
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """A quoted line that speaks for a cause: file relative to the run directory (or absolute) and byte offset."""
-
-    file: str
-    offset: int = 0
-    text: str
-
-
-class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
-    """A cause with its evidence. `confidence` is "certain", "likely" or "unknown"; `advice` says what to do."""
-
-    cause: Cause
-    summary: str
-    evidence: tuple[Evidence, ...] = ()
-    confidence: str = "likely"
-    advice: str = ""
-    rank: int | None = None
-
-
-class ProcessIdentity(msgspec.Struct, frozen=True, kw_only=True):
-    """A process that cannot be mistaken for another: the pid with its start (clock ticks since boot) and the boot."""
-
-    pid: int
-    start_ticks: int
-    boot_id: str
-
-
-class Exit(msgspec.Struct, frozen=True, kw_only=True):
-    """exit.json: how torchrun (or the command) ended. Exactly one of `code` and `signal`, neither when unknown."""
-
-    at: float
-    code: int | None = None
-    signal: int | None = None
-    raw_status: int | None = None
-    recorded_by: str = ""
-    user_s: float | None = None
-    system_s: float | None = None
-    peak_memory_bytes: int | None = None
-    oom_kills: int | None = None
-
-    @property
-    def is_success(self) -> bool:
-        return self.code == 0
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -162,11 +100,19 @@ class Supervised(Event, frozen=True, kw_only=True, tag="supervised"):
 
 
 class AttemptStarted(Event, frozen=True, kw_only=True, tag="attempt_started"):
+    """The intent to launch, journaled before anything is executed; AgentStarted follows when it was."""
+
     number: int
-    agent: ProcessIdentity
     argv: tuple[str, ...]
     resumed_from: str | None = None
     start_step: int | None = None
+
+
+class AgentStarted(Event, frozen=True, kw_only=True, tag="agent_started"):
+    """The attempt's torchrun (or command) runs as `agent`."""
+
+    number: int
+    agent: ProcessIdentity
 
 
 class AttemptEnded(Event, frozen=True, kw_only=True, tag="attempt_ended"):
@@ -186,13 +132,20 @@ class Requested(Event, frozen=True, kw_only=True, tag="requested"):
     detail: str = ""
 
 
+class RungReached(Event, frozen=True, kw_only=True, tag="rung"):
+    """The stop ladder reached `rung`; the next one follows `grace_s` later."""
+
+    rung: StopRung
+    grace_s: float
+
+
 class Noted(Event, frozen=True, kw_only=True, tag="noted"):
-    """Something worth knowing later that changes no state: a rung of the stop ladder, a leftover, a warning."""
+    """Something worth knowing later that changes no state: a leftover, a warning."""
 
     message: str
 
 
-AnyEvent = Created | Moved | Supervised | AttemptStarted | AttemptEnded | Requested | Noted
+AnyEvent = Created | Moved | Supervised | AttemptStarted | AgentStarted | AttemptEnded | Requested | RungReached | Noted
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -214,6 +167,10 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: Reason | None = None
     restart_at: float | None = None
     stop_requested: bool = False
+    stop_now: bool = False
+    rung: StopRung | None = None
+    rung_at: float | None = None
+    first_attempt: int = 1
     keeper: ProcessIdentity | None = None
     supervisor: ProcessIdentity | None = None
     attempts: tuple[Attempt, ...] = ()
@@ -250,20 +207,34 @@ def _folded(record: RunRecord, event: AnyEvent) -> RunRecord:
             return replace(record, keeper=event.keeper, supervisor=event.supervisor)
         case AttemptStarted():
             attempt = Attempt(
-                number=event.number, started_at=event.at, agent=event.agent,
-                resumed_from=event.resumed_from, start_step=event.start_step,
+                number=event.number, started_at=event.at, resumed_from=event.resumed_from, start_step=event.start_step
             )  # fmt: skip
             return replace(record, attempts=(*record.attempts, attempt))
+        case AgentStarted():
+            return _with_last_attempt(record, replace(record.attempts[-1], agent=event.agent))
         case AttemptEnded():
             ended = replace(
                 record.attempts[-1], exit=event.exit, end_step=event.end_step,
                 checkpoint_step=event.checkpoint_step, diagnosis=event.diagnosis,
             )  # fmt: skip
-            return replace(record, attempts=(*record.attempts[:-1], ended))
+            return _with_last_attempt(record, ended)
         case Requested():
-            return replace(record, stop_requested=record.stop_requested or event.action in STOP_ACTIONS)
+            return _requested(record, event)
+        case RungReached():
+            return replace(record, rung=event.rung, rung_at=event.at)
         case _:
             return record
+
+
+def _with_last_attempt(record: RunRecord, attempt: Attempt) -> RunRecord:
+    return msgspec.structs.replace(record, attempts=(*record.attempts[:-1], attempt))
+
+
+def _requested(record: RunRecord, event: Requested) -> RunRecord:
+    """A stop asked of a run that has ended is none."""
+    if record.state.is_final or event.action not in STOP_ACTIONS:
+        return record
+    return msgspec.structs.replace(record, stop_requested=True, stop_now=record.stop_now or event.action == "stop_now")
 
 
 STOP_ACTIONS = frozenset({"stop", "stop_now"})
@@ -272,15 +243,21 @@ STOP_ACTIONS = frozenset({"stop", "stop_now"})
 def _moved(record: RunRecord, event: Moved) -> RunRecord:
     if event.state not in MOVES[record.state]:
         raise IllegalMove(f"{record.run_id}: {record.state} -> {event.state} ({event.why})")
-    leaves_end = record.state.is_final
-    return msgspec.structs.replace(
+    moved = msgspec.structs.replace(
         record,
         state=event.state,
         why=event.why,
         reason=event.reason,
         restart_at=event.restart_at,
         ended_at=event.at if event.state.is_final else None,
-        stop_requested=record.stop_requested and not leaves_end,
+    )
+    return _begun_anew(moved) if record.state.is_final else moved
+
+
+def _begun_anew(record: RunRecord) -> RunRecord:
+    """What a resume forgets: that the run was stopped, and the restarts that its budget has paid for."""
+    return msgspec.structs.replace(
+        record, stop_requested=False, stop_now=False, rung=None, rung_at=None, first_attempt=len(record.attempts) + 1
     )
 
 
@@ -296,12 +273,19 @@ def decode_event(line: bytes) -> AnyEvent | None:
 
 
 def fold_all(lines: list[bytes]) -> RunRecord | None:
-    """The record that a journal tells, None for a journal without events."""
+    """The record that a journal tells, None for a journal without events.
+
+    An event that stands there twice (appended again because its first fsync failed) counts once.
+    """
     record: RunRecord | None = None
     for line in lines:
-        if (event := decode_event(line)) is not None:
+        event = decode_event(line)
+        if event is not None and (record is None or event.seq > record.seq):
             record = fold(record, event)
     return record
 
 
-__all__ = ["FINAL", "MOVES", "AnyEvent", "Phase", "Reason", "RunRecord", "State", "fold", "fold_all"]
+__all__ = [
+    "FINAL", "MOVES", "AnyEvent", "Cause", "Diagnosis", "Evidence", "Exit", "Phase", "ProcessIdentity", "Reason",
+    "RunRecord", "State", "fold", "fold_all",
+]  # fmt: skip

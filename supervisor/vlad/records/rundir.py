@@ -11,7 +11,7 @@ import msgspec
 
 from vlad.records.files import RecordError, private_folder, read_lines, replace_file, set_aside, sync_folder
 from vlad.records.progress import Evaluation, ProgressLine, decode_evaluations, decode_progress
-from vlad.records.run import STATE_SCHEMA, Exit, RunRecord, fold_all
+from vlad.records.run import STATE_SCHEMA, Exit, ProcessIdentity, RunRecord, fold_all
 from vlad.records.spec import SPEC_SCHEMA, RunSpec
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -159,8 +159,31 @@ class RunDirectory:
         """Liveness: locked as long as the keeper or any process of the job lives."""
         return self.path / "lock"
 
+    @property
+    def keeper_lock(self) -> Path:
+        """Locked as long as a keeper or a supervisor lives: somebody looks after the run."""
+        return self.path / "keeper.lock"
+
+    @property
+    def supervisor_lock(self) -> Path:
+        """Locked by the one writer of the journal."""
+        return self.path / "supervisor.lock"
+
+    @property
+    def supervisor_log(self) -> Path:
+        """What keeper and supervisor say about themselves (a traceback, say)."""
+        return self.path / "supervisor.log"
+
     def attempt(self, number: int) -> "AttemptDirectory":
         return AttemptDirectory(self.path / "attempts" / str(number))
+
+    def newest_attempt(self) -> "AttemptDirectory | None":
+        """The folder of the last attempt, None where there was none."""
+        try:
+            numbers = [int(name) for name in os.listdir(self.path / "attempts") if name.isdecimal()]
+        except FileNotFoundError:
+            return None
+        return self.attempt(max(numbers)) if numbers else None
 
     def read_spec(self) -> RunSpec:
         """Raises RecordError for a spec that cannot be read."""
@@ -231,8 +254,20 @@ class AttemptDirectory:
         return self.path / "exit.json"
 
     @property
+    def agent(self) -> Path:
+        """Who the attempt's torchrun (or command) is, written by itself before it executes: there is only ever one."""
+        return self.path / "agent.json"
+
+    @property
     def ranks(self) -> Path:
         return self.path / "ranks"
+
+    def read_agent(self) -> ProcessIdentity | None:
+        """The attempt's agent, None where none has claimed it yet."""
+        try:
+            return msgspec.json.decode(self.agent.read_bytes(), type=ProcessIdentity)
+        except (OSError, msgspec.DecodeError):
+            return None
 
     def read_exit(self) -> Exit | None:
         """How the attempt ended, None where that is not recorded (yet)."""
