@@ -1,0 +1,259 @@
+"""Why an attempt died: the cause, the evidence quoted, how sure that is, and what to do. Pure."""
+
+import re
+import signal as signals
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from vlad.policy.failure import Excerpt, Failure
+from vlad.policy.failure_rules import matching_rule
+from vlad.policy.tracebacks import HEADER, Raised, is_named, raised_in
+from vlad.records.run import Cause, Diagnosis, Evidence
+from vlad.records.spec import Kind
+
+QUOTED_CHARACTERS = 600
+LAST_LINES = 5
+BAD_CONFIG_CODE = 2
+_AGENT_FAILURE = re.compile(rb"^ *rank +: (\d+) .*\n *exitcode +: (-?\d+) \(pid: (\d+)\).*$", re.MULTILINE)
+_AGENT_NOISE = re.compile(r"^[WEI]\d{4} .*torch/distributed/|^(?:W|E|I)\d{4} .*elastic")
+_REFUSAL = re.compile(r"^(?:vlatrain|[\w./-]+: error): |^vlatrain\b.*: ")
+_AFTERMATH = {-signals.SIGTERM, -signals.SIGABRT, -signals.SIGINT}  # what torchrun and NCCL do to the other ranks
+_CRASHES = {signals.SIGSEGV, signals.SIGBUS, signals.SIGILL, signals.SIGFPE, signals.SIGABRT}
+_RESUME = "`vlad resume` goes on from the last checkpoint"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RankExit:
+    """A line pair of torchrun's closing report."""
+
+    rank: int
+    code: int
+    offset: int
+    text: str
+
+
+def diagnose(failure: Failure) -> Diagnosis | None:
+    """The diagnosis of an attempt that ended, None where it succeeded.
+
+    The strongest witness speaks: the kernel's counters, then a refusal of the configuration, a rank that was killed,
+    the exception of the earliest failing rank, and at last the bare exit status. What other ranks suffer from it
+    (collective time-outs, lost connections) is a cause only where nothing else is known.
+    """
+    if failure.exit.is_success:
+        return None
+    ranks = _rank_exits(failure.console)
+    witnesses: tuple[Callable[[Failure, list[_RankExit]], Diagnosis | None], ...] = (
+        _out_of_host_memory, _refused_config, _killed_rank, _first_exception, _own_signal, _bare_exit,
+    )  # fmt: skip
+    return next(found for witness in witnesses if (found := witness(failure, ranks)) is not None)
+
+
+def _rank_exits(console: Excerpt) -> list[_RankExit]:
+    """Failed ranks as torchrun reports them at its end, the root first: it writes that one last."""
+    found = [
+        _RankExit(rank=int(match[1]), code=int(match[2]), offset=console.start + match.start(), text=_text(match[0]))
+        for match in _AGENT_FAILURE.finditer(console.content)
+    ]
+    return found[::-1]
+
+
+def _text(raw: bytes) -> str:
+    return " ".join(raw.decode("utf-8", "replace").split())
+
+
+def _out_of_host_memory(failure: Failure, ranks: list[_RankExit]) -> Diagnosis | None:
+    """Only the kernel's counter makes a kill an out-of-memory kill."""
+    killed = [rank for rank in ranks if rank.code == -signals.SIGKILL]
+    if not failure.exit.oom_kills or not (killed or failure.exit.signal == signals.SIGKILL or _killed_helper(failure)):
+        return None
+    return Diagnosis(
+        cause=Cause.HOST_OUT_OF_MEMORY,
+        summary="the kernel killed it because the memory of the host (or its container) ran out",
+        evidence=(
+            Evidence(
+                file=failure.exit_file, text=f"oom_kill counter of the memory cgroup rose by {failure.exit.oom_kills}"
+            ),
+            *_rank_evidence(failure, killed),
+        ),
+        confidence="certain",
+        advice="lower num_workers or shuffle_buffer_size, or give the host or container more memory",
+        rank=killed[0].rank if killed else None,
+    )
+
+
+def _killed_helper(failure: Failure) -> bool:
+    found = _exception_diagnosis(failure)
+    return found is not None and found.cause is Cause.KILLED
+
+
+def _refused_config(failure: Failure, ranks: list[_RankExit]) -> Diagnosis | None:
+    """Exit 2 is the trainer's word for a bad configuration; of other programs only with a usage error in the log."""
+    refusing = [rank for rank in ranks if rank.code == BAD_CONFIG_CODE]
+    if failure.exit.code != BAD_CONFIG_CODE and not refusing:
+        return None
+    lines = [(offset, line) for offset, line in failure.console.lines() if _REFUSAL.match(line)]
+    if not lines and failure.kind is not Kind.TRAIN:
+        return None
+    offset, line = (lines or _last_words(failure.console) or [(failure.console.start, "")])[-1]
+    return Diagnosis(
+        cause=Cause.BAD_CONFIG,
+        summary=_short(line.partition(": ")[2] if lines else line) or "the configuration was refused (exit 2)",
+        evidence=(_quote(failure, offset, line), *_rank_evidence(failure, refusing)),
+        confidence="certain" if lines else "likely",
+        advice="correct the value and start again; `vlad config RUN` shows where each one came from",
+    )
+
+
+def _killed_rank(failure: Failure, ranks: list[_RankExit]) -> Diagnosis | None:
+    """A rank that a signal ended, unless torchrun or NCCL sent it in the aftermath of another rank's end."""
+    killed = [rank for rank in ranks if rank.code < 0 and rank.code not in _AFTERMATH]
+    if not killed:
+        return None
+    root = killed[0]
+    return _by_signal(-root.code, f"rank {root.rank} was", _rank_evidence(failure, killed), rank=root.rank)
+
+
+def _by_signal(number: int, who: str, evidence: tuple[Evidence, ...], rank: int | None = None) -> Diagnosis:
+    name = _signal_name(number)
+    if number in _CRASHES:
+        return Diagnosis(
+            cause=Cause.EXCEPTION, summary=f"{who} ended by {name}: native code crashed", evidence=evidence, rank=rank,
+            advice="look at the last lines of the log; SIGBUS often means that /dev/shm is full",
+        )  # fmt: skip
+    summary = f"{who} killed by {name}; who sent it is not recorded"
+    advice = _RESUME
+    if number == signals.SIGKILL:
+        advice = (
+            f"an administrator, a job scheduler or the kernel's out-of-memory killer may have (see `dmesg`); {_RESUME}"
+        )
+    return Diagnosis(
+        cause=Cause.KILLED, summary=summary, evidence=evidence, confidence="unknown", advice=advice, rank=rank
+    )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signals.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _first_exception(failure: Failure, ranks: list[_RankExit]) -> Diagnosis | None:
+    return _exception_diagnosis(failure, ranks[0].rank if ranks else None)
+
+
+def _exception_diagnosis(failure: Failure, root: int | None = None) -> Diagnosis | None:
+    """The diagnosis of the first exception that is no consequence, from error files (they have times), then the log."""
+    files = sorted(failure.rank_errors, key=lambda error: (error.at, error.rank != root))
+    from_files = [
+        _of_chain([Raised(text=error.message, offset=0, rank=error.rank)], failure, error.file) for error in files
+    ]
+    from_log = [_of_chain(raised.chain(), failure) for raised in _fatal(raised_in(failure.console), root)]
+    found = [*from_files, *from_log]
+    if all(consequence for _, consequence in found):
+        found += [
+            _of_chain([Raised(text=line, offset=offset)], failure)
+            for offset, line in _last_words(failure.console)[-1:]
+            if is_named(line)
+        ]
+    roots = [diagnosis for diagnosis, consequence in found if not consequence]
+    specific = [diagnosis for diagnosis, _ in found if diagnosis.cause is not Cause.EXITED]
+    return next(iter([*roots, *specific]), None)
+
+
+def _fatal(raised: Iterable[Raised], root: int | None) -> list[Raised]:
+    """What ended each rank is the last it raised; torchrun's root first, then by place in the file.
+
+    Lines without a rank may be of several: there the last that is no consequence counts.
+    """
+    last: dict[int | None, Raised] = {}
+    for one in raised:
+        known = matching_rule(one.text)
+        if one.rank is None and known and known[0].is_consequence and None in last:
+            continue
+        last[one.rank] = one
+    return sorted(last.values(), key=lambda one: (one.rank != root or root is None, one.offset))
+
+
+def _of_chain(chain: list[Raised], failure: Failure, file: str | None = None) -> tuple[Diagnosis, bool]:
+    """The diagnosis of an exception and whether it is a consequence; the first cause that the table knows counts."""
+    final = chain[-1]
+    evidence: tuple[Evidence, ...] = (_quote(failure, final.offset, final.text, file),)
+    for raised in chain:
+        if (known := matching_rule(raised.text)) is None:
+            continue
+        rule, match = known
+        if raised is not final:
+            evidence = (_quote(failure, raised.offset, raised.text, file), *evidence)
+        diagnosis = Diagnosis(
+            cause=rule.cause, summary=rule.summary.format(**match.groupdict()), evidence=evidence, advice=rule.advice,
+            confidence="unknown" if rule.is_consequence or rule.cause is Cause.KILLED else "certain", rank=final.rank,
+        )  # fmt: skip
+        return diagnosis, rule.is_consequence
+    summary = _short(final.text.partition("\n")[0])
+    advice = "the traceback in the log shows where; a restart may repeat it"
+    return Diagnosis(
+        cause=Cause.EXCEPTION, summary=summary, evidence=evidence, advice=advice, rank=final.rank
+    ), False  # fmt: skip
+
+
+def _own_signal(failure: Failure, ranks: list[_RankExit]) -> Diagnosis | None:
+    """The job's first process itself was ended by a signal, or a shell in between reports so (128 + number)."""
+    number, through_shell = failure.exit.signal, False
+    if number is None and failure.exit.code is not None and 128 < failure.exit.code <= 128 + 64:
+        number, through_shell = failure.exit.code - 128, True
+    if number is None:
+        return None
+    text = f"exit code {failure.exit.code}" if through_shell else f"signal {number}"
+    evidence = (Evidence(file=failure.exit_file, text=text), *_last_line_evidence(failure))
+    return _by_signal(number, "it was", evidence)
+
+
+def _bare_exit(failure: Failure, ranks: list[_RankExit]) -> Diagnosis:
+    code = ranks[0].code if ranks else failure.exit.code
+    evidence = (*_rank_evidence(failure, ranks[:1]), *_last_line_evidence(failure))
+    if code is None:
+        return Diagnosis(
+            cause=Cause.UNKNOWN, summary="it ended and its exit status was not recorded", evidence=evidence,
+            confidence="unknown", advice=f"both of its guardians were killed at once; {_RESUME}",
+        )  # fmt: skip
+    if code in (126, 127):
+        return Diagnosis(
+            cause=Cause.CANNOT_START, summary=f"a command was not found or cannot be executed (exit {code})",
+            evidence=evidence, advice="check PATH and the file's permissions",
+        )  # fmt: skip
+    return Diagnosis(
+        cause=Cause.EXITED, summary=f"it ended with exit code {code}; the log names no cause", evidence=evidence,
+        confidence="unknown", advice="its last lines are quoted; `vlad logs RUN` shows more",
+        rank=ranks[0].rank if ranks else None,
+    )  # fmt: skip
+
+
+def _rank_evidence(failure: Failure, ranks: Iterable[_RankExit]) -> tuple[Evidence, ...]:
+    return tuple(_quote(failure, rank.offset, rank.text) for rank in ranks)
+
+
+def _last_line_evidence(failure: Failure) -> tuple[Evidence, ...]:
+    return tuple(_quote(failure, offset, line) for offset, line in _last_words(failure.console)[-LAST_LINES:])
+
+
+def _last_words(console: Excerpt) -> list[tuple[int, str]]:
+    """The lines that are neither blank nor torchrun's own: its closing traceback and report are cut off."""
+    words: list[tuple[int, str]] = []
+    last_traceback = 0
+    for offset, line in console.lines():
+        if "ChildFailedError" in line:
+            return words[:last_traceback]
+        if line == HEADER:
+            last_traceback = len(words)
+        if line.strip() and not _AGENT_NOISE.match(line):
+            words.append((offset, line))
+    return words
+
+
+def _quote(failure: Failure, offset: int, text: str, file: str | None = None) -> Evidence:
+    return Evidence(file=file or failure.console.file, offset=offset, text=text[:QUOTED_CHARACTERS])
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:199]}…"
