@@ -1,9 +1,9 @@
 """A vocabulary of whole words for tiny models, laid out like the published one: words, then actions, then padding."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
@@ -13,15 +13,19 @@ UNKNOWN = "<unk>"
 SPECIAL = (UNKNOWN, "<s>", "</s>")
 
 
-def build_word_tokenizer(instructions: Iterable[str], n_action_bins: int = 256) -> Tokenizer:
+def build_word_tokenizer(
+    instructions: Iterable[str], n_action_bins: int = 256, phrases: Sequence[str] = ()
+) -> Tokenizer:
     """Every word of the prompt and of `instructions` gets an id; the last ids but <PAD> are the action tokens.
 
-    `<PAD>` has the id that is `action_vocab_end` of the model's configuration.
+    `<PAD>` has the id that is `action_vocab_end` of the model's configuration. Each of `phrases`, parts of the prompt that
+    never change, is one token: shorter rows.
     """
     text = " ".join([PROMPT.format(instruction=""), *(instruction.lower() for instruction in instructions)])
     words = sorted(set(re.findall(r"\w+|[^\w\s]+", text)))
     actions = [f"<action{index}>" for index in range(n_action_bins)]
-    vocabulary = {word: index for index, word in enumerate([*SPECIAL, *words, *actions, "<PAD>"])}
+    vocabulary = {word: index for index, word in enumerate([*SPECIAL, *phrases, *words, *actions, "<PAD>"])}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.add_tokens([AddedToken(phrase, normalized=False) for phrase in phrases])
     return tokenizer
