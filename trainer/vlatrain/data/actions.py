@@ -1,7 +1,7 @@
 """What the seven numbers of an action mean: as stored, as trained on, and as a simulator wants them.
 
-Stored (LIBERO): six motions, and a gripper of -1 (open) to +1 (close). Trained on: the gripper as 1 (open) to 0 (closed)
-and motions mapped from their 1 % and 99 % quantiles to -1..1 (BOUNDS_Q99), as in openvla's prismatic/vla/datasets/rlds.
+Stored (LIBERO): six motions, and a gripper of -1 (open) to +1 (close). Trained on: a gripper of 1 (open) to 0 (closed),
+motions mapped from their 1 % and 99 % quantiles to -1..1 (BOUNDS_Q99), as in openvla's prismatic/vla/datasets/rlds.
 """
 
 from collections.abc import Callable, Sequence

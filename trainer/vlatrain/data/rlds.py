@@ -84,19 +84,21 @@ class RLDSDataset:
         """Decodes the frame at `place`. Raises TrainerError where its image is corrupt."""
         row = self._rows[place]
         return Frame(
-            image=self._image(row),
+            image=self.image(place),
             instruction=self._instructions[row["instruction"]],
             action=normalise(self._transform(row["action"]), self._action_statistics),
             episode=int(row["episode"]),
             step=int(row["step"]),
         )
 
-    def _image(self, row: np.void) -> NDArray[np.uint8]:
+    def image(self, place: int) -> NDArray[np.uint8]:
+        """Decodes the picture [H,W,3] of the frame at `place`. Raises TrainerError where it is corrupt."""
+        row = self._rows[place]
         file = _mapped(self._shards[row["shard"]].path)
         start = int(row["image_offset"])
         try:
             with Image.open(io.BytesIO(file.data[start : start + int(row["image_size"])])) as image:
-                return np.asarray(image.convert("RGB"))
+                return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
         except (OSError, SyntaxError) as error:
             raise file.wrong(start, f"corrupt image of {row['image_size']} bytes: {error}") from error
 

@@ -1,11 +1,11 @@
 """Writes demonstrations as an RLDS data set, laid out as TFDS lays out the published LIBERO sets."""
 
+import fcntl
 import io
 import json
-import os
 import shutil
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,23 +27,34 @@ def write_rlds(
 ) -> Path:
     """Writes `folder/name/1.0.0` and returns `folder/name`: all of it appears at once, by rename, or nothing does.
 
-    Episodes go to the shards in turn. Raises TrainerError where the set exists already or there are no episodes.
+    Episodes go to the shards in turn. Two writers of one set wait for each other; what a killed one left is removed.
+    Raises TrainerError where the set exists already or there are no episodes.
     """
-    target = folder / name
-    if target.exists():
-        raise TrainerError(f"{target} exists already; remove it or choose another name")
-    aside = folder / f".{name}.{os.getpid()}.new"
-    version = aside / VERSION
-    version.mkdir(parents=True)
-    try:
-        _write_version(version, name, episodes, shards, jpeg_quality)
+    target, aside = folder / name, folder / f".{name}.new"
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder / f".{name}.lock"):
+        if target.exists():
+            raise TrainerError(f"{target} exists already; remove it or choose another name")
+        shutil.rmtree(aside, ignore_errors=True)
+        version = aside / VERSION
+        version.mkdir(parents=True)
+        try:
+            _write_version(version, name, episodes, shards, jpeg_quality)
+        except BaseException:
+            shutil.rmtree(aside)
+            raise
         sync_folder(version)
         aside.rename(target)
-    except BaseException:
-        shutil.rmtree(aside)
-        raise
-    sync_folder(folder)
+        sync_folder(folder)
     return target
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Holds the lock file `path`, which stays: removing it would let two in."""
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _write_version(version: Path, name: str, episodes: Iterable[Episode], shards: int, jpeg_quality: int) -> None:

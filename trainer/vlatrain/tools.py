@@ -1,0 +1,132 @@
+"""`python -m vlatrain.tools TOOL …`: what surrounds training: recording demonstrations, looking at data sets."""
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from vlatrain.errors import TrainerError
+
+if TYPE_CHECKING:
+    from vlatrain.data.rlds import RLDSDataset
+
+BAD_ARGUMENTS = 2
+
+
+def main(words: Sequence[str]) -> int:
+    """Runs one tool. Exit status 2 for what the user must put right, told in one line."""
+    arguments = parser().parse_args(words)
+    try:
+        arguments.run(arguments)
+    except TrainerError as error:
+        print(f"vlatrain {arguments.tool}: {error}", file=sys.stderr)
+        return BAD_ARGUMENTS
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """All tools and their arguments."""
+    whole = argparse.ArgumentParser(prog="python -m vlatrain.tools", description=__doc__)
+    tools = whole.add_subparsers(dest="tool", required=True, metavar="TOOL")
+    demos = tools.add_parser("demos", help="record demonstrations of a tabletop suite as an RLDS data set")
+    demos.add_argument("--suite", required=True, help="tabletop_base or tabletop_new")
+    demos.add_argument("--episodes", type=positive, required=True, help="successful episodes to record")
+    demos.add_argument("--out", type=Path, required=True, help="data root: OUT/SUITE/1.0.0 is written")
+    demos.add_argument("--seed", type=int, default=0)
+    demos.add_argument("--shards", type=positive, default=2, help="files to spread them over (2)")
+    demos.add_argument("--jpeg-quality", type=positive, default=95, help="1 to 100 (95, as TensorFlow)")
+    demos.set_defaults(run=record_demonstrations)
+    data = tools.add_parser("data", help="what an RLDS data set holds; --verify checks every byte of it")
+    data.add_argument("folder", type=Path, help="DATA_ROOT/DATASET_NAME, or its version folder")
+    data.add_argument("--verify", action="store_true", help="check all checksums and decode all images")
+    data.set_defaults(run=describe_data)
+    return whole
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
+
+
+def record_demonstrations(arguments: argparse.Namespace) -> None:
+    """The tool `demos`."""
+    from vlatrain.data.rlds_writer import write_rlds
+    from vlatrain.data.training_set import counted
+    from vlatrain.sim.tabletop import SUITES, demonstrations
+
+    if arguments.suite not in SUITES:
+        raise TrainerError(f"--suite {arguments.suite}: there are {', '.join(SUITES)}")
+    tell = Ticker(sys.stderr)
+    recorded = demonstrations(arguments.suite, arguments.episodes, arguments.seed)
+    counted_ones = counted(recorded, lambda number: tell(f"{number}/{arguments.episodes} episodes"))
+    folder = write_rlds(
+        arguments.out, arguments.suite, counted_ones, arguments.shards, jpeg_quality=arguments.jpeg_quality
+    )
+    tell.end()
+    print(folder)
+
+
+def describe_data(arguments: argparse.Namespace) -> None:
+    """The tool `data`."""
+    from vlatrain.data.rlds import RLDSDataset
+
+    tell = Ticker(sys.stderr)
+    dataset = RLDSDataset(
+        arguments.folder,
+        verify=arguments.verify,
+        progress=lambda done, total: tell(f"{done / 1e6:.0f}/{total / 1e6:.0f} MB walked"),
+    )
+    for place in range(len(dataset) if arguments.verify else 0):
+        dataset.image(place)
+        tell(f"{place + 1}/{len(dataset)} images decoded")
+    tell.end()
+    print("\n".join(description(dataset)))
+
+
+def description(dataset: "RLDSDataset") -> Iterator[str]:
+    """What a data set holds, in lines."""
+    whole = dataset.statistics[dataset.name]
+    action = whole["action"]
+    yield f"{dataset.name}: {whole['num_transitions']} frames, {whole['num_trajectories']} episodes"
+    yield f"{len(dataset)} frames in the split read; first image {'x'.join(map(str, dataset.image(0).shape))}"
+    for name in ("q01", "q99", "min", "max", "mean", "std"):
+        yield f"{name:>5} " + " ".join(f"{number:8.4f}" for number in action[name])
+    yield from sorted(dataset.instructions)
+
+
+class Ticker:
+    """One line on a terminal that changes in place; in a log, a line every few seconds."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._is_terminal = stream.isatty()
+        self._every_s = 0.1 if self._is_terminal else 5.0
+        self._last = -math.inf
+        self._shown = ""
+
+    def __call__(self, text: str) -> None:
+        self._shown = text
+        if self._clock() - self._last >= self._every_s:
+            self._last = self._clock()
+            self._show()
+
+    def _show(self) -> None:
+        self._stream.write(f"\r\033[K{self._shown}" if self._is_terminal else f"{self._shown}\n")
+        self._stream.flush()
+
+    def end(self) -> None:
+        """Shows the last text, and goes to the next line."""
+        if self._shown:
+            self._show()
+            self._stream.write("\n" * self._is_terminal)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
