@@ -21,6 +21,9 @@ class Profile:
     entries: dict[str, Entry] = field(default_factory=dict)
 
 
+NO_PROFILE = Profile(name="none")
+
+
 def profile_folders(config_file: Path | None, project_root: Path) -> list[Path]:
     """Where profiles are looked for, nearest first: beside the configuration, in the project, shipped."""
     beside = [config_file.parent / "profiles"] if config_file else []
@@ -37,9 +40,7 @@ def load_profile(name: str, folders: list[Path]) -> Profile:
     known = sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
     close = get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
-    raise ConfigError(
-        f"--server_profile {name}: no such profile; {hint}There are: {', '.join(known)}", "server_profile"
-    )
+    raise ConfigError(f"--server_profile {name}: no such profile; {hint}there are {', '.join(known)}", "server_profile")
 
 
 def read_profile(path: Path, name: str) -> Profile:

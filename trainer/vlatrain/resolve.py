@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from vlatrain.config import FinetuneConfig
 from vlatrain.config_file import Entry, read_entries, read_text
 from vlatrain.errors import ConfigError
 from vlatrain.places import placed
-from vlatrain.profiles import Profile, load_profile, profile_folders
+from vlatrain.profiles import NO_PROFILE, Profile, load_profile, profile_folders
 
 COMMAND_LINE = "command line"
 DEFAULT = "default"
@@ -43,7 +43,8 @@ class Resolved:
     config: FinetuneConfig
     origins: dict[str, str]
     warnings: tuple[str, ...] = ()
-    profile_nproc: int | None = None
+    nproc: int | None = None
+    nproc_origin: str = DEFAULT
 
 
 def resolve(config_file: Path | None, overrides: Mapping[str, str], environ: Mapping[str, str]) -> Resolved:
@@ -54,18 +55,15 @@ def resolve(config_file: Path | None, overrides: Mapping[str, str], environ: Map
     given = {known_field(name): text for name, text in overrides.items()}
     command_line = {name: Setting(coerce(name, text), COMMAND_LINE) for name, text in given.items()}
     if config_file is not None and config_file.suffix == ".json":
-        return _checked({**_saved(config_file), **command_line}, ())
+        return _from_saved(config_file, command_line)
     file = _settings(read_entries(config_file)) if config_file else {}
-    above = {**_environment(environ), **command_line}
+    environment = _environment(environ)
+    above = {**environment, **command_line}
     profile = _profile({**file, **above}, config_file)
-    entries = _settings(profile.entries) if profile else {}
-    ours = (
-        {name: Setting(setting.value, f"profile {profile.name}") for name, setting in entries.items()}
-        if profile
-        else {}
-    )
-    settings = _without_stale_step({**file, **ours, **above})
-    return _checked(settings, _overruled(file, ours, above), profile.nproc if profile else None)
+    origin = f"profile {profile.name}"
+    ours = {name: Setting(setting.value, origin) for name, setting in _settings(profile.entries).items()}
+    checked = _checked(_layered(file, ours, environment, command_line))
+    return replace(checked, warnings=_overruled(file, ours, above), nproc=profile.nproc, nproc_origin=origin)
 
 
 def _settings(entries: Mapping[str, Entry]) -> dict[str, Setting]:
@@ -101,10 +99,10 @@ def _environment(environ: Mapping[str, str]) -> dict[str, Setting]:
     return settings
 
 
-def _profile(settings: Mapping[str, Setting], config_file: Path | None) -> Profile | None:
+def _profile(settings: Mapping[str, Setting], config_file: Path | None) -> Profile:
     chosen = settings.get("server_profile")
     if chosen is None or chosen.value is None:
-        return None
+        return NO_PROFILE
     root = settings.get("project_root")
     project_root = Path(root.value) if root and root.value else Path.cwd()
     return load_profile(chosen.value, profile_folders(config_file, project_root))
@@ -121,44 +119,44 @@ def _overruled(
     )
 
 
-def _without_stale_step(settings: dict[str, Setting]) -> dict[str, Setting]:
-    """A step belongs to the adapter it was written for: another adapter from a stronger place says its step itself."""
-    adapter, step = settings.get("resume_adapter_dir"), settings.get("resume_global_step")
-    if adapter is None or step is None or _strength(step.origin) >= _strength(adapter.origin):
-        return settings
-    return {name: setting for name, setting in settings.items() if name != "resume_global_step"}
+def _layered(*layers: Mapping[str, Setting]) -> dict[str, Setting]:
+    """Later layers over earlier ones. A step belongs to its adapter: whoever names another adapter drops the step."""
+    settings: dict[str, Setting] = {}
+    for layer in layers:
+        if "resume_adapter_dir" in layer:
+            settings.pop("resume_global_step", None)
+        settings.update(layer)
+    return settings
 
 
-def _strength(origin: str) -> int:
-    return 2 if origin == COMMAND_LINE else 1 if origin.startswith("environment ") else 0
-
-
-def _saved(path: Path) -> dict[str, Setting]:
-    """The values and origins that `--print-config --json` printed, or that a run's spec.json keeps."""
+def _from_saved(path: Path, command_line: Mapping[str, Setting]) -> Resolved:
+    """What `--print-config --json` printed, or a run's spec.json keeps: final but for the command line."""
     try:
-        saved = json.loads(read_text(path))["config"]
-        texts = {name: (_as_text(one["value"]), str(one["origin"])) for name, one in saved.items()}
+        saved = json.loads(read_text(path))
+        texts = {name: (_as_text(one["value"]), str(one["origin"])) for name, one in saved["config"].items()}
+        nproc = int(saved["nproc"]) if saved.get("nproc") is not None else None
     except (ValueError, LookupError, TypeError, AttributeError):
-        raise ConfigError(
-            f"{path} is no resolved configuration; `python -m vlatrain --print-config --json` prints one"
-        ) from None
-    return {
-        known_field(name): Setting(coerce(known_field(name), text), origin) for name, (text, origin) in texts.items()
+        hint = "`python -m vlatrain --print-config --json` prints one"
+        raise ConfigError(f"{path} is no resolved configuration; {hint}") from None
+    settings = {
+        known_field(name): Setting(coerce(known_field(name), text), told) for name, (text, told) in texts.items()
     }
+    checked = _checked(_layered(settings, command_line))
+    return replace(checked, nproc=nproc, nproc_origin=str(path))
 
 
 def _as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _checked(settings: Mapping[str, Setting], warnings: tuple[str, ...], nproc: int | None = None) -> Resolved:
+def _checked(settings: Mapping[str, Setting]) -> Resolved:
     values = {name: setting.value for name, setting in settings.items()}
     try:
         config = FinetuneConfig(**values)
     except ConfigError as error:
         raise ConfigError(str(error) + _told_by(error.fields, settings), *error.fields) from None
     origins = {one.name: settings[one.name].origin if one.name in settings else DEFAULT for one in fields(config)}
-    return Resolved(config=placed(config, Path.cwd()), origins=origins, warnings=warnings, profile_nproc=nproc)
+    return Resolved(config=placed(config, Path.cwd()), origins=origins)
 
 
 def _told_by(names: tuple[str, ...], settings: Mapping[str, Setting]) -> str:

@@ -1,0 +1,60 @@
+"""`torchrun -m vlatrain CONFIG --field value`: trains; with --print-config it says what would be trained."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from vlatrain.arguments import Arguments, help_text, parse_arguments
+from vlatrain.errors import TrainerError
+from vlatrain.preflight import check_files, check_machine, count_gpus
+from vlatrain.printed import Printed, as_json, as_text, printed
+from vlatrain.resolve import Resolved, resolve
+
+BAD_CONFIGURATION = 2
+
+
+def main(words: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Runs one command line; the exit status is 2 for what the user must put right, told in one line."""
+    try:
+        arguments = parse_arguments(words)
+        if "help" in arguments.switches:
+            print(help_text())
+            return 0
+        resolved = resolve(arguments.config_file, arguments.overrides, environ)
+        answer = printed(resolved, arguments.nproc, count_gpus(environ), environ)
+        if arguments.switches & {"print-config", "json", "check"}:
+            return _print(answer, resolved, arguments, environ)
+        check_files(resolved.config, environ)
+        check_machine(resolved.config, int(environ.get("LOCAL_WORLD_SIZE", "1")), count_gpus(environ))
+    except TrainerError as error:
+        if environ.get("LOCAL_RANK", "0") == "0":
+            print(f"vlatrain: {error}", file=sys.stderr)
+        return BAD_CONFIGURATION
+    return _train(resolved, environ)
+
+
+def _print(answer: Printed, resolved: Resolved, arguments: Arguments, environ: Mapping[str, str]) -> int:
+    if "check" in arguments.switches:
+        check_files(resolved.config, environ)
+        check_machine(resolved.config, answer.nproc, count_gpus(environ))
+    print(json.dumps(as_json(answer)) if "json" in arguments.switches else as_text(answer))
+    return 0
+
+
+def _train(resolved: Resolved, environ: Mapping[str, str]) -> int:
+    """Loads torch; until here none of it is needed."""
+    from vlatrain.train.loop import train
+    from vlatrain.train.session import open_session
+
+    try:
+        with open_session(resolved) as session:
+            train(session)
+    except TrainerError as error:
+        print(f"vlatrain: rank {environ.get('RANK', '0')}: {error}", file=sys.stderr)
+        return BAD_CONFIGURATION
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

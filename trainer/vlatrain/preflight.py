@@ -1,0 +1,158 @@
+"""What can be told to fail before a model is loaded: missing or broken files, no room, too few GPUs. Loads no torch."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from vlatrain.config import Device, FinetuneConfig
+from vlatrain.errors import ConfigError
+from vlatrain.places import base_model_folder
+
+LEAST_FREE_BYTES = 256 * 2**20
+MADE_ON_DEMAND = "tabletop_"
+
+
+def check_files(config: FinetuneConfig, environ: Mapping[str, str]) -> None:
+    """Raises ConfigError for the first file or folder that training would miss."""
+    check_base_model(base_model_folder(config, environ))
+    check_dataset(config)
+    check_resume(config)
+    check_method_files(config)
+    for name in ("run_root_dir", "adapter_tmp_dir"):
+        check_room(name, getattr(config, name))
+
+
+def check_machine(config: FinetuneConfig, nproc: int, gpus: int) -> None:
+    """Raises ConfigError where the processes cannot each have a GPU."""
+    if config.device is Device.CPU:
+        return
+    if config.device is Device.CUDA and gpus == 0:
+        raise ConfigError(
+            "--device cuda: this machine shows no GPU (see CUDA_VISIBLE_DEVICES); set device cpu", "device"
+        )
+    if 0 < gpus < nproc:
+        raise ConfigError(f"{nproc} processes on {gpus} visible GPU{'s' * (gpus > 1)}: start {gpus}, or set device cpu")
+
+
+def count_gpus(environ: Mapping[str, str], root: Path = Path("/")) -> int:
+    """GPUs that a process of this environment may use, without loading a driver."""
+    chosen = environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        names = [name.strip() for name in chosen.split(",") if name.strip()]
+        return names.index("-1") if "-1" in names else len(names)
+    for pattern in ("proc/driver/nvidia/gpus/*", "dev/nvidia[0-9]*", "dev/dxg"):
+        if found := len(list(root.glob(pattern))):
+            return found
+    return 0
+
+
+def check_base_model(folder: Path) -> None:
+    """Raises ConfigError for a base without weights, or with a missing or truncated part."""
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        shards = sorted({folder / name for name in _json(index).get("weight_map", {}).values()})
+    else:
+        shards = sorted(folder.glob("*.safetensors"))
+    if not shards:
+        raise ConfigError(f"--vla_path: {folder} has no *.safetensors; download the model again", "vla_path")
+    for shard in shards:
+        check_safetensors(shard)
+
+
+def check_safetensors(path: Path) -> None:
+    """Raises ConfigError for a file that is missing, or shorter or longer than its header says."""
+    try:
+        with path.open("rb") as file:
+            header_size = int.from_bytes(file.read(8), "little")
+            size = path.stat().st_size
+            header = json.loads(file.read(header_size)) if header_size <= size else {}
+        tensors = [tensor for name, tensor in header.items() if name != "__metadata__"]
+        expected = 8 + header_size + max((tensor["data_offsets"][1] for tensor in tensors), default=0)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; the model is incomplete, download it again") from None
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise ConfigError(f"{path} is no safetensors file; download it again") from None
+    if size != expected:
+        raise ConfigError(f"{path} has {size} bytes instead of {expected}: it is damaged, download it again")
+
+
+def check_dataset(config: FinetuneConfig) -> None:
+    """Raises ConfigError for a data set that is not there. Those of the embedded simulator are made on demand."""
+    folder = config.data_root_dir / config.dataset_name
+    if folder.is_dir() or config.dataset_name.startswith(MADE_ON_DEMAND):
+        return
+    if not config.data_root_dir.is_dir():
+        raise ConfigError(f"--data_root_dir {config.data_root_dir}: no such folder", "data_root_dir")
+    there = sorted(entry.name for entry in config.data_root_dir.iterdir() if entry.is_dir())
+    close = get_close_matches(config.dataset_name, there, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there: {', '.join(there[:8]) or 'nothing'}"
+    raise ConfigError(
+        f"--dataset_name {config.dataset_name}: no such folder in {config.data_root_dir}; {hint}", "dataset_name"
+    )
+
+
+def check_resume(config: FinetuneConfig) -> None:
+    """Raises ConfigError for an adapter or a merged model that cannot be gone on from."""
+    if config.resume_adapter_dir is not None:
+        check_adapter(config.resume_adapter_dir, config.lora_rank)
+    model = config.resume_full_model_dir
+    if model is not None:
+        if not (model / "config.json").is_file():
+            raise ConfigError(
+                f"--resume_full_model_dir {model}: no model is there (no config.json)", "resume_full_model_dir"
+            )
+        check_base_model(model)
+
+
+def check_adapter(folder: Path, rank: int) -> None:
+    """Raises ConfigError for a folder without an adapter, or with one of another rank."""
+    flag = "resume_adapter_dir"
+    if not folder.is_dir():
+        raise ConfigError(f"--{flag} {folder}: no such folder", flag)
+    if not (folder / "adapter_config.json").is_file():
+        raise ConfigError(f"--{flag} {folder}: no adapter is there (no adapter_config.json)", flag)
+    saved = _json(folder / "adapter_config.json").get("r")
+    if saved != rank:
+        raise ConfigError(
+            f"--lora_rank {rank}: the adapter {folder} has rank {saved}; set lora_rank {saved}", "lora_rank"
+        )
+    if not any((folder / f"adapter_model.{ending}").is_file() for ending in ("safetensors", "bin")):
+        raise ConfigError(f"--{flag} {folder}: the adapter has no weights (adapter_model.safetensors)", flag)
+    if (folder / "adapter_model.safetensors").is_file():
+        check_safetensors(folder / "adapter_model.safetensors")
+
+
+def check_method_files(config: FinetuneConfig) -> None:
+    """Raises ConfigError for missing inputs of the method, where it is on."""
+    if not config.method_enabled:
+        return
+    for name in ("icms_artifact_dir", "probe_jsonl", "probe_image_root"):
+        path = getattr(config, name)
+        if path is not None and not path.exists():
+            raise ConfigError(f"--{name} {path}: does not exist", name)
+
+
+def check_room(name: str, folder: Path) -> None:
+    """Raises ConfigError where a folder cannot be made or written, or its disk is full."""
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not existing.is_dir():
+        raise ConfigError(f"--{name} {folder}: {existing} is a file, not a folder", name)
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(f"--{name} {folder}: {existing} is not writable", name)
+    free = shutil.disk_usage(existing).free
+    if free < LEAST_FREE_BYTES:
+        raise ConfigError(f"--{name} {folder}: only {free / 2**20:.0f} MiB are free on its disk; make room", name)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read as JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} is not what it should be: no JSON object")
+    return content
