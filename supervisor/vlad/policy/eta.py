@@ -1,0 +1,45 @@
+"""When a run will have done its steps, from how long its steps, evaluations and saves take. Pure."""
+
+from dataclasses import dataclass
+
+from vlad.records.progress import Phase
+from vlad.records.summary import Summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Eta:
+    """Seconds until max_steps; more where evaluations or saves lie ahead whose duration is not known yet.
+
+    Early stopping may end the run sooner.
+    """
+
+    remaining_s: float
+    is_lower_bound: bool = False
+
+
+def estimate(summary: Summary, now: float) -> Eta | None:
+    """What is left at Unix time `now`; None where the run does not tell enough, or has ended."""
+    if summary.finished or summary.step is None or summary.max_steps is None or summary.typical_step_s is None:
+        return None
+    steps_s = max(0, summary.max_steps - summary.step) * summary.typical_step_s
+    evaluations = _times_ahead(summary.step, summary.max_steps, summary.eval_every_steps)
+    saves = _times_ahead(summary.step, summary.max_steps, summary.save_steps)
+    ahead_s = evaluations * (summary.evaluating_s or 0.0) + saves * (summary.saving_s or 0.0)
+    is_unknown = bool(evaluations) and summary.evaluating_s is None
+    return Eta(remaining_s=steps_s + ahead_s + _rest_of_phase_s(summary, now), is_lower_bound=is_unknown)
+
+
+def _times_ahead(step: int, max_steps: int, every: int | None) -> int:
+    """How often something that happens every so many steps happens after `step`, up to and with the last."""
+    return max(0, max_steps // every - step // every) if every else 0
+
+
+def _rest_of_phase_s(summary: Summary, now: float) -> float:
+    """What is left of an evaluation or a save that is under way; by its own count where it has one."""
+    if summary.phase not in (Phase.EVALUATING, Phase.SAVING) or summary.phase_since is None:
+        return 0.0
+    elapsed_s = max(0.0, now - summary.phase_since)
+    if summary.phase_done and summary.phase_total:
+        return elapsed_s * max(0, summary.phase_total - summary.phase_done) / summary.phase_done
+    usual_s = summary.evaluating_s if summary.phase is Phase.EVALUATING else summary.saving_s
+    return max(0.0, (usual_s or 0.0) - elapsed_s)
