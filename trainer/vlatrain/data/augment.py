@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vlatrain.data.images import CROP_AREA, crop_and_resize, to_bytes, to_unit
+from vlatrain.data.resize import CROP_AREA, crop_and_resize, to_bytes, to_unit
 
 BRIGHTNESS = 0.2
 CONTRAST = 0.2
