@@ -3,14 +3,7 @@
 from collections.abc import Iterator
 
 from vlatrain.config import FinetuneConfig
-
-TASKS_OF_SUITE = {
-    "libero_spatial": 10,
-    "libero_object": 10,
-    "libero_goal": 10,
-    "libero_10": 10,
-    "libero_90": 90,
-}
+from vlatrain.suites import TASKS_OF_SUITE
 
 
 def advice(config: FinetuneConfig) -> tuple[str, ...]:
@@ -32,10 +25,7 @@ def _doubts(config: FinetuneConfig) -> Iterator[str]:
 
 
 def _resolution(config: FinetuneConfig) -> Iterator[str]:
-    tasks = TASKS_OF_SUITE.get(config.eval_task_suite_name)
-    if tasks is None:
-        return
-    episodes = tasks * config.eval_num_trials_per_task
+    episodes = TASKS_OF_SUITE[config.eval_task_suite_name] * config.eval_num_trials_per_task
     if config.early_stopping_min_delta < 100 / episodes:
         yield (
             f"early_stopping_min_delta {config.early_stopping_min_delta} is finer than {episodes} episodes can tell "

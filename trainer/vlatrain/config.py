@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from vlatrain.checks import above, at_least, needs, ordered, within
 from vlatrain.errors import ConfigError
+from vlatrain.suites import TASKS_OF_SUITE
 
 Value = TypeVar("Value")
 
@@ -122,9 +123,8 @@ class PeriodicEvaluation:
 
     def check_evaluation(self) -> None:
         at_least(self, 1, "eval_every_steps", "eval_num_trials_per_task", "eval_batch_size", "eval_max_steps")
-        needs(
-            self, "eval_task_suite_name", bool(self.eval_task_suite_name.strip()), "name a suite, e.g. libero_spatial"
-        )
+        is_known = not self.enable_periodic_eval or self.eval_task_suite_name in TASKS_OF_SUITE
+        needs(self, "eval_task_suite_name", is_known, f"no such suite; there are {', '.join(TASKS_OF_SUITE)}")
 
 
 @dataclass(frozen=True, kw_only=True)

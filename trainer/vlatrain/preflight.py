@@ -11,9 +11,10 @@ from typing import Any
 from vlatrain.config import Device, FinetuneConfig
 from vlatrain.errors import ConfigError
 from vlatrain.places import base_model_folder
+from vlatrain.suites import EMBEDDED_SUITES
 
 LEAST_FREE_BYTES = 256 * 2**20
-MADE_ON_DEMAND = "tabletop_"
+STEPS = "step-*"
 
 
 def check_files(config: FinetuneConfig, environ: Mapping[str, str]) -> None:
@@ -83,7 +84,7 @@ def check_safetensors(path: Path) -> None:
 def check_dataset(config: FinetuneConfig) -> None:
     """Raises ConfigError for a data set that is not there. Those of the embedded simulator are made on demand."""
     folder = config.data_root_dir / config.dataset_name
-    if folder.is_dir() or config.dataset_name.startswith(MADE_ON_DEMAND):
+    if folder.is_dir() or config.dataset_name in EMBEDDED_SUITES:
         return
     if not config.data_root_dir.is_dir():
         raise ConfigError(f"--data_root_dir {config.data_root_dir}: no such folder", "data_root_dir")
@@ -108,11 +109,12 @@ def check_resume(config: FinetuneConfig) -> None:
         check_base_model(model)
 
 
-def check_adapter(folder: Path, rank: int) -> None:
-    """Raises ConfigError for a folder without an adapter, or with one of another rank."""
+def check_adapter(named: Path, rank: int) -> None:
+    """Raises ConfigError for a folder without an adapter (or steps of one), or with one of another rank."""
     flag = "resume_adapter_dir"
-    if not folder.is_dir():
-        raise ConfigError(f"--{flag} {folder}: no such folder", flag)
+    if not named.is_dir():
+        raise ConfigError(f"--{flag} {named}: no such folder", flag)
+    folder = max(named.glob(STEPS), default=named)
     if not (folder / "adapter_config.json").is_file():
         raise ConfigError(f"--{flag} {folder}: no adapter is there (no adapter_config.json)", flag)
     saved = _json(folder / "adapter_config.json").get("r")
