@@ -5,6 +5,7 @@ import re
 import secrets
 import time
 from dataclasses import dataclass
+from heapq import nlargest
 from pathlib import Path
 
 import msgspec
@@ -71,6 +72,18 @@ class Home:
     def live_ids(self) -> list[str]:
         """Runs that are not finished, oldest first; costs nothing for the finished ones."""
         return _ids(self.live)
+
+    def newest_ended_ids(self, most: int | None = None) -> list[str]:
+        """Runs that are not live, newest first; all of them without `most`. Of a long history only names are read."""
+        live = set(self.live_ids())
+        if most is None:
+            return [run_id for run_id in reversed(self.run_ids()) if run_id not in live]
+        try:
+            with os.scandir(self.runs) as entries:
+                newest = nlargest(most + len(live), (entry.name for entry in entries))
+        except FileNotFoundError:
+            return []
+        return [name for name in newest if RUN_ID.fullmatch(name) and name not in live][:most]
 
     def mark_live(self, run_id: str) -> None:
         link = self.live / run_id
