@@ -1,6 +1,5 @@
 """Model folders: config.json, safetensors, preprocessor_config.json and statistics, read strictly and written."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor
 from vlatrain.errors import TrainerError
 from vlatrain.model.config import OpenVLAConfig
 from vlatrain.model.images import PUBLISHED, PixelConstants
+from vlatrain.model.json_files import read_json, write_json
 from vlatrain.model.openvla import OpenVLA
 
 SINGLE_FILE = "model.safetensors"
@@ -64,21 +64,6 @@ def read_statistics(folder: Path) -> dict[str, Any]:
         return read_json(path)
     statistics: dict[str, Any] = read_json(folder / "config.json").get("norm_stats") or {}
     return statistics
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object. Raises TrainerError naming the file."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TrainerError(f"{path}: cannot be read as JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise TrainerError(f"{path}: holds {type(value).__name__}, not an object")
-    return value
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
 def _tensors(folder: Path, device: torch.device) -> Iterator[tuple[str, Tensor]]:

@@ -1,12 +1,12 @@
 """The dimensions of an OpenVLA, read from and written to config.json in the published form."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vlatrain.errors import TrainerError
+from vlatrain.model.json_files import read_json
 
 N_ACTIONS = 7
 FUSED_GELU_PROJECTOR = "no-align+fused-gelu-mlp"
@@ -132,12 +132,7 @@ class OpenVLAConfig:
     @classmethod
     def from_json_file(cls, path: Path) -> "OpenVLAConfig":
         """Reads a config.json, the published one or a tiny one. Raises TrainerError naming the file and the field."""
-        try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise TrainerError(f"{path}: cannot be read: {error.strerror}") from error
-        except ValueError as error:
-            raise TrainerError(f"{path}: is not JSON: {error}") from error
+        raw = read_json(path)
         try:
             return cls.from_dict(raw)
         except (TrainerError, TypeError, ValueError) as error:

@@ -1,7 +1,6 @@
 """Pictures to what the two vision towers expect: the two normalisations, on the device."""
 
 import functools
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vlatrain.errors import TrainerError
+from vlatrain.model.json_files import read_json
 
 Rgb = tuple[float, float, float]
 
@@ -27,8 +27,8 @@ class PixelConstants:
         path = folder / "preprocessor_config.json"
         if not path.exists():
             return cls()
+        raw = read_json(path)
         try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
             return cls(_two_rgb(raw["means"]), _two_rgb(raw["stds"]))
         except (KeyError, TypeError, ValueError) as error:
             raise TrainerError(f"{path}: no means and stds of two towers and three channels: {error!r}") from error

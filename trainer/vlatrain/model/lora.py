@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vlatrain.errors import TrainerError
-from vlatrain.model.checkpoint_files import read_json, read_tensors
+from vlatrain.model.checkpoint_files import read_tensors
+from vlatrain.model.json_files import read_json
 from vlatrain.model.lora_targets import TargetSet, dead_prefixes, pattern, targets
 from vlatrain.model.openvla import OpenVLA
 

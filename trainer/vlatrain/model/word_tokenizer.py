@@ -18,8 +18,8 @@ def build_word_tokenizer(
 ) -> Tokenizer:
     """Every word of the prompt and of `instructions` gets an id; the last ids but <PAD> are the action tokens.
 
-    `<PAD>` has the id that is `action_vocab_end` of the model's configuration. Each of `phrases`, parts of the prompt that
-    never change, is one token: shorter rows.
+    `<PAD>` has the id that is `action_vocab_end` of the model's configuration. Each of `phrases`, parts of the prompt
+    that never change, is one token: shorter rows.
     """
     text = " ".join([PROMPT.format(instruction=""), *(instruction.lower() for instruction in instructions)])
     words = sorted(set(re.findall(r"\w+|[^\w\s]+", text)))
