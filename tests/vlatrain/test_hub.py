@@ -34,5 +34,5 @@ def test_a_path_that_is_no_folder_is_never_looked_up(tmp_path: Path) -> None:
     def download(_repository: str) -> str:
         raise AssertionError("asked the hub for a path")
 
-    with pytest.raises(TrainerError, match="no such folder$"):
+    with pytest.raises(TrainerError, match=r"no such folder$"):
         find_base(str(tmp_path / "absent" / "model"), download)
