@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vlatrain.data.order import indices_at, rank_positions
 from vlatrain.data.rlds import Frame
+from vlatrain.errors import TrainerError
 
 IGNORED = -100
 AHEAD = 2
@@ -123,6 +124,8 @@ class Batches:
                     future.cancel()
 
     def _collate(self, frames: list[Frame], positions: NDArray[np.int64]) -> Batch:
+        if len(sizes := {frame.image.shape for frame in frames}) > 1:
+            raise TrainerError(f"pictures of several sizes in one data set: {', '.join(map(str, sorted(sizes)))}")
         action_ids = self._actions.encode(np.stack([frame.action for frame in frames])).tolist()
         texts = [
             self._prompts.training_ids(frame.instruction, ids) for frame, ids in zip(frames, action_ids, strict=True)

@@ -1,0 +1,87 @@
+"""Demonstrations appear as a whole data set or not at all."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from vlatrain.data.rlds import RLDSDataset
+from vlatrain.data.rlds_writer import write_rlds
+from vlatrain.errors import TrainerError
+from vlatrain.sim.episode import Episode
+
+MakeEpisode = Callable[[int, int], Episode]
+
+
+def visible(folder: Path) -> list[str]:
+    return sorted(child.name for child in folder.iterdir() if not child.name.endswith(".lock"))
+
+
+def test_dataset_info_and_features_say_what_is_there(make_set: Callable[..., Path]) -> None:
+    folder = make_set(3, 4, 5, shards=2) / "1.0.0"
+    info = json.loads((folder / "dataset_info.json").read_text())
+    (split,) = info["splits"]
+    assert (info["name"], info["version"], info["fileFormat"]) == ("libero_made", "1.0.0", "tfrecord")
+    assert split["shardLengths"] == ["2", "1"]
+    assert int(split["numBytes"]) == sum(path.stat().st_size for path in folder.glob("*.tfrecord-*"))
+    features = json.loads((folder / "features.json").read_text())["featuresDict"]["features"]
+    step = features["steps"]["sequence"]["feature"]["featuresDict"]["features"]
+    assert step["observation"]["featuresDict"]["features"]["image"]["image"]["shape"]["dimensions"] == ["24", "32", "3"]
+    assert step["action"]["tensor"] == {"shape": {"dimensions": ["7"]}, "dtype": "float32", "encoding": "none"}
+
+
+def test_an_existing_set_is_never_written_over(make_set: Callable[..., Path]) -> None:
+    folder = make_set(3, 4)
+    before = {path: path.read_bytes() for path in (folder / "1.0.0").iterdir()}
+    with pytest.raises(TrainerError, match="exists already"):
+        make_set(5, 5)
+    assert {path: path.read_bytes() for path in (folder / "1.0.0").iterdir()} == before
+
+
+def test_nothing_is_left_when_the_episodes_end_in_an_error(tmp_path: Path, make_episode: MakeEpisode) -> None:
+    def failing() -> Iterator[Episode]:
+        yield make_episode(0, 3)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_rlds(tmp_path, "libero_x", failing())
+    with pytest.raises(TrainerError, match="libero_x: no episodes to write"):
+        write_rlds(tmp_path, "libero_x", [])
+    assert visible(tmp_path) == []
+
+
+KILLED_WRITER = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from vlatrain.data.rlds_writer import write_rlds
+from vlatrain.sim.episode import Episode
+
+def episodes():
+    for _ in range(3):
+        yield Episode(task="t", instruction="go", images=np.zeros((2, 8, 8, 3), np.uint8),
+                      actions=np.zeros((2, 7), np.float32))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+write_rlds(Path(sys.argv[1]), "libero_x", episodes())
+"""
+
+
+def test_what_a_killed_writer_left_does_not_hinder_the_next(tmp_path: Path, make_episode: MakeEpisode) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED_WRITER, str(tmp_path)], check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert visible(tmp_path) == [".libero_x.new"]
+    folder = write_rlds(tmp_path, "libero_x", [make_episode(0, 4)])
+    assert visible(tmp_path) == ["libero_x"]
+    assert len(RLDSDataset(folder)) == 4
+
+
+def test_pictures_keep_what_jpeg_keeps(tmp_path: Path) -> None:
+    smooth = np.indices((32, 32)).sum(0, dtype=np.uint8)[None, :, :, None].repeat(3, axis=3) * np.uint8(3)
+    episode = Episode(task="t", instruction="go", images=smooth, actions=np.zeros((1, 7), np.float32))
+    dataset = RLDSDataset(write_rlds(tmp_path, "libero_x", [episode]))
+    assert np.abs(dataset[0].image.astype(int) - smooth[0]).max() <= 3
