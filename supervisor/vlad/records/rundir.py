@@ -193,7 +193,7 @@ class RunDirectory:
     def newest_attempt(self) -> "AttemptDirectory | None":
         """The folder of the last attempt, None where there was none."""
         try:
-            numbers = [int(name) for name in os.listdir(self.path / "attempts") if name.isdecimal()]
+            numbers = [int(entry.name) for entry in (self.path / "attempts").iterdir() if entry.name.isdecimal()]
         except FileNotFoundError:
             return None
         return self.attempt(max(numbers)) if numbers else None

@@ -1,0 +1,66 @@
+"""Follows what the program reports: the newest step and checkpoints, answered requests, and how it said it ended."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vlad.records.files import read_lines
+from vlad.records.progress import CheckpointSaved, Finished, ProgressLine, RequestDone, Step, decode_progress
+from vlad.records.rundir import RunDirectory
+
+CHECKPOINTS_REMEMBERED = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a run has reported so far, over all attempts; `checkpoints` oldest first."""
+
+    step: int | None = None
+    checkpoints: tuple[CheckpointSaved, ...] = ()
+    finished: Finished | None = None
+    answered: frozenset[str] = frozenset()
+
+    def after(self, line: ProgressLine) -> "Progress":
+        match line:
+            case Step():
+                return replace(self, step=line.step)
+            case CheckpointSaved():
+                return replace(self, checkpoints=(*self.checkpoints, line)[-CHECKPOINTS_REMEMBERED:])
+            case Finished():
+                return replace(self, finished=line)
+            case RequestDone():
+                return replace(self, answered=self.answered | {line.request_id})
+            case _:
+                return self
+
+    def finished_in(self, attempt: int) -> Finished | None:
+        """What the program said at its end in this attempt."""
+        return self.finished if self.finished is not None and self.finished.attempt == attempt else None
+
+
+class ProgressFollower:
+    """Reads progress.jsonl as it grows."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self.progress = Progress()
+        self._path = run.progress
+        self._offset = 0
+
+    def read_new(self) -> Progress:
+        """The progress up to now."""
+        if _size(self._path) != self._offset:
+            lines, self._offset = read_lines(self._path, self._offset)
+            for line in decode_progress(lines):
+                self.progress = self.progress.after(line)
+        return self.progress
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def existing_checkpoint(progress: Progress) -> CheckpointSaved | None:
+    """The newest reported checkpoint that is still on the disk."""
+    return next((saved for saved in reversed(progress.checkpoints) if Path(saved.path).is_dir()), None)

@@ -1,0 +1,193 @@
+"""The job of a run: its current attempt from the intent to launch it to the last of its processes."""
+
+import logging
+import os
+import time
+from signal import SIGKILL, SIGTERM
+
+from vlad.host import processes
+from vlad.host.evidence import failure_of
+from vlad.policy.attempt import attempt_argv, job_environment
+from vlad.policy.diagnose import diagnose
+from vlad.policy.restart import plain_diagnosis
+from vlad.policy.stop import sweep_rung
+from vlad.records.outcome import Cause, Diagnosis, Exit, ProcessIdentity
+from vlad.records.progress import Finished
+from vlad.records.requests import Action, Request
+from vlad.records.run import AgentStarted, Attempt, AttemptEnded, AttemptStarted, Noted, StopRung
+from vlad.records.rundir import RunDirectory
+from vlad.records.spec import Kind, RunSpec
+from vlad.supervise import failpoints, locks
+from vlad.supervise.chronicle import Chronicle
+from vlad.supervise.follow import ProgressFollower, existing_checkpoint
+from vlad.supervise.inbox import Inbox
+from vlad.supervise.launch import cannot_start_message, launch
+from vlad.supervise.worker_group import Life, WorkerGroup, members, signal_all
+
+LOCK_PATIENCE_S = 1.0
+_log = logging.getLogger(__name__)
+
+
+class Job:
+    """Owns the agent of the current attempt, and what ends the processes that it leaves behind."""
+
+    def __init__(self, run: RunDirectory, spec: RunSpec, chronicle: Chronicle, inbox: Inbox, lock: int) -> None:
+        self._run = run
+        self._spec = spec
+        self._chronicle = chronicle
+        self._inbox = inbox
+        self._lock = lock
+        self._follower = ProgressFollower(run)
+        self._held: WorkerGroup | None = None
+        self._sweep_began: float | None = None
+        self._terminated: set[ProcessIdentity] = set()
+
+    def close(self) -> None:
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+    @property
+    def open_attempt(self) -> Attempt | None:
+        """The attempt that has begun and not ended."""
+        attempt = self._chronicle.record.attempt
+        return attempt if attempt is not None and attempt.exit is None else None
+
+    @property
+    def _group(self) -> WorkerGroup | None:
+        """The processes of the open attempt, once it has an agent."""
+        attempt = self.open_attempt
+        if attempt is None or attempt.agent is None:
+            return None
+        if self._held is None or self._held.agent != attempt.agent:
+            self.close()
+            self._held = WorkerGroup(self._run, self._run.attempt(attempt.number), attempt.agent)
+        return self._held
+
+    @property
+    def has_ended(self) -> bool:
+        return self._group is not None and self._group.life() is not Life.RUNS
+
+    @property
+    def wakes_at_end(self) -> int | None:
+        """A descriptor that becomes readable when the agent ends; None when it has."""
+        group = self._group
+        return group.pidfd if group is not None and group.life() is Life.RUNS else None
+
+    def plan_attempt(self) -> None:
+        """Journals the intent, before anything can be executed."""
+        self._inbox.clear_trainer()
+        checkpoint = existing_checkpoint(self._follower.read_new())
+        event = AttemptStarted(
+            **self._chronicle.stamp(),
+            number=len(self._chronicle.record.attempts) + 1,
+            argv=attempt_argv(self._spec, checkpoint),
+            resumed_from=checkpoint.path if checkpoint and self._spec.kind is Kind.TRAIN else None,
+            start_step=checkpoint.step if checkpoint else None,
+        )
+        self._chronicle.append(event)
+
+    def launch(self) -> None:
+        """Executes the planned attempt, or finds that it is executed already. Raises OSError where it cannot yet."""
+        attempt = self.open_attempt
+        assert attempt is not None
+        if not locks.lock_within(self._lock, LOCK_PATIENCE_S):
+            raise OSError(f"{self._run.lock} is held by a process of an earlier attempt")
+        checkpoint = existing_checkpoint(self._follower.read_new())
+        environment = job_environment(os.environ, self._spec, self._run.path, attempt.number)
+        folder = self._run.attempt(attempt.number)
+        agent = launch(folder, attempt_argv(self._spec, checkpoint), environment, self._spec.cwd, self._lock)
+        failpoints.reach("launch.done")
+        self._chronicle.append(AgentStarted(**self._chronicle.stamp(), number=attempt.number, agent=agent))
+
+    def exit(self) -> Exit | None:
+        """How the agent ended, None before."""
+        group = self._group
+        return group.exit() if group is not None else None
+
+    def finished(self) -> Finished | None:
+        """What the program said at its end in the newest attempt."""
+        return self._follower.read_new().finished_in(len(self._chronicle.record.attempts))
+
+    def clear_answered_requests(self) -> None:
+        self._inbox.clear_answered(self._follower.read_new().answered)
+
+    def ask_to_stop(self) -> None:
+        number = len(self._chronicle.record.attempts)
+        self._inbox.ask_trainer(Request(id=f"stop-{number}", action=Action.STOP, at=time.time(), by="vlad"))
+
+    def terminate(self) -> None:
+        """SIGTERM to the agent alone: torchrun hands it on, and would replace ranks that were ended before it."""
+        if self._group is not None:
+            self._group.signal_agent(SIGTERM)
+
+    def kill(self) -> None:
+        signal_all(members(self._run), SIGKILL)
+
+    def sweep(self) -> bool:
+        """Ends what the agent left behind, step by step; True when nothing is left, or nothing more can be done."""
+        found = members(self._run)
+        now = time.monotonic()
+        if found and self._sweep_began is None:
+            self._sweep_began = now
+            self._note(f"ends {len(found)} processes that the agent left behind: {_pids(found)}")
+        rung = self._sweep_rung(now) if found else None
+        if rung is StopRung.TERM:
+            signal_all([process for process in found if process not in self._terminated], SIGTERM)
+            self._terminated.update(found)
+        elif rung is StopRung.KILL:
+            signal_all(found, SIGKILL)
+        elif found:
+            self._note(f"could not end {len(found)} processes, not even by SIGKILL: {_pids(found)}")
+        return rung is None
+
+    def _sweep_rung(self, now: float) -> StopRung | None:
+        elapsed_s = now - (self._sweep_began or now)
+        ladder = self._spec.stop
+        if self._chronicle.record.rung is StopRung.KILL:
+            elapsed_s += ladder.term_grace_s
+        return sweep_rung(ladder, elapsed_s)
+
+    def end_attempt(self, exit: Exit) -> None:
+        """Journals how the attempt ended, how far it came, and why."""
+        progress = self._follower.read_new()
+        attempt = self.open_attempt
+        assert attempt is not None
+        newest = progress.checkpoints[-1] if progress.checkpoints else None
+        event = AttemptEnded(
+            **self._chronicle.stamp(),
+            number=attempt.number,
+            exit=exit,
+            end_step=progress.step,
+            checkpoint_step=newest.step if newest else None,
+            diagnosis=None if self._chronicle.record.stop_requested else self._diagnosis(attempt, exit),
+        )
+        self._inbox.clear_trainer()
+        self._chronicle.append(event)
+        self._sweep_began = None
+        self._terminated.clear()
+        self.close()
+
+    def _diagnosis(self, attempt: Attempt, exit: Exit) -> Diagnosis | None:
+        finished = self.finished()
+        if message := cannot_start_message(self._run.attempt(attempt.number)):
+            return Diagnosis(cause=Cause.CANNOT_START, summary=message, confidence="certain")
+        rebooted = attempt.agent is not None and attempt.agent.boot_id != processes.boot_id()
+        plain = plain_diagnosis(exit, rebooted=rebooted, finished=finished)
+        if plain is None or plain.cause in (Cause.REBOOT, Cause.PREEMPTED):
+            return plain
+        return self._diagnosis_from_evidence(attempt, exit) or plain
+
+    def _diagnosis_from_evidence(self, attempt: Attempt, exit: Exit) -> Diagnosis | None:
+        try:
+            return diagnose(failure_of(self._run, attempt.number, exit))
+        except Exception:  # whatever stands in a log, an explanation that fails must not keep the run from going on
+            _log.exception("the end of attempt %d could not be explained", attempt.number)
+            return None
+
+    def _note(self, message: str) -> None:
+        self._chronicle.append(Noted(**self._chronicle.stamp(), message=message))
+
+
+def _pids(found: list[ProcessIdentity]) -> str:
+    return ", ".join(str(process.pid) for process in found)

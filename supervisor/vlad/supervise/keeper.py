@@ -1,0 +1,122 @@
+"""The keeper: parent of last resort. Replaces a supervisor that dies, and records exits while there is none."""
+
+import contextlib
+import gc
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+
+from vlad.host import processes
+from vlad.records.outcome import ProcessIdentity
+from vlad.records.rundir import RunDirectory
+from vlad.supervise import exits, failpoints, locks
+from vlad.supervise.supervisor import Ending, Supervisor
+
+LOCK_PATIENCE_S = 10.0
+SHORT_LIFE_S = 5.0
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 30.0
+DISK_PAUSE_S = 1.0
+READY = b"ready\n"
+KEPT_ALREADY = b"kept already\n"
+_log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """`vlad.supervise.detach` executes this with the run directory as the last argument, and reads one line from it."""
+    run = RunDirectory(Path(sys.argv[-1]))
+    _leave_terminal()
+    logging.basicConfig(format="%(asctime)s %(process)d %(levelname)s %(message)s", level=logging.INFO)
+    guard = locks.open_lock(run.keeper_lock)
+    if not locks.lock_within(guard, LOCK_PATIENCE_S):
+        _answer(KEPT_ALREADY)
+        return
+    lock = locks.open_lock(run.lock)
+    locks.try_lock(lock)
+    _answer(READY)
+    gc.freeze()
+    live(run, lock)
+
+
+def _leave_terminal() -> None:
+    """No parent, no controlling terminal and none to be had, no descriptors of others, no folder kept busy."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    os.chdir("/")
+
+
+def _answer(line: bytes) -> None:
+    """To the program that started us; the pipe is given up after it."""
+    with contextlib.suppress(BrokenPipeError):
+        os.write(1, line)
+    os.dup2(2, 1)
+
+
+def live(run: RunDirectory, lock: int) -> None:
+    """Is keeper, and in the forked child supervisor; a supervisor whose keeper died is keeper from then on."""
+    while True:
+        keeper = keep(run)
+        if keeper is None:
+            return
+        if supervise(run, lock, keeper) is Ending.RUN_ENDED:
+            os._exit(0)
+
+
+def keep(run: RunDirectory) -> ProcessIdentity | None:
+    """Forks supervisors until one says that the run has ended: None then. In the forked child: who is its keeper."""
+    processes.become_subreaper()
+    processes.set_process_name("vlad-keeper")
+    me = processes.own_identity()
+    pause_s = 0.0
+    while run.spec.exists():
+        began = time.monotonic()
+        supervisor = os.fork()
+        if supervisor == 0:
+            return me
+        if _has_ended_well(run, supervisor):
+            return None
+        is_short = time.monotonic() - began < SHORT_LIFE_S
+        _log.warning("the supervisor %d died; the next one starts in %.1f s", supervisor, pause_s)
+        time.sleep(pause_s)
+        pause_s = min(max(2 * pause_s, FIRST_PAUSE_S), LONGEST_PAUSE_S) if is_short else 0.0
+    return None
+
+
+def supervise(run: RunDirectory, lock: int, keeper: ProcessIdentity) -> Ending:
+    processes.become_subreaper()
+    processes.set_process_name("vlad-supervisor")
+    failpoints.reach("supervisor.start")
+    supervisor = Supervisor(run, lock, keeper)
+    try:
+        return supervisor.run_until_ended()
+    finally:
+        supervisor.close()
+
+
+def _has_ended_well(run: RunDirectory, supervisor: int) -> bool:
+    """Waits for the end of the supervisor, and reaps every other child meanwhile."""
+    while True:
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        assert ended is not None
+        if ended.si_pid != supervisor and not _can_reap(run, ended):
+            ended = os.waitid(os.P_PID, supervisor, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        if ended is not None and ended.si_pid == supervisor:
+            os.waitpid(supervisor, 0)
+            return ended.si_code == os.CLD_EXITED and ended.si_status == 0
+
+
+def _can_reap(run: RunDirectory, ended: os.waitid_result) -> bool:
+    """False where the disk refuses the record of an exit: the zombie keeps it until the disk does not."""
+    try:
+        exits.reap(run, ended)
+    except OSError as error:
+        _log.warning("the exit of process %d cannot be recorded yet: %s", ended.si_pid, error)
+        time.sleep(DISK_PAUSE_S)
+        return False
+    return True

@@ -1,0 +1,232 @@
+"""The supervisor of a run: tick by tick it looks, decides by pure policies, journals the decision, and acts on it."""
+
+import logging
+import os
+import select
+import time
+from enum import Enum
+from typing import assert_never
+
+from vlad.host import processes
+from vlad.policy import stop as stopping
+from vlad.policy.restart import Decision, GiveUp, Restart, Stop, Succeed, decide, exit_in_words
+from vlad.records.outcome import ProcessIdentity
+from vlad.records.progress import Reason
+from vlad.records.run import Attempt, Moved, RungReached, RunRecord, State, StopRung, Supervised
+from vlad.records.rundir import RunDirectory
+from vlad.supervise import exits, failpoints
+from vlad.supervise.chronicle import Chronicle
+from vlad.supervise.inbox import Inbox
+from vlad.supervise.job import Job
+
+IDLE_S = 0.25
+BUSY_S = 0.03
+DISK_PAUSE_S = 1.0
+_log = logging.getLogger(__name__)
+
+
+class Ending(Enum):
+    """Why a supervisor stops being one."""
+
+    RUN_ENDED = "run ended"
+    KEEPER_DIED = "keeper died"
+
+
+class Supervisor:
+    """Owns the journal of a run and the job of its current attempt.
+
+    All that must outlive a kill is in the journal, and a tick that is done again does no harm: a supervisor that starts
+    where another was killed just goes on.
+    """
+
+    def __init__(self, run: RunDirectory, lock: int, keeper: ProcessIdentity) -> None:
+        self._run = run
+        self._keeper = keeper
+        self._keeper_handle = processes.open_process(keeper)
+        self._spec = run.read_spec()
+        self._chronicle = Chronicle(run)
+        self._inbox = Inbox(run, self._chronicle)
+        self._job = Job(run, self._spec, self._chronicle, self._inbox, lock)
+        self._pause_s = 0.0
+
+    def close(self) -> None:
+        """Gives up the journal and all handles; the processes of the run go on."""
+        self._job.close()
+        if self._keeper_handle is not None:
+            os.close(self._keeper_handle)
+        self._chronicle.close()
+
+    @property
+    def _record(self) -> RunRecord:
+        return self._chronicle.record
+
+    def run_until_ended(self) -> Ending:
+        """Ticks until the run has ended, or until the keeper has died and this process must be it."""
+        self._resume_if_asked()
+        if not self._record.state.is_final:
+            self._announce()
+        while not self._record.state.is_final:
+            if os.getppid() != self._keeper.pid:
+                return Ending.KEEPER_DIED
+            self._tick_unless_disk_refuses()
+            self._wait()
+        failpoints.reach("run.ended")
+        if self._chronicle.flush():
+            self._run.home.mark_ended(self._run.run_id)
+        return Ending.RUN_ENDED
+
+    def _resume_if_asked(self) -> None:
+        request = self._inbox.resume_request()
+        if request is not None and self._record.state.is_final:
+            self._move(State.STARTING, f"resumed by {request.by}")
+            self._inbox.record(request, "resumed")
+
+    def _announce(self) -> None:
+        why = "first" if self._record.supervisor is None else "the one before has ended"
+        me = processes.own_identity()
+        self._chronicle.append(Supervised(**self._chronicle.stamp(), keeper=self._keeper, supervisor=me, why=why))
+
+    def _tick_unless_disk_refuses(self) -> None:
+        """A full or read-only disk does not hurt the job: what could not be written is tried again until it can."""
+        try:
+            self._tick()
+        except OSError as error:
+            _log.warning("will be tried again: %r", error)
+            self._pause_s = DISK_PAUSE_S
+
+    def _wait(self) -> None:
+        """Until something may have happened; the ends of keeper and agent wake at once."""
+        handles = [handle for handle in (self._keeper_handle, self._job.wakes_at_end) if handle is not None]
+        select.select(handles, [], [], self._pause_s)
+
+    def _tick(self) -> None:
+        """Makes at most one move; a tick that wrote something is followed by the next at once."""
+        before = self._record.seq
+        self._pause_s = IDLE_S
+        self._chronicle.flush()
+        exits.reap_children(self._run)
+        self._inbox.consume()
+        self._look()
+        if self._record.seq != before:
+            self._pause_s = 0.0
+
+    def _look(self) -> None:
+        match self._record.state:
+            case State.QUEUED:
+                self._when_queued()
+            case State.STARTING:
+                self._when_starting()
+            case State.RUNNING:
+                self._when_running()
+            case State.BACKOFF:
+                self._when_backing_off()
+            case State.STOPPING:
+                self._when_stopping()
+            case State.STOPPED | State.SUCCEEDED | State.FAILED:
+                pass
+            case state:
+                assert_never(state)
+
+    def _when_queued(self) -> None:
+        if self._record.stop_requested:
+            self._move(State.STOPPED, "stopped before it started")
+        else:
+            self._move(State.STARTING, "first attempt")
+
+    def _when_starting(self) -> None:
+        attempt = self._job.open_attempt
+        if attempt is None and self._record.stop_requested:
+            self._move(State.STOPPED, "stopped before it started")
+        elif attempt is None:
+            self._job.plan_attempt()
+        elif attempt.agent is None:
+            self._job.launch()
+        else:
+            self._move(State.RUNNING, f"attempt {attempt.number}")
+
+    def _when_running(self) -> None:
+        if self._record.stop_requested and self._job.open_attempt is not None:
+            self._move(State.STOPPING, "asked to stop")
+        else:
+            self._follow_job()
+
+    def _when_backing_off(self) -> None:
+        if self._record.stop_requested:
+            self._move(State.STOPPED, "stopped while waiting to restart")
+            return
+        restart_at = self._record.restart_at or 0.0
+        remaining_s = min(restart_at - time.time(), self._spec.restart.backoff_cap_s)
+        if remaining_s <= 0:
+            self._move(State.STARTING, "restart")
+        self._pause_s = min(IDLE_S, max(remaining_s, 0.0))
+
+    def _when_stopping(self) -> None:
+        if self._job.open_attempt is not None and self._job.exit() is None:
+            self._climb()
+        self._follow_job()
+
+    def _follow_job(self) -> None:
+        """Nothing while the agent runs; after its end what it left behind is ended, then the run goes on or ends."""
+        attempt = self._record.attempt
+        assert attempt is not None
+        if attempt.exit is not None:
+            self._carry_out(attempt, self._decide())
+            return
+        exit = self._job.exit()
+        if exit is None:
+            self._job.clear_answered_requests()
+            self._pause_s = BUSY_S if self._job.has_ended else IDLE_S
+        elif self._job.sweep():
+            self._job.end_attempt(exit)
+        else:
+            self._pause_s = BUSY_S
+
+    def _decide(self) -> Decision:
+        since_start = self._record.attempts[self._record.first_attempt - 1 :]
+        finished = self._job.finished()
+        requested = self._record.stop_requested
+        return decide(self._spec.kind, self._spec.restart, since_start, finished, stop_requested=requested)
+
+    def _carry_out(self, attempt: Attempt, decision: Decision) -> None:
+        match decision:
+            case Succeed(reason):
+                self._move(State.SUCCEEDED, exit_in_words(attempt.exit), reason=reason)
+            case Stop():
+                self._move(State.STOPPED, f"asked to stop; {exit_in_words(attempt.exit)}")
+            case Restart(delay_s, why):
+                self._move(State.BACKOFF, why, restart_at=time.time() + delay_s)
+            case GiveUp(why):
+                self._move(State.FAILED, why)
+            case _:
+                assert_never(decision)
+
+    def _climb(self) -> None:
+        """One rung of the stop ladder where it is time; the last one is gone on with until nothing is left."""
+        rung, ladder = self._record.rung, self._spec.stop
+        now = self._record.stop_now
+        if rung is None:
+            self._reach(stopping.first_rung(self._spec.kind, stop_now=now))
+        elif (higher := stopping.next_rung(ladder, rung, self._elapsed_on_rung_s(), stop_now=now)) is not None:
+            self._reach(higher)
+        elif rung is StopRung.KILL:
+            self._job.kill()
+
+    def _reach(self, rung: StopRung) -> None:
+        grace_s = stopping.grace_s(self._spec.stop, rung)
+        self._chronicle.append(RungReached(**self._chronicle.stamp(), rung=rung, grace_s=grace_s))
+        failpoints.reach(f"rung.{rung}")
+        match rung:
+            case StopRung.REQUEST:
+                self._job.ask_to_stop()
+            case StopRung.TERM:
+                self._job.terminate()
+            case StopRung.KILL:
+                self._job.kill()
+
+    def _elapsed_on_rung_s(self) -> float:
+        return time.time() - (self._record.rung_at or 0.0)
+
+    def _move(self, state: State, why: str, reason: Reason | None = None, restart_at: float | None = None) -> None:
+        stamp = self._chronicle.stamp()
+        self._chronicle.append(Moved(**stamp, state=state, why=why, reason=reason, restart_at=restart_at))
+        failpoints.reach(f"moved.{state}")
