@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from vlatrain.arguments import Arguments, help_text, parse_arguments
 from vlatrain.errors import TrainerError
+from vlatrain.places import hub_caches
 from vlatrain.preflight import check_files, check_machine, count_gpus
 from vlatrain.printed import Printed, as_json, as_text, printed
 from vlatrain.resolve import Resolved, resolve
@@ -44,6 +45,7 @@ def _print(answer: Printed, resolved: Resolved, arguments: Arguments, environ: M
 
 def _train(resolved: Resolved, environ: Mapping[str, str]) -> int:
     """Loads torch; until here none of it is needed."""
+    os.environ.setdefault("HF_HUB_CACHE", str(hub_caches(resolved.config, environ)[0]))
     from vlatrain.train.loop import train
     from vlatrain.train.session import open_session
 

@@ -1,5 +1,7 @@
 """The checks that configurations are made of. Each raises ConfigError naming the flag, its value and what to do."""
 
+from enum import StrEnum
+
 from vlatrain.errors import ConfigError
 
 
@@ -27,6 +29,11 @@ def within(config: object, low: int, high: int, *names: str) -> None:
     """Refuses numbers outside low..high."""
     for name in names:
         needs(config, name, low <= getattr(config, name) <= high, f"it must be from {low} to {high}")
+
+
+def one_of(config: object, members: type[StrEnum], name: str) -> None:
+    """Refuses what is no member; text that only equals one is none."""
+    needs(config, name, isinstance(getattr(config, name), members), f"it must be one of {'|'.join(members)}")
 
 
 def ordered(config: object, lower: str, upper: str) -> None:

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from vlatrain.checks import above, at_least, needs, ordered, within
+from vlatrain.checks import above, at_least, needs, one_of, ordered, within
 from vlatrain.errors import ConfigError
 from vlatrain.suites import TASKS_OF_SUITE
 
@@ -96,6 +96,9 @@ class Training:
     log_every_steps: int = option(1, "steps between reported losses")
 
     def check_training(self) -> None:
+        one_of(self, LrScheduler, "lr_scheduler")
+        one_of(self, Precision, "precision")
+        one_of(self, Device, "device")
         at_least(self, 1, "batch_size", "max_steps", "save_steps", "grad_accumulation_steps", "log_every_steps")
         at_least(self, 1, "shuffle_buffer_size", "rlds_frame_parallel_calls", "rlds_traj_transform_threads")
         at_least(self, 1, "rlds_traj_read_threads", "keep_checkpoints")

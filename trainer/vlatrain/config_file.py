@@ -7,7 +7,10 @@ import yaml
 
 from vlatrain.errors import ConfigError
 
-STANDARD_TAGS = "tag:yaml.org,2002:"
+KINDS = ("null", "bool", "int", "float", "str", "seq", "map", "timestamp")
+PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in KINDS)
+    f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map", "timestamp")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ def _neighbours(path: Path) -> str:
 
 def _entry(key: str, node: yaml.Node, path: Path) -> Entry:
     where = place(node, path)
-    if not node.tag.startswith(STANDARD_TAGS):
+    if node.tag not in PLAIN_TAGS:
         raise ConfigError(f"{where}: {key} has the tag {node.tag}, which is not allowed")
     if isinstance(node, yaml.ScalarNode):
         return Entry("null" if node.tag.endswith(":null") else node.value, where)

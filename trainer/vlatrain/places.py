@@ -1,5 +1,6 @@
 """Where things stand: relative paths under project_root, the base model's folder, the run's name."""
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -56,10 +57,10 @@ def eval_log_folder(config: FinetuneConfig) -> Path:
     return config.eval_log_dir or config.run_root_dir / "eval_logs"
 
 
-def base_model_folder(config: FinetuneConfig, environ: Mapping[str, str]) -> Path:
-    """The folder of the base model: the shipped one, a local one, or a snapshot that the hub's cache holds.
+def base_model_folder(config: FinetuneConfig, environ: Mapping[str, str]) -> Path | None:
+    """The folder of the base model: the shipped one, a local one, or a whole snapshot in a cache of the hub.
 
-    Raises ConfigError when there is none.
+    None where the hub has to be asked (vlatrain.model.hub does). Raises ConfigError when the name is neither.
     """
     if config.vla_path == TABLETOP_BASE:
         return ASSETS / TABLETOP_BASE
@@ -67,23 +68,14 @@ def base_model_folder(config: FinetuneConfig, environ: Mapping[str, str]) -> Pat
     if (folder / "config.json").is_file():
         return folder
     if folder.is_dir():
-        raise ConfigError(
-            f"--vla_path {config.vla_path}: {folder} is no model folder, it has no config.json", "vla_path"
-        )
+        raise ConfigError(f"--vla_path {config.vla_path}: {folder} is no model, it has no config.json", "vla_path")
     if not HUB_ID.fullmatch(config.vla_path):
         raise ConfigError(f"--vla_path {config.vla_path}: {folder} does not exist", "vla_path")
-    caches = hub_caches(config, environ)
-    if snapshot := _newest_snapshot(config.vla_path, caches):
-        return snapshot
-    raise ConfigError(
-        f"--vla_path {config.vla_path}: neither a folder ({folder}) nor downloaded in {' or '.join(map(str, caches))}; "
-        f"`hf download {config.vla_path} --cache-dir {caches[0]}` fetches it",
-        "vla_path",
-    )
+    return _newest_snapshot(config.vla_path, hub_caches(config, environ))
 
 
 def hub_caches(config: FinetuneConfig, environ: Mapping[str, str]) -> list[Path]:
-    """Folders in which hub downloads may lie: the environment's, ours, the user's."""
+    """Folders in which hub downloads may lie; new ones go to the first: the environment's, ours, the user's."""
     caches = []
     if chosen := environ.get("HF_HUB_CACHE"):
         caches.append(Path(chosen))
@@ -92,10 +84,23 @@ def hub_caches(config: FinetuneConfig, environ: Mapping[str, str]) -> list[Path]
     return [*caches, config.cache_dir / "hub", Path("~/.cache/huggingface/hub").expanduser()]
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """The files of weights a model's folder should hold: those its index names, else those it has."""
+    try:
+        index = json.loads((folder / "model.safetensors.index.json").read_text(encoding="utf-8"))
+        return sorted({folder / name for name in index["weight_map"].values()})
+    except FileNotFoundError:
+        return sorted(folder.glob("*.safetensors"))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        raise ConfigError(f"{folder / 'model.safetensors.index.json'} is damaged; download it again") from None
+
+
 def _newest_snapshot(hub_id: str, caches: list[Path]) -> Path | None:
-    snapshots = [
-        config_json.parent
-        for cache in caches
-        for config_json in (cache / f"models--{hub_id.replace('/', '--')}" / "snapshots").glob("*/config.json")
-    ]
-    return max(snapshots, key=lambda folder: folder.stat().st_mtime, default=None)
+    name = f"models--{hub_id.replace('/', '--')}"
+    found = [folder for cache in caches for folder in (cache / name / "snapshots").glob("*") if _is_whole(folder)]
+    return max(found, key=lambda folder: folder.stat().st_mtime, default=None)
+
+
+def _is_whole(snapshot: Path) -> bool:
+    weights = weight_files(snapshot)
+    return bool(weights) and all(file.is_file() for file in [snapshot / "config.json", *weights])

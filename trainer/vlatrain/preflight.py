@@ -10,7 +10,7 @@ from typing import Any
 
 from vlatrain.config import Device, FinetuneConfig
 from vlatrain.errors import ConfigError
-from vlatrain.places import base_model_folder
+from vlatrain.places import base_model_folder, hub_caches, weight_files
 from vlatrain.suites import EMBEDDED_SUITES
 
 LEAST_FREE_BYTES = 256 * 2**20
@@ -19,12 +19,23 @@ STEPS = "step-*"
 
 def check_files(config: FinetuneConfig, environ: Mapping[str, str]) -> None:
     """Raises ConfigError for the first file or folder that training would miss."""
-    check_base_model(base_model_folder(config, environ))
+    check_base_model_path(config, environ)
     check_dataset(config)
     check_resume(config)
     check_method_files(config)
     for name in ("run_root_dir", "adapter_tmp_dir"):
         check_room(name, getattr(config, name))
+
+
+def check_base_model_path(config: FinetuneConfig, environ: Mapping[str, str]) -> None:
+    """Raises ConfigError for a broken base model, or one to be downloaded where that is forbidden."""
+    folder = base_model_folder(config, environ)
+    if folder is not None:
+        check_base_model(folder)
+    elif environ.get("HF_HUB_OFFLINE", "0").lower() in {"1", "true", "yes", "on"}:
+        caches = ", ".join(map(str, hub_caches(config, environ)))
+        flag = f"--vla_path {config.vla_path}"
+        raise ConfigError(f"{flag}: HF_HUB_OFFLINE is set and it is not in {caches}; name its folder", "vla_path")
 
 
 def check_machine(config: FinetuneConfig, nproc: int, gpus: int) -> None:
@@ -53,11 +64,7 @@ def count_gpus(environ: Mapping[str, str], root: Path = Path("/")) -> int:
 
 def check_base_model(folder: Path) -> None:
     """Raises ConfigError for a base without weights, or with a missing or truncated part."""
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        shards = sorted({folder / name for name in _json(index).get("weight_map", {}).values()})
-    else:
-        shards = sorted(folder.glob("*.safetensors"))
+    shards = weight_files(folder)
     if not shards:
         raise ConfigError(f"--vla_path: {folder} has no *.safetensors; download the model again", "vla_path")
     for shard in shards:

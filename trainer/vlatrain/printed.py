@@ -89,9 +89,10 @@ def _paths(config: FinetuneConfig, environ: Mapping[str, str]) -> dict[str, str 
 
 def _base_model(config: FinetuneConfig, environ: Mapping[str, str]) -> str | None:
     try:
-        return str(base_model_folder(config, environ))
+        folder = base_model_folder(config, environ)
     except ConfigError:
         return None
+    return str(folder) if folder else None
 
 
 def _plain(value: object) -> object:
