@@ -42,16 +42,16 @@ def _open(config: FinetuneConfig) -> RLDSDataset:
     return RLDSDataset(folder, split=training_split(folder), cache_dir=cache, progress=told(config.dataset_name))
 
 
-def ensure_demonstrations(config: FinetuneConfig) -> Path:
+def ensure_demonstrations(config: FinetuneConfig, *, episodes: int = EPISODES) -> Path:
     """Writes the demonstrations of a tabletop suite where they are missing, once; the folder of the data set.
 
     Other data sets are left alone. To be called by one rank; two runs at a time do not harm each other.
     """
     root, name = config.data_root_dir, config.dataset_name
     if name in SUITES and not (root / name).exists():
-        log.info("recording %d demonstrations of %s", EPISODES, name)
+        log.info("recording %d demonstrations of %s", episodes, name)
         try:
-            write_rlds(root, name, demonstrations(name, EPISODES, SEED), SHARDS)
+            write_rlds(root, name, demonstrations(name, episodes, SEED), SHARDS)
         except TrainerError:
             if not (root / name).exists():
                 raise

@@ -1,0 +1,84 @@
+"""The command line of the tools around training."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from vlatrain.data.rlds import RLDSDataset
+from vlatrain.tools import Ticker, main
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def record(out: Path, *more: str) -> int:
+    return main(["demos", "--suite", "tabletop_new", "--episodes", "3", "--out", str(out), *more])
+
+
+def test_demos_writes_a_set_and_answers_with_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert record(tmp_path, "--seed", "5", "--shards", "3") == 0
+    told = capsys.readouterr()
+    assert told.out == f"{tmp_path / 'tabletop_new'}\n"
+    assert told.err.splitlines()[-1] == "3/3 episodes"
+    assert RLDSDataset(tmp_path / "tabletop_new").statistics["tabletop_new"]["num_trajectories"] == 3
+    assert len(list((tmp_path / "tabletop_new" / "1.0.0").glob("*-of-00003"))) == 3
+
+
+def test_demos_of_one_seed_are_the_same_and_of_another_are_not(tmp_path: Path) -> None:
+    for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+        assert record(tmp_path / name, "--seed", seed) == 0
+    a, b, c = (sorted((tmp_path / name).rglob("*.tfrecord-*"))[0].read_bytes() for name in "abc")
+    assert a == b != c
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["demos", "--suite", "libero_10", "--episodes", "1", "--out", "x"],
+            "vlatrain demos: --suite libero_10: there",
+        ),
+        (["data", "/nowhere/libero_10"], "vlatrain data: data_root_dir / dataset_name: no data set at /nowhere"),
+    ],
+)
+def test_mistakes_are_one_line_and_status_2(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith(message)
+    assert told.err.count("\n") == 1
+    assert told.out == ""
+
+
+@pytest.mark.parametrize("episodes", ["0", "-3", "many"])
+def test_impossible_numbers_are_refused(episodes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["demos", "--suite", "tabletop_new", "--out", "x", "--episodes", episodes])
+    assert end.value.code == 2
+    assert "--episodes" in capsys.readouterr().err
+
+
+def test_data_describes_and_verifies_a_set(make_set: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_set(4, 5)
+    assert main(["data", str(folder), "--verify"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "libero_made: 9 frames, 2 episodes"
+    assert lines[1] == "9 frames in the split read; first image 24x32x3"
+    assert lines[-2:] == ["Put the block 0 in the bowl", "Put the block 1 in the bowl"]
+    shard = next((folder / "1.0.0").glob("*.tfrecord-00001-*"))
+    shard.write_bytes(shard.read_bytes()[:-1] + b"\0")
+    assert main(["data", str(folder), "--verify"]) == 2
+    assert "tfrecord-00001-of-00002: at byte 0: corrupt record" in capsys.readouterr().err
+
+
+def test_a_ticker_rewrites_its_line_on_a_terminal_and_spares_a_log() -> None:
+    times = iter(number * 0.06 for number in range(1000))
+    terminal, log = Terminal(), io.StringIO()
+    for stream, expected in ((terminal, "\r\x1b[K1/3\r\x1b[K3/3\r\x1b[K3/3\n"), (log, "1/3\n3/3\n")):
+        tell = Ticker(stream, clock=lambda: next(times))
+        for number in (1, 2, 3):
+            tell(f"{number}/3")
+        tell.end()
+        assert stream.getvalue() == expected
