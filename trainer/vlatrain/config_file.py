@@ -9,8 +9,6 @@ from vlatrain.errors import ConfigError
 
 KINDS = ("null", "bool", "int", "float", "str", "seq", "map", "timestamp")
 PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in KINDS)
-    f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map", "timestamp")
-)
 
 
 @dataclass(frozen=True, slots=True)
