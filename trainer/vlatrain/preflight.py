@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from difflib import get_close_matches
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from vlatrain.suites import EMBEDDED_SUITES
 
 LEAST_FREE_BYTES = 256 * 2**20
 STEPS = "step-*"
+MOST_HEADER_BYTES = 100_000_000  # the format's own limit
+GPU_NAME = re.compile(r"\d+|(GPU|MIG)-[\w/-]+")
 
 
 def check_files(config: FinetuneConfig, environ: Mapping[str, str]) -> None:
@@ -43,9 +47,7 @@ def check_machine(config: FinetuneConfig, nproc: int, gpus: int) -> None:
     if config.device is Device.CPU:
         return
     if config.device is Device.CUDA and gpus == 0:
-        raise ConfigError(
-            "--device cuda: this machine shows no GPU (see CUDA_VISIBLE_DEVICES); set device cpu", "device"
-        )
+        raise ConfigError("--device cuda: no GPU is visible (see CUDA_VISIBLE_DEVICES); set device cpu", "device")
     if 0 < gpus < nproc:
         raise ConfigError(f"{nproc} processes on {gpus} visible GPU{'s' * (gpus > 1)}: start {gpus}, or set device cpu")
 
@@ -54,8 +56,8 @@ def count_gpus(environ: Mapping[str, str], root: Path = Path("/")) -> int:
     """GPUs that a process of this environment may use, without loading a driver."""
     chosen = environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
-        names = [name.strip() for name in chosen.split(",") if name.strip()]
-        return names.index("-1") if "-1" in names else len(names)
+        names = [name.strip() for name in chosen.split(",")]
+        return len(list(takewhile(GPU_NAME.fullmatch, names)))
     for pattern in ("proc/driver/nvidia/gpus/*", "dev/nvidia[0-9]*", "dev/dxg"):
         if found := len(list(root.glob(pattern))):
             return found
@@ -74,18 +76,24 @@ def check_base_model(folder: Path) -> None:
 def check_safetensors(path: Path) -> None:
     """Raises ConfigError for a file that is missing, or shorter or longer than its header says."""
     try:
-        with path.open("rb") as file:
-            header_size = int.from_bytes(file.read(8), "little")
-            size = path.stat().st_size
-            header = json.loads(file.read(header_size)) if header_size <= size else {}
-        tensors = [tensor for name, tensor in header.items() if name != "__metadata__"]
-        expected = 8 + header_size + max((tensor["data_offsets"][1] for tensor in tensors), default=0)
+        size, expected = path.stat().st_size, _expected_size(path)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; the model is incomplete, download it again") from None
     except (ValueError, LookupError, TypeError, AttributeError):
-        raise ConfigError(f"{path} is no safetensors file; download it again") from None
+        raise ConfigError(f"{path} is no whole safetensors file; download it again") from None
     if size != expected:
         raise ConfigError(f"{path} has {size} bytes instead of {expected}: it is damaged, download it again")
+
+
+def _expected_size(path: Path) -> int:
+    """Eight bytes with the header's length, the header in JSON, and as many bytes as its last tensor ends at."""
+    with path.open("rb") as file:
+        header_size = int.from_bytes(file.read(8), "little")
+        if header_size > MOST_HEADER_BYTES:
+            raise ValueError(header_size)
+        header = json.loads(file.read(header_size))
+    ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
+    return int(8 + header_size + max(ends, default=0))
 
 
 def check_dataset(config: FinetuneConfig) -> None:
