@@ -16,23 +16,8 @@ from vlatrain.model.lora import CONFIG_FILE, WEIGHTS_FILE, add_lora, load_adapte
 from vlatrain.model.lora_targets import LM_HEAD, TargetSet, dead_prefixes, pattern, targets
 from vlatrain.model.openvla import IGNORED, OpenVLA, OpenVLAConfig
 
-OLD_NAMES = [
-    "q_proj",
-    "k_proj",
-    "v_proj",
-    "o_proj",
-    "gate_proj",
-    "up_proj",
-    "down_proj",
-    "lm_head",
-    "qkv",
-    "proj",
-    "fc1",
-    "fc2",
-    "fc3",
-    "q",
-    "kv",
-]
+ATTENTION_AND_MLP = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+OLD_NAMES = [*ATTENTION_AND_MLP, "lm_head", "qkv", "proj", "fc1", "fc2", "fc3", "q", "kv"]
 HEAD_COPY = "base_model.model.language_model.lm_head.base_layer.weight"
 
 
