@@ -1,0 +1,99 @@
+"""vlad stop, resume, save, evaluate: what a user asks of runs that exist."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from vlad.commands.command import CliError, Command, add_run, add_runs, found_run, say
+from vlad.commands.follow import follow_until_end, output_to, wait_until_ended
+from vlad.commands.outcome import exit_code, in_words
+from vlad.records.requests import Action
+from vlad.records.run import State
+from vlad.records.rundir import RunDirectory
+from vlad.supervise import control
+
+DETACHED = 130
+
+
+def _add_stop(parser: ArgumentParser) -> None:
+    add_runs(parser)
+    parser.add_argument("--now", action="store_true", help="do not save first: end its processes at once")
+    parser.add_argument("--no-wait", action="store_true", help="return when it is asked, not when it has ended")
+
+
+def _stop(arguments: Namespace) -> int:
+    """Every run is asked before any is waited for; one that has ended already is no error."""
+    runs = [found_run(wanted) for wanted in arguments.runs]
+    asked = [run for run in runs if _ask_to_stop(run, arguments.now)]
+    if arguments.no_wait:
+        return 0
+    for run in asked:
+        record = wait_until_ended(run)
+        assert record is not None
+        say(in_words(record))
+    return 0
+
+
+def _ask_to_stop(run: RunDirectory, now: bool) -> bool:
+    record = run.read_record()
+    if record.state.is_final:
+        say(f"{run.run_id} is {record.state} already")
+        return False
+    control.ask(run, Action.STOP_NOW if now else Action.STOP)
+    say(f"{run.run_id} is asked to stop" + ("" if now else "; a trainer saves a checkpoint first"))
+    return True
+
+
+STOP = Command(
+    run=_stop,
+    add=_add_stop,
+    examples="""
+    vlad stop last           saves a checkpoint, ends, and can be resumed
+    vlad stop --now spatial  ends it without saving
+    """,
+)
+
+
+def _add_resume(parser: ArgumentParser) -> None:
+    add_run(parser)
+    parser.add_argument("--follow", action="store_true", help="follow its log until it has ended")
+
+
+def _resume(arguments: Namespace) -> int:
+    run = found_run(arguments.run)
+    before = run.read_record()
+    next_attempt = (before.attempt.number if before.attempt else 0) + 1
+    control.resume(run)
+    say(f"{run.run_id} goes on; `vlad logs -f {run.run_id}` follows it")
+    if not arguments.follow:
+        return 0
+    record = follow_until_end(run, next_attempt, 0, output_to(sys.stdout), before.seq)
+    return DETACHED if record is None else exit_code(record)
+
+
+RESUME = Command(
+    run=_resume,
+    add=_add_resume,
+    examples="""
+    vlad resume last              from its last checkpoint, with the same settings
+    vlad resume spatial --follow
+    """,
+)
+
+
+def _ask(action: Action, answer: str) -> Command:
+    """A verb that asks the trainer of a running run for something between two steps."""
+
+    def run_verb(arguments: Namespace) -> int:
+        run = found_run(arguments.run)
+        record = run.read_record()
+        if record.state is not State.RUNNING:
+            raise CliError(f"{run.run_id} is {record.state}: only a running run can {action}")
+        control.ask(run, action)
+        say(f"{run.run_id} {answer}; `vlad show {run.run_id}` shows it when it is done")
+        return 0
+
+    return Command(run=run_verb, add=add_run, examples=f"vlad {action} last")
+
+
+SAVE = _ask(Action.SAVE, "is asked to save a checkpoint between two steps")
+EVALUATE = _ask(Action.EVALUATE, "is asked to evaluate between two steps")

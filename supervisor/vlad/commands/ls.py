@@ -1,0 +1,58 @@
+"""vlad ls: the runs, live ones first."""
+
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+
+from vlad.commands.command import Command, add_json, our_home, print_json, say
+from vlad.commands.overview import COLUMNS, Overview, rows
+from vlad.commands.text import Ink, table, terminal_columns
+from vlad.records.files import RecordError
+from vlad.records.rundir import Home
+from vlad.supervise.adopt import adopt_orphans
+
+RECENT = 5
+
+
+def _add(parser: ArgumentParser) -> None:
+    parser.add_argument("--all", action="store_true", help=f"every run that ended, not only the last {RECENT}")
+    add_json(parser)
+
+
+def _run(arguments: Namespace) -> int:
+    home = our_home()
+    adopt_orphans(home)
+    overviews = _overviews(home, None if arguments.all else RECENT)
+    if arguments.json:
+        print_json([one.as_json() for one in overviews])
+    elif overviews:
+        ink = Ink.for_stream(sys.stdout)
+        print(table(COLUMNS, rows(overviews, ink), ink, terminal_columns(sys.stdout)))
+    else:
+        say(f"there are no runs in {home.path}; `vlad start` starts one")
+    return 0
+
+
+def _overviews(home: Home, most_ended: int | None) -> list[Overview]:
+    """Live runs and the newest ended ones, each newest first. Of history only names are read."""
+    live = home.live_ids()
+    ended = home.newest_ended_ids(most_ended)
+    at = time.time()
+    found = []
+    for run_id in (*reversed(live), *ended):
+        try:
+            found.append(Overview.read(home.run(run_id), at))
+        except RecordError as error:
+            say(str(error))
+    return found
+
+
+LS = Command(
+    run=_run,
+    add=_add,
+    examples="""
+    vlad ls               live runs and the last few that ended
+    vlad ls --all
+    vlad ls --json | jq '.[] | {run_id, state, step: .progress.step}'
+    """,
+)

@@ -1,0 +1,111 @@
+"""One run at a glance, for the verbs that list and show: its record with what it last reported."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from vlad.commands.text import STATE_TONES, Column, Ink
+from vlad.policy.eta import estimate
+from vlad.records import figures
+from vlad.records.run import RunRecord, State
+from vlad.records.rundir import RunDirectory
+from vlad.records.summary import Summary, read_summary
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A run now (`at` in Unix seconds)."""
+
+    record: RunRecord
+    summary: Summary
+    at: float
+
+    @classmethod
+    def read(cls, run: RunDirectory, at: float) -> "Overview":
+        """Raises RecordError for a run that cannot be read."""
+        return cls(run.read_record(), read_summary(run).summary, at)
+
+    @property
+    def is_live(self) -> bool:
+        return not self.record.state.is_final
+
+    @property
+    def ranks(self) -> int | None:
+        return self.summary.ranks or self.record.nproc
+
+    def state_text(self) -> str:
+        """E.g. "RUNNING training", "BACKOFF 40s", "SUCCEEDED early stop"."""
+        record = self.record
+        if record.state is State.RUNNING and self.summary.phase:
+            return f"{record.state} {self.summary.phase}"
+        if record.state is State.BACKOFF and record.restart_at:
+            return f"{record.state} {figures.duration(record.restart_at - self.at)}"
+        if record.state is State.SUCCEEDED and record.reason:
+            return f"{record.state} {record.reason.lower().replace('_', ' ')}"
+        if record.state is State.FAILED and record.diagnosis:
+            return f"{record.state} {record.diagnosis.cause.lower().replace('_', ' ')}"
+        return str(record.state)
+
+    def eta_text(self) -> str:
+        eta = estimate(self.summary, self.at) if self.is_live else None
+        return figures.UNKNOWN if eta is None else f"{'> ' * eta.is_lower_bound}{figures.duration(eta.remaining_s)}"
+
+    def step_text(self) -> str:
+        if self.summary.step is None:
+            return figures.UNKNOWN
+        step = figures.count(self.summary.step)
+        return step if self.summary.max_steps is None else f"{step}/{figures.count(self.summary.max_steps)}"
+
+    def success_text(self) -> str:
+        """A rate is never shown without its episodes."""
+        last = self.summary.last_evaluation
+        if last is None:
+            return figures.UNKNOWN
+        return "failed" if last.failure else f"{figures.percent(last.success_rate)} of {last.episodes}"
+
+    def patience_text(self) -> str:
+        summary = self.summary
+        return f"{summary.bad_evaluations}/{summary.patience}" if summary.patience else figures.UNKNOWN
+
+    def as_json(self) -> dict[str, Any]:
+        eta = estimate(self.summary, self.at) if self.is_live else None
+        return {
+            **msgspec.to_builtins(self.record),
+            "progress": msgspec.to_builtins(self.summary),
+            "eta_s": None if eta is None else eta.remaining_s,
+        }
+
+
+COLUMNS = (
+    Column(title="RUN"),
+    Column(title="STATE"),
+    Column(title="STEP", right=True),
+    Column(title="ETA", right=True, expendable=2),
+    Column(title="LOSS", right=True, expendable=4),
+    Column(title="SUCCESS", right=True, expendable=1),
+    Column(title="STOP", right=True, expendable=3),
+    Column(title="RANKS", right=True, expendable=6),
+    Column(title="TTY", expendable=7),
+    Column(title="AGE", right=True, expendable=5),
+)
+
+
+def rows(overviews: Iterable[Overview], ink: Ink) -> list[list[str]]:
+    """A line of the list for each run."""
+    return [
+        [
+            one.record.run_id,
+            ink(one.state_text(), STATE_TONES[one.record.state]),
+            one.step_text(),
+            one.eta_text(),
+            figures.number(one.summary.loss),
+            one.success_text(),
+            one.patience_text(),
+            str(one.ranks or figures.UNKNOWN),
+            figures.terminal(one.record.tty),
+            figures.age(one.at - one.record.created_at),
+        ]
+        for one in overviews
+    ]

@@ -1,0 +1,152 @@
+"""vlad show: everything about one run."""
+
+import shlex
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+
+import msgspec
+
+from vlad.commands.command import Command, add_json, add_run, found_run, our_home, print_json
+from vlad.commands.overview import Overview
+from vlad.commands.text import STATE_TONES, Column, Ink, Tone, pairs, table
+from vlad.commands.why import attempt_line, diagnosis_of, safe
+from vlad.records import figures
+from vlad.records.progress import Evaluation
+from vlad.records.rundir import RunDirectory
+from vlad.records.spec import RunSpec
+
+EVALUATIONS = 10
+EVALUATION_COLUMNS = (
+    Column(title="STEP", right=True),
+    Column(title="SUITE"),
+    Column(title="SUCCESS", right=True),
+    Column(title="EPISODES", right=True),
+    Column(title="95% INTERVAL", right=True),
+    Column(title="STOP", right=True),
+    Column(title=""),
+)
+
+
+def _add(parser: ArgumentParser) -> None:
+    add_run(parser)
+    add_json(parser)
+
+
+def _run(arguments: Namespace) -> int:
+    from vlad.supervise.adopt import adopt_orphans
+
+    adopt_orphans(our_home())
+    run = found_run(arguments.run)
+    overview, spec, evaluations = Overview.read(run, time.time()), run.read_spec(), run.read_evaluations()
+    if arguments.json:
+        print_json(
+            {
+                **overview.as_json(),
+                "spec": msgspec.to_builtins(spec),
+                "evaluations": msgspec.to_builtins(evaluations),
+                "directory": str(run.path),
+            }
+        )
+    else:
+        print(_text(run, overview, spec, evaluations, Ink.for_stream(sys.stdout)))
+    return 0
+
+
+def _text(
+    run: RunDirectory, overview: Overview, spec: RunSpec, evaluations: list[Evaluation], ink: Ink
+) -> str:  # fmt: skip
+    parts = [
+        pairs([*_state_rows(overview, ink), *_progress_rows(overview)], ink),
+        _attempts(run, overview, ink),
+        _evaluations(evaluations, ink),
+        pairs(_origin_rows(run, spec), ink),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _state_rows(overview: Overview, ink: Ink) -> list[tuple[str, str]]:
+    record = overview.record
+    rows = [("run", record.run_id), ("state", ink(overview.state_text(), STATE_TONES[record.state]))]
+    if record.why:
+        rows.append(("why", safe(record.why)))
+    if record.diagnosis is not None and not overview.is_live:
+        rows.append(("cause", f"{safe(record.diagnosis.summary)} (`vlad why {record.run_id}`)"))
+    until = record.ended_at or overview.at
+    rows.append(
+        (
+            "age",
+            f"{figures.duration(overview.at - record.created_at)}, ran {figures.duration(until - record.created_at)}",
+        )
+    )
+    return rows
+
+
+def _progress_rows(overview: Overview) -> list[tuple[str, str]]:
+    summary = overview.summary
+    checkpoint, best = summary.last_checkpoint, summary.best_checkpoint
+    candidates = [
+        ("step", None if summary.step is None else overview.step_text()),
+        ("ETA", overview.eta_text() if overview.is_live else None),
+        ("loss", None if summary.loss is None else figures.number(summary.loss)),
+        ("speed", None if summary.typical_step_s is None else f"{figures.number(summary.typical_step_s)} s a step"),
+        ("samples", None if summary.samples_per_s is None else f"{figures.number(summary.samples_per_s)} a second"),
+        ("memory", None if summary.memory_bytes is None else figures.size(summary.memory_bytes)),
+        ("ranks", None if overview.ranks is None else str(overview.ranks)),
+        ("best", None if summary.best is None else f"{figures.percent(summary.best)} at step {summary.best_step}"),
+        ("early stop", f"{overview.patience_text()} evaluations without improvement" if summary.patience else None),
+        ("checkpoint", None if checkpoint is None else f"step {checkpoint.step}: {checkpoint.path}"),
+        ("best one", None if best is None or best == checkpoint else f"step {best.step}: {best.path}"),
+        *(("warning", safe(warning)) for warning in summary.warnings),
+    ]
+    return [(name, value) for name, value in candidates if value is not None]
+
+
+def _attempts(run: RunDirectory, overview: Overview, ink: Ink) -> str:
+    lines = [attempt_line(one, diagnosis_of(run, one)) for one in overview.record.attempts]
+    return "\n".join([ink("attempts", Tone.TITLE), *lines]) if lines else ""
+
+
+def _evaluations(evaluations: list[Evaluation], ink: Ink) -> str:
+    """The newest few; the best is marked."""
+    rows = [_evaluation_row(one) for one in evaluations[-EVALUATIONS:]]
+    return table(EVALUATION_COLUMNS, rows, ink) if rows else ""
+
+
+def _evaluation_row(one: Evaluation) -> list[str]:
+    if one.failure is not None:
+        return [figures.count(one.step), one.suite, "failed", "", "", "", safe(one.failure)]
+    counter = f"{one.bad_evaluations}/{one.patience}" if one.patience else figures.UNKNOWN
+    interval = f"{figures.percent(one.low)} to {figures.percent(one.high)}"
+    successes = f"{one.successes} of {one.episodes}"
+    note = "improved" if one.improved else ""
+    return [figures.count(one.step), one.suite, figures.percent(one.success_rate), successes, interval, counter, note]
+
+
+def _origin_rows(run: RunDirectory, spec: RunSpec) -> list[tuple[str, str]]:
+    versions = ", ".join(f"{name} {version}" for name, version in spec.packages.items())
+    candidates = [
+        ("command", shlex.join(spec.argv)),
+        ("folder", spec.cwd),
+        ("config", spec.config_file),
+        ("resumed", spec.resume_from),
+        ("started", f"{_date(spec.created_at)} by {spec.created_by} on {spec.host}, {figures.terminal(spec.tty)}"),
+        ("commit", spec.git_commit),
+        ("versions", versions or None),
+        ("files", str(run.path)),
+    ]
+    return [(name, value) for name, value in candidates if value is not None]
+
+
+def _date(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+SHOW = Command(
+    run=_run,
+    add=_add,
+    examples="""
+    vlad show last
+    vlad show spatial --json | jq .progress.last_checkpoint.path
+    """,
+)

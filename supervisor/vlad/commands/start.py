@@ -1,0 +1,181 @@
+"""vlad start: validates everything, then makes the run and lets it go."""
+
+import os
+import re
+import shutil
+import sys
+import time
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from pathlib import Path
+
+from vlad.commands.command import CliError, Command, add_json, our_home, print_json, say
+from vlad.commands.follow import follow_until_end, output_to
+from vlad.commands.outcome import OUTCOMES, exit_code
+from vlad.commands.provenance import git_commit, own_terminal, own_user, package_versions
+from vlad.commands.trainer import ResolvedConfig, add_config_arguments, chosen_python, config_file, resolved_config
+from vlad.policy.launch_argv import POSITIONALS, kept_environment, trainer_argv, training_environment
+from vlad.records.rundir import NAME, Home, RunDirectory, new_run_id
+from vlad.records.spec import Kind, RestartPolicy, RunSpec
+
+DETACHED = 130
+NO_RESTART = 0
+_PROCESSES = re.compile(r"--?nproc[-_]per[-_]node(?:=(\d+))?")
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+def _budget(text: str) -> int:
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is no number of restarts")
+    return int(text)
+
+
+def _add(parser: ArgumentParser) -> None:
+    parser.usage = (
+        f"vlad start [{' '.join(POSITIONALS)}] [--config FILE] [OPTIONS]\n       vlad start [OPTIONS] -- COMMAND..."
+    )
+    parser.add_argument(
+        "figures", nargs="*", metavar="FIGURE",
+        help=f"{' '.join(POSITIONALS)}, as many as wanted; NPROC may be auto; the rest is as the configuration says",
+    )  # fmt: skip
+    add_config_arguments(parser)
+    parser.add_argument("--name", metavar="N", help="the run's name (default: from the data set or the command)")
+    parser.add_argument("--follow", action="store_true", help="follow the log; exit with the run's outcome")
+    parser.add_argument(
+        "--restarts", type=_budget, metavar="N",
+        help=f"restarts without a new checkpoint in between (default: {RestartPolicy().budget}; of a COMMAND {NO_RESTART})",
+    )  # fmt: skip
+    add_json(parser)
+    parser.description = f"{parser.description}\nWith --follow, {OUTCOMES}."
+
+
+def _run(arguments: Namespace) -> int:
+    spec = _training_spec(arguments) if arguments.command is None else _command_spec(arguments)
+    run = _started(our_home(), spec)
+    if arguments.json:
+        print_json({"run_id": run.run_id, "directory": str(run.path), "log": str(run.attempt(1).console)})
+    else:
+        _announce(run)
+    if not arguments.follow:
+        return 0
+    record = follow_until_end(run, 1, 0, output_to(sys.stdout))
+    return DETACHED if record is None else exit_code(record)
+
+
+def _started(home: Home, spec: RunSpec) -> RunDirectory:
+    from vlad.supervise import detach
+    from vlad.supervise.create import create_run
+
+    run = create_run(home, spec)
+    detach.start(run)
+    return run
+
+
+def _announce(run: RunDirectory) -> None:
+    """stdout gets the id and nothing else, so that a script can take it."""
+    print(run.run_id, flush=True)
+    say(f"log     {run.attempt(1).console}")
+    say(f"follow  vlad logs -f {run.run_id}   or   vlatui {run.run_id}")
+
+
+def _training_spec(arguments: Namespace) -> RunSpec:
+    file = config_file(arguments.config)
+    resolved = resolved_config(arguments, arguments.figures, file, check=True)
+    for warning in resolved.warnings:
+        say(f"warning: {warning}")
+    at = time.time()
+    run_id = new_run_id(_name(arguments.name, _training_name(resolved)), at)
+    python = chosen_python(arguments.python)
+    spec_file = our_home().run(run_id).spec
+    return RunSpec(
+        run_id=run_id, name=_name_in(run_id), kind=Kind.TRAIN, created_at=at, created_by=own_user(),
+        argv=trainer_argv(python, resolved.nproc, str(spec_file)), cwd=str(Path.cwd()), nproc=resolved.nproc,
+        environment=_with_caches(training_environment(os.environ), resolved), config=resolved.config,
+        config_file=str(file.absolute()), resume_from=resolved.text_of("resume_adapter_dir") or None,
+        restart=_restart_policy(arguments.restarts, RestartPolicy().budget), host=os.uname().nodename,
+        tty=own_terminal(), git_commit=git_commit(Path.cwd()), packages=package_versions(python),
+    )  # fmt: skip
+
+
+def _with_caches(environment: dict[str, str], resolved: ResolvedConfig) -> dict[str, str]:
+    """As the original launcher: downloads go below the project, unless HF_HOME says otherwise."""
+    return {"HF_HOME": resolved.text_of("cache_dir"), **environment} if resolved.text_of("cache_dir") else environment
+
+
+def _command_spec(arguments: Namespace) -> RunSpec:
+    command = tuple(arguments.command)
+    _refuse_trainer_arguments(arguments)
+    if not command:
+        raise CliError("nothing stands after --; `vlad start -- COMMAND...` supervises any program")
+    if shutil.which(command[0]) is None:
+        raise CliError(f"{command[0]}: command not found; check PATH, or give its path")
+    at = time.time()
+    run_id = new_run_id(_name(arguments.name, _command_name(command)), at)
+    return RunSpec(
+        run_id=run_id, name=_name_in(run_id), kind=Kind.COMMAND, created_at=at, created_by=own_user(), argv=command,
+        cwd=str(Path.cwd()), environment=kept_environment(os.environ), nproc=_processes(command),
+        restart=_restart_policy(arguments.restarts, NO_RESTART), host=os.uname().nodename, tty=own_terminal(),
+        git_commit=git_commit(Path.cwd()),
+    )  # fmt: skip
+
+
+def _refuse_trainer_arguments(arguments: Namespace) -> None:
+    given = {
+        "--config": arguments.config, "--profile": arguments.profile, "--set": arguments.settings,
+        "--project-root": arguments.project_root, "--python": arguments.python, " ".join(arguments.figures): arguments.figures,
+    }  # fmt: skip
+    for name, value in given.items():
+        if value:
+            raise CliError(f"{name} is for our trainer; it means nothing to the command after --")
+
+
+def _restart_policy(asked: int | None, budget: int) -> RestartPolicy:
+    return RestartPolicy(budget=budget if asked is None else asked)
+
+
+def _name(asked: str | None, found: str) -> str:
+    """The name asked for as it is; a found one made to fit."""
+    if asked is not None:
+        return asked
+    fitting = _NOT_IN_A_NAME.sub("-", found).strip("-._")[:40]
+    return fitting if NAME.fullmatch(fitting) else "run"
+
+
+def _name_in(run_id: str) -> str:
+    return run_id.split("-", 2)[2].rsplit("-", 1)[0]
+
+
+def _training_name(resolved: ResolvedConfig) -> str:
+    """E.g. libero_spatial-method."""
+    dataset = resolved.text_of("dataset_name").removesuffix("_no_noops")
+    note = resolved.text_of("run_id_note")
+    return f"{dataset}-{note}" if note else dataset
+
+
+def _command_name(command: tuple[str, ...]) -> str:
+    """The script that it runs (`torchrun … train.py` is "train"), else the program."""
+    scripts = [word for word in command if word.endswith((".py", ".sh"))]
+    return Path((scripts or command)[0]).stem
+
+
+def _processes(command: tuple[str, ...]) -> int | None:
+    """What torchrun is told, where it is a number."""
+    for word, following in zip(command, (*command[1:], ""), strict=True):
+        if match := _PROCESSES.fullmatch(word):
+            text = match[1] or following
+            return int(text) if text.isdecimal() else None
+    return None
+
+
+START = Command(
+    run=_run,
+    add=_add,
+    takes_command=True,
+    examples="""
+    vlad start                                           configs/method_icsm_hsw_thermostat.yaml, as its profile says
+    vlad start auto 10000 1000 1000 5                    processes, steps, save every, evaluate every, patience
+    vlad start 8 --config my.yaml --profile v100_8gpu --set learning_rate=2e-4 --name spatial
+    RESUME_ADAPTER=adapter-tmp/x RESUME_STEP=500 vlad start
+    vlad start --config configs/demo.yaml --follow       Ctrl-C only stops following
+    vlad start --name theirs -- torchrun --nproc-per-node 8 their_script.py
+    """,
+)
