@@ -8,7 +8,7 @@ from vlatrain.config import FinetuneConfig
 from vlatrain.sim.tabletop_suites import SUITES
 from vlatrain.suites import EMBEDDED_SUITES
 
-EVALUATED: dict[str, Any] = {"enable_periodic_eval": True, "save_steps": 1000}
+EVALUATED: dict[str, Any] = {"use_wandb": False, "enable_periodic_eval": True, "save_steps": 1000}
 
 
 def test_a_min_delta_finer_than_one_episode_is_doubted() -> None:
@@ -21,7 +21,8 @@ def test_a_min_delta_finer_than_one_episode_is_doubted() -> None:
 @pytest.mark.parametrize(
     ("values", "start"),
     [
-        ({"early_stopping_enabled": True}, "early_stopping_enabled never acts"),
+        ({}, "use_wandb is on"),
+        ({"use_wandb": False, "early_stopping_enabled": True}, "early_stopping_enabled never acts"),
         ({**EVALUATED, "max_steps": 500}, "eval_every_steps 1000 is beyond max_steps 500"),
         ({**EVALUATED, "image_aug": False}, "image_aug and eval_center_crop differ"),
     ],
@@ -36,7 +37,7 @@ def test_nothing_is_said_of_what_is_fine() -> None:
         **EVALUATED, early_stopping_enabled=True, eval_num_trials_per_task=50, early_stopping_min_delta=0.2
     )
     assert advice(fine) == ()
-    assert advice(FinetuneConfig()) == ()
+    assert advice(FinetuneConfig(use_wandb=False)) == ()
 
 
 def test_the_embedded_suites_are_those_of_the_simulator() -> None:

@@ -147,7 +147,13 @@ def file_for_a_folder(config: FinetuneConfig, root: Path) -> FinetuneConfig:
         (adapter_without_weights, "the adapter has no weights"),
         (damaged_adapter, "it is damaged"),
         (setting(resume_full_model_dir="datasets"), "no model is there (no config.json)"),
-        (setting(method_enabled=True, icms_artifact_dir="nowhere"), "nowhere: does not exist"),
+        (setting(method_enabled=True), "--method_enabled true: this version trains plain LoRA"),
+        (setting(use_quantization=True), "--use_quantization true: this version has no 4-bit base"),
+        (setting(merge_lora_during_training=True), "this version saves adapters only"),
+        (
+            setting(enable_periodic_eval=True, save_steps=1000),
+            "--eval_task_suite_name libero_spatial: this version has no",
+        ),
         (file_for_a_folder, "runs is a file, not a folder"),
     ],
 )

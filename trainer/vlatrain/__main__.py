@@ -6,13 +6,14 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from vlatrain.arguments import Arguments, help_text, parse_arguments
-from vlatrain.errors import TrainerError
+from vlatrain.errors import TrainerError, TrainingError
 from vlatrain.places import hub_caches
 from vlatrain.preflight import check_files, check_machine, count_gpus
 from vlatrain.printed import Printed, as_json, as_text, printed
 from vlatrain.resolve import Resolved, resolve
 
 BAD_CONFIGURATION = 2
+TRAINING_FAILED = 1
 
 
 def main(words: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -50,11 +51,11 @@ def _train(resolved: Resolved, environ: Mapping[str, str]) -> int:
     from vlatrain.train.session import open_session
 
     try:
-        with open_session(resolved) as session:
+        with open_session(resolved.config) as session:
             train(session)
     except TrainerError as error:
         print(f"vlatrain: rank {environ.get('RANK', '0')}: {error}", file=sys.stderr)
-        return BAD_CONFIGURATION
+        return TRAINING_FAILED if isinstance(error, TrainingError) else BAD_CONFIGURATION
     return 0
 
 

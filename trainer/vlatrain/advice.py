@@ -12,6 +12,8 @@ def advice(config: FinetuneConfig) -> tuple[str, ...]:
 
 
 def _doubts(config: FinetuneConfig) -> Iterator[str]:
+    if config.use_wandb:
+        yield "use_wandb is on, but this version does not log to Weights & Biases; set it false"
     if config.early_stopping_enabled and not config.enable_periodic_eval:
         yield "early_stopping_enabled never acts: enable_periodic_eval is false"
     if not config.enable_periodic_eval:

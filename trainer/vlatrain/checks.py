@@ -8,7 +8,9 @@ from vlatrain.errors import ConfigError
 def needs(config: object, name: str, is_right: bool, what_to_do: str) -> None:
     """Refuses the value of one field."""
     if not is_right:
-        raise ConfigError(f"--{name} {getattr(config, name)}: {what_to_do}", name)
+        value = getattr(config, name)
+        shown = str(value).lower() if isinstance(value, bool) else value
+        raise ConfigError(f"--{name} {shown}: {what_to_do}", name)
 
 
 def at_least(config: object, least: int, *names: str) -> None:

@@ -10,10 +10,11 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from vlatrain.checks import needs
 from vlatrain.config import Device, FinetuneConfig
 from vlatrain.errors import ConfigError
 from vlatrain.places import base_model_folder, hub_caches, weight_files
-from vlatrain.suites import EMBEDDED_SUITES
+from vlatrain.suites import EMBEDDED_SUITES, LIBERO_SUITES
 
 LEAST_FREE_BYTES = 256 * 2**20
 STEPS = "step-*"
@@ -23,12 +24,22 @@ GPU_NAME = re.compile(r"\d+|(GPU|MIG)-[\w/-]+")
 
 def check_files(config: FinetuneConfig, environ: Mapping[str, str]) -> None:
     """Raises ConfigError for the first file or folder that training would miss."""
+    check_supported(config)
     check_base_model_path(config, environ)
     check_dataset(config)
     check_resume(config)
-    check_method_files(config)
     for name in ("run_root_dir", "adapter_tmp_dir"):
         check_room(name, getattr(config, name))
+
+
+def check_supported(config: FinetuneConfig) -> None:
+    """Raises ConfigError for what this version cannot do, rather than training something else."""
+    needs(config, "method_enabled", not config.method_enabled, "this version trains plain LoRA; set it false")
+    needs(config, "use_quantization", not config.use_quantization, "this version has no 4-bit base; set it false")
+    is_left = not config.merge_lora_during_training
+    needs(config, "merge_lora_during_training", is_left, "this version saves adapters only; set it false")
+    is_there = not config.enable_periodic_eval or config.eval_task_suite_name not in LIBERO_SUITES
+    needs(config, "eval_task_suite_name", is_there, "this version has no LIBERO; set enable_periodic_eval false")
 
 
 def check_base_model_path(config: FinetuneConfig, environ: Mapping[str, str]) -> None:
@@ -141,16 +152,6 @@ def check_adapter(named: Path, rank: int) -> None:
         raise ConfigError(f"--{flag} {folder}: the adapter has no weights (adapter_model.safetensors)", flag)
     if (folder / "adapter_model.safetensors").is_file():
         check_safetensors(folder / "adapter_model.safetensors")
-
-
-def check_method_files(config: FinetuneConfig) -> None:
-    """Raises ConfigError for missing inputs of the method, where it is on."""
-    if not config.method_enabled:
-        return
-    for name in ("icms_artifact_dir", "probe_jsonl", "probe_image_root"):
-        path = getattr(config, name)
-        if path is not None and not path.exists():
-            raise ConfigError(f"--{name} {path}: does not exist", name)
 
 
 def check_room(name: str, folder: Path) -> None:
