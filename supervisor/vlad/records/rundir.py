@@ -105,15 +105,21 @@ class Home:
         if wanted in ids:
             return self.run(wanted)
         if wanted == "last":
-            return self.run(ids[-1])
+            return self._newest(ids)
         if named := [run_id for run_id in ids if run_id.split("-", 2)[2].rsplit("-", 1)[0] == wanted]:
-            return self.run(named[-1])
+            return self._newest(named)
         fitting = [run_id for run_id in ids if wanted and wanted in run_id]
         if len(fitting) == 1:
             return self.run(fitting[0])
         if fitting:
             raise RecordError(f"{wanted!r} fits {len(fitting)} runs ({', '.join(fitting[-3:])}); name one of them")
         raise RecordError(f"no run fits {wanted!r}; `vlad ls --all` lists them")
+
+    def _newest(self, ids: list[str]) -> "RunDirectory":
+        """The run that was made last; ids tell the minute, the immutable spec.json the rest."""
+        minute = len("YYYYmmdd-HHMM")
+        last = [self.run(run_id) for run_id in ids if run_id[:minute] == ids[-1][:minute]]
+        return max(last, key=lambda run: run.spec.stat().st_mtime_ns if run.spec.exists() else 0)
 
 
 def _ids(folder: Path) -> list[str]:

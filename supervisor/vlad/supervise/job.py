@@ -176,7 +176,9 @@ class Job:
         plain = plain_diagnosis(exit, rebooted=rebooted, finished=finished)
         if plain is None or plain.cause in (Cause.REBOOT, Cause.PREEMPTED):
             return plain
-        return self._diagnosis_from_evidence(attempt, exit) or plain
+        found = self._diagnosis_from_evidence(attempt, exit) or plain
+        is_our_doing = found.cause is Cause.KILLED and self._chronicle.record.stop_requested
+        return None if is_our_doing else found
 
     def _diagnosis_from_evidence(self, attempt: Attempt, exit: Exit) -> Diagnosis | None:
         try:
