@@ -1,0 +1,104 @@
+"""What the dashboard may do to runs: put a request file, or run `vlad`. Touches the disk and starts processes."""
+
+import getpass
+import os
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vlad.records.requests import Action, send_request
+from vlad.records.rundir import Home, RunDirectory
+
+VLAD = (sys.executable, "-m", "vlad.cli")
+LIMIT_S = 120.0
+SAID = {
+    Action.STOP: "asked to stop: it saves a checkpoint first",
+    Action.STOP_NOW: "asked to stop now",
+    Action.SAVE: "asked to save a checkpoint",
+    Action.EVALUATE: "asked to evaluate",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What `vlad` said: one line for the user, and whether it did what was asked."""
+
+    is_done: bool
+    words: str
+    output: str = ""
+
+
+def ask(run: RunDirectory, action: Action) -> str:
+    """Puts a request; returns what to tell the user. Raises OSError."""
+    send_request(run.requests, action, asker())
+    return SAID[action]
+
+
+def asker() -> str:
+    return f"vlatui, {getpass.getuser()}@{socket.gethostname()}"
+
+
+def run_vlad(arguments: Sequence[str], home: Home) -> Answer:
+    """Runs `vlad` away from this terminal and waits for it. Raises OSError where it cannot be started."""
+    try:
+        done = subprocess.run(
+            [*VLAD, *arguments], env=environment(home, os.environ), stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, errors="replace", start_new_session=True, timeout=LIMIT_S, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return Answer(False, f"vlad {arguments[0]} did not answer within {LIMIT_S:.0f} s")
+    said = (done.stderr if done.returncode else done.stdout).strip()
+    last = said.splitlines()[-1] if said else f"vlad {arguments[0]} ended with exit code {done.returncode}"
+    return Answer(done.returncode == 0, last, done.stdout)
+
+
+def environment(home: Home, inherited: Mapping[str, str]) -> dict[str, str]:
+    """The environment for `vlad`: this home, and none of the variables that a screen sets for itself."""
+    return {**inherited, "VLAD_HOME": str(home.path), "PYTHONUNBUFFERED": "1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartForm:
+    """A new run as filled in: everything as typed."""
+
+    config: str = ""
+    profile: str = ""
+    name: str = ""
+    nproc: str = ""
+    overrides: str = ""
+    resume: str = ""
+    command: str = ""
+
+    def arguments(self) -> list[str]:
+        """The arguments for `vlad`. Raises ValueError with words for what cannot be meant."""
+        arguments = ["start"]
+        if self.nproc.strip():
+            if not self.nproc.strip().isdecimal() or int(self.nproc) < 1:
+                raise ValueError(f"processes {self.nproc.strip()!r}: a whole number from 1 is needed")
+            arguments.append(self.nproc.strip())
+        for option, value in (("--config", self.config), ("--profile", self.profile), ("--name", self.name)):
+            if value.strip():
+                arguments += [option, value.strip()]
+        if self.command.strip():
+            return [*arguments, "--", *_words(self.command)]
+        for override in _words(self.overrides):
+            if "=" not in override:
+                raise ValueError(f"override {override!r}: write it as field=value")
+            arguments += ["--set", override]
+        if self.resume.strip():
+            arguments += ["--set", f"resume_adapter_dir={self.resume.strip()}"]
+        return arguments
+
+    def preview(self) -> str:
+        """The command that would be run, as it would be typed."""
+        return shlex.join(["vlad", *self.arguments()])
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r}: {error}") from error

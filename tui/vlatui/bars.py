@@ -1,0 +1,37 @@
+"""Small horizontal bars and gauges as spans. Pure."""
+
+from vlatui.tones import Span, Tone
+
+
+def progress_bar(part: float | None, width: int, tone: Tone = Tone.ACCENT) -> list[Span]:
+    """A line of `width` cells filled to `part` (0 to 1), exact to half a cell; empty where nothing is known."""
+    halves = round((part or 0.0) * width * 2)
+    full, half = divmod(min(halves, width * 2), 2)
+    rest = width - full - half
+    spans = [Span("━" * full + "╸" * half, tone), Span("─" * rest, Tone.FAINT)]
+    return [span for span in spans if span.text]
+
+
+def block_bar(part: float, width: int, tone: Tone) -> list[Span]:
+    """A solid bar, exact to an eighth of a cell, on a faint track."""
+    eighths = round(max(0.0, min(1.0, part)) * width * 8)
+    full, rest = divmod(eighths, 8)
+    head = "█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")
+    return [Span(head, tone), Span("·" * (width - len(head)), Tone.FAINT)]
+
+
+def gauge(filled: int, of: int, tone: Tone, most: int = 10) -> list[Span]:
+    """`filled` of `of` squares; numbers alone where there would be too many."""
+    if not 0 < of <= most:
+        return []
+    filled = min(filled, of)
+    return [Span("■" * filled, tone), Span("□" * (of - filled), Tone.FAINT)]
+
+
+HEAT = "▁▂▃▄▅▆▇█"
+
+
+def heat(rate: float) -> Span:
+    """One cell for a success rate in percent: height and colour say the same."""
+    tone = Tone.GOOD if rate >= 80 else Tone.WARN if rate >= 40 else Tone.BAD
+    return Span(HEAT[min(7, int(rate / 100 * 8))], tone)

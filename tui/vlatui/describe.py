@@ -1,0 +1,134 @@
+"""Runs in words: the one place that knows how states, phases, outcomes and journal entries are called and coloured."""
+
+from typing import assert_never
+
+from vlad.records import figures
+from vlad.records.outcome import Diagnosis, Exit
+from vlad.records.progress import Phase, Reason
+from vlad.records.run import (
+    AgentStarted,
+    AnyEvent,
+    AttemptEnded,
+    AttemptStarted,
+    Created,
+    Moved,
+    Noted,
+    Requested,
+    RungReached,
+    RunRecord,
+    State,
+    StopRung,
+    Supervised,
+)
+from vlad.records.summary import Summary
+
+from vlatui.tones import Span, Tone
+
+STATES: dict[State, tuple[str, Tone]] = {
+    State.QUEUED: ("○", Tone.INFO),
+    State.STARTING: ("◔", Tone.INFO),
+    State.RUNNING: ("●", Tone.GOOD),
+    State.BACKOFF: ("↻", Tone.WARN),
+    State.STOPPING: ("◑", Tone.WARN),
+    State.STOPPED: ("■", Tone.MUTED),
+    State.SUCCEEDED: ("✓", Tone.GOOD),
+    State.FAILED: ("✗", Tone.BAD),
+}
+RUNGS = {
+    StopRung.REQUEST: "the program is asked to save and exit",
+    StopRung.TERM: "SIGTERM to the program",
+    StopRung.KILL: "SIGKILL to every process of the run",
+}
+REASONS = {
+    Reason.MAX_STEPS: "made all its steps",
+    Reason.EARLY_STOP: "stopped early: no more improvement",
+    Reason.COMMAND_DONE: "the command is done",
+}
+
+
+def state_mark(state: State) -> Span:
+    """The state as one character that reads without colour."""
+    character, tone = STATES[state]
+    return Span(character, tone)
+
+
+def state_word(state: State) -> Span:
+    return Span(state.value.lower(), STATES[state][1])
+
+
+def activity(record: RunRecord, summary: Summary) -> Span:
+    """What the run does now: its phase while it runs, else its state."""
+    if record.state is State.RUNNING and summary.phase is not None:
+        return phase_word(summary.phase)
+    return state_word(record.state)
+
+
+def phase_word(phase: Phase) -> Span:
+    match phase:
+        case Phase.LOADING:
+            return Span("loading", Tone.INFO)
+        case Phase.TRAINING:
+            return Span("training", Tone.GOOD)
+        case Phase.EVALUATING:
+            return Span("evaluating", Tone.ACCENT)
+        case Phase.SAVING:
+            return Span("saving", Tone.INFO)
+        case _:
+            assert_never(phase)
+
+
+def outcome(record: RunRecord) -> str:
+    """Why a run that ended did so, in words."""
+    if record.state is State.SUCCEEDED and record.reason is not None:
+        return REASONS[record.reason]
+    return record.why
+
+
+def cause_words(diagnosis: Diagnosis) -> str:
+    """CUDA_OUT_OF_MEMORY as people write it."""
+    words = diagnosis.cause.value.replace("_", " ").lower()
+    return words.replace("cuda", "CUDA").replace("nccl", "NCCL").replace("gpu", "GPU")
+
+
+def exit_words(exit: Exit | None) -> str:
+    if exit is None or (exit.code is None and exit.signal is None):
+        return "exit status unknown"
+    return f"killed by signal {exit.signal}" if exit.signal is not None else f"exit code {exit.code}"
+
+
+def event_words(event: AnyEvent) -> tuple[Span, str]:
+    """A journal entry: a short coloured word for its kind, and a sentence."""
+    match event:
+        case Created():
+            return Span("created", Tone.INFO), f"asked for on {event.host}, {figures.terminal(event.tty)}"
+        case Moved():
+            word = state_word(event.state)
+            return word, event.why or (REASONS[event.reason] if event.reason else "")
+        case Supervised():
+            pids = f"keeper {event.keeper.pid}, supervisor {event.supervisor.pid}"
+            return Span("supervised", Tone.MUTED), f"{pids}{f': {event.why}' if event.why else ''}"
+        case AttemptStarted():
+            resumed = f", resumed from {event.resumed_from}" if event.resumed_from else ""
+            return Span("attempt", Tone.INFO), f"{event.number} starts{resumed}"
+        case AgentStarted():
+            return Span("attempt", Tone.INFO), f"{event.number} runs as process {event.agent.pid}"
+        case AttemptEnded():
+            return _attempt_ended(event)
+        case Requested():
+            by = f" by {event.by}" if event.by else ""
+            return Span("request", Tone.ACCENT), f"{event.action}{by}{f': {event.detail}' if event.detail else ''}"
+        case RungReached():
+            return Span("stopping", Tone.WARN), f"{RUNGS[event.rung]}; the next step follows in {event.grace_s:.0f} s"
+        case Noted():
+            return Span("note", Tone.MUTED), event.message
+        case _:
+            assert_never(event)
+
+
+def _attempt_ended(event: AttemptEnded) -> tuple[Span, str]:
+    words = f"{event.number} ended: {exit_words(event.exit)}"
+    if event.end_step is not None:
+        words += f" at step {event.end_step:,}"
+    if event.diagnosis is not None:
+        words += f": {event.diagnosis.summary}"
+    return Span("attempt", Tone.INFO if event.exit.is_success else Tone.BAD), words

@@ -1,0 +1,34 @@
+"""What the dashboard remembers between two visits: theme, tab, switches. A lost or strange file means defaults."""
+
+import os
+from pathlib import Path
+
+import msgspec
+from vlad.records.files import replace_file
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Every field has a default; unknown fields of a newer version are left alone."""
+
+    theme: str = "vlad-dark"
+    tab: str = "log"
+    wraps_log: bool = False
+
+
+def settings_file() -> Path:
+    """`$XDG_CONFIG_HOME/vlatui/settings.json`, else below `~/.config`."""
+    base = os.environ.get("XDG_CONFIG_HOME")
+    return (Path(base) if base else Path.home() / ".config") / "vlatui" / "settings.json"
+
+
+def load_settings(path: Path) -> Settings:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Settings)
+    except (OSError, msgspec.DecodeError):
+        return Settings()
+
+
+def save_settings(path: Path, settings: Settings) -> None:
+    """Raises OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace_file(path, msgspec.json.encode(settings))

@@ -1,0 +1,274 @@
+"""The Log tab: one of the run's logs, a search line, and a status line that says what is going on."""
+
+import re
+from array import array
+from bisect import bisect_left, bisect_right
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widgets import Input
+from textual.worker import get_current_worker
+from vlad.records import figures
+
+from vlatui.detail import LogSource
+from vlatui.logsearch import Matches, compiled, search
+from vlatui.tones import Line, Span, Tone, justified
+from vlatui.widgets.lines import Lines
+from vlatui.widgets.log_view import LogView
+
+NO_RUN = ("No run is selected.", "n starts one")
+NO_LOG = ("This run has written no log yet.", "it appears here with its first line")
+EMPTY_LOG = ("The log is empty so far.",)
+
+
+class LogPane(Vertical):
+    """Shows one log of the selected run: the newest attempt's unless another one is chosen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "ask('search')", "Search"),
+        Binding("ampersand", "ask('filter')", "Only matching", show=False),
+        Binding("colon", "ask('line')", "Go to line", show=False),
+        Binding("n", "match(1)", "Next match", show=False),
+        Binding("N", "match(-1)", "Previous match", show=False),
+        Binding("left_square_bracket", "source(-1)", "Older log", show=False),
+        Binding("right_square_bracket", "source(1)", "Newer log", show=False),
+        Binding("W", "wrap", "Wrap", show=False),
+        Binding("y", "copy", "Copy screen", show=False),
+        Binding("Y", "copy_path", "Copy path", show=False),
+        Binding("escape", "clear", "Clear search", show=False),
+    ]
+    PROMPTS: ClassVar[dict[str, str]] = {
+        "search": "search (regular expression)",
+        "filter": "show only lines that match (regular expression)",
+        "line": "go to line",
+    }
+
+    class Searched(Message):
+        """A search ended; `failure` has words where it could not be made."""
+
+        def __init__(self, matches: Matches, purpose: str, failure: str = "") -> None:
+            super().__init__()
+            self.matches = matches
+            self.purpose = purpose
+            self.failure = failure
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._sources: tuple[LogSource, ...] = ()
+        self._chosen: LogSource | None = None
+        self._matches: Matches | None = None
+        self._filter: str = ""
+        self._purpose = "search"
+        self._note = ""
+
+    def compose(self) -> ComposeResult:
+        yield LogView(id="log")
+        yield Input(id="log-prompt", compact=True)
+        yield Lines(id="log-status")
+
+    def on_mount(self) -> None:
+        self.view.when_empty = NO_RUN
+        self.query_one(Input).display = False
+
+    @property
+    def view(self) -> LogView:
+        return self.query_one(LogView)
+
+    @property
+    def source(self) -> LogSource | None:
+        """The chosen log, else the newest console."""
+        consoles = [source for source in self._sources if source.is_console]
+        return self._chosen if self._chosen in self._sources else consoles[-1] if consoles else None
+
+    def show_run(self, sources: tuple[LogSource, ...], *, is_other_run: bool) -> None:
+        """The logs of the selected run; a new attempt's is shown unless another was chosen."""
+        if is_other_run:
+            self._chosen = None
+        self._sources = sources
+        self._open()
+
+    def show_none(self) -> None:
+        self._sources, self._chosen = (), None
+        self.view.when_empty = NO_RUN
+        self._open()
+
+    def _open(self) -> None:
+        source = self.source
+        path = source.path if source else None
+        if path != self.view.path:
+            self._forget_search()
+            self.view.open(path)
+        self.view.when_empty = EMPTY_LOG if source else (NO_LOG if self._sources or path else self.view.when_empty)
+        self._tell()
+
+    def look(self) -> None:
+        self.view.look()
+
+    def toggle_follow(self) -> None:
+        if self.view.follows:
+            self.view.follows = False
+        else:
+            self.view.action_follow_end()
+
+    @on(LogView.Looked)
+    def _tell(self) -> None:
+        width = self.size.width or 80
+        self.query_one("#log-status", Lines).show_lines([justified(self._left(), self._right(), max(1, width - 2))])
+
+    def _left(self) -> Line:
+        view = self.view
+        if view.follows:
+            spans = [Span("● following", Tone.GOOD)]
+        else:
+            spans = [Span("❚❚ paused", Tone.WARN), Span(", f follows", Tone.MUTED)]
+        if self._note:
+            spans += [Span("  "), Span(self._note, Tone.BAD)]
+        if self._matches is not None:
+            spans += [Span("  "), Span(self._match_words(self._matches), Tone.MATCH_NOW)]
+        if self._filter:
+            spans += [Span("  "), Span(f" only {self._filter!r} ", Tone.MATCH)]
+        return spans
+
+    def _right(self) -> Line:
+        view, source = self.view, self.source
+        words = []
+        if view.is_indexing:
+            words.append(f"indexing {view.extent.indexed_bytes / max(1, view.extent.size_bytes):.0%}")
+        elif view.extent.lines:
+            words.append(f"{figures.plural(view.extent.lines, 'line')} · {figures.size(view.extent.size_bytes)}")
+        if view.wraps:
+            words.append("wrapped")
+        if source is not None:
+            count = len([other for other in self._sources if other.is_console])
+            words.append(f"{source.label} of {count}" if source.is_console and count > 1 else source.label)
+        return [Span(" · ".join(words), Tone.MUTED)]
+
+    def _match_words(self, matches: Matches) -> str:
+        total = f"{len(matches.lines):,}{'' if matches.is_complete else '+'}"
+        current = self.view.current_match
+        if not matches.lines:
+            return f" no match for {matches.pattern!r} "
+        if current is None:
+            return f" {total} matching lines "
+        return f" match {bisect_left(matches.lines, current) + 1:,} of {total} "
+
+    def action_ask(self, purpose: str) -> None:
+        """Opens the prompt for a search, a filter or a line number."""
+        self._purpose = purpose
+        prompt = self.query_one(Input)
+        prompt.placeholder = self.PROMPTS[purpose]
+        prompt.value = ""
+        prompt.display = True
+        prompt.focus()
+
+    @on(Input.Submitted, "#log-prompt")
+    def _answer(self, event: Input.Submitted) -> None:
+        event.stop()
+        self._close_prompt()
+        self._note = ""
+        if self._purpose == "line":
+            self._go_to_line(event.value)
+        elif not event.value:
+            self._forget_search()
+        else:
+            self._search(event.value)
+        self._tell()
+
+    def _close_prompt(self) -> None:
+        self.query_one(Input).display = False
+        self.view.focus()
+
+    def _go_to_line(self, wanted: str) -> None:
+        if wanted.strip().isdecimal():
+            self.view.go_to(max(0, int(wanted) - 1))
+        elif wanted:
+            self._note = f"{wanted!r} is no line number"
+
+    def _search(self, pattern: str) -> None:
+        try:
+            compiled(pattern)
+        except re.error as error:
+            self._note = f"{pattern!r} is no regular expression: {error}"
+            return
+        if (path := self.view.path) is not None:
+            self._look_for(path, pattern, self._purpose)
+
+    @work(thread=True, exclusive=True, group="search", exit_on_error=False)
+    def _look_for(self, path: Path, pattern: str, purpose: str) -> None:
+        worker = get_current_worker()
+        try:
+            matches, failure = search(path, pattern, lambda: worker.is_cancelled), ""
+        except OSError as error:
+            matches, failure = Matches(pattern), f"{path} cannot be read: {error.strerror}"
+        if not worker.is_cancelled:
+            self.post_message(self.Searched(matches, purpose, failure))
+
+    def on_log_pane_searched(self, event: Searched) -> None:
+        event.stop()
+        self._note = event.failure
+        if event.purpose == "filter":
+            self._filter = event.matches.pattern
+            self.view.show_only(event.matches.lines)
+            self.view.highlight(compiled(event.matches.pattern))
+        else:
+            self._matches = event.matches
+            self.view.highlight(compiled(event.matches.pattern))
+            self.action_match(-1)
+        self._tell()
+
+    def action_match(self, by: int) -> None:
+        """Goes to the next (1) or previous (-1) matching line, seen from the present one or the screen."""
+        if self._matches is None or not self._matches.lines:
+            return
+        lines = self._matches.lines
+        index = _neighbour(lines, self.view.current_match, by, self.view.line_count)
+        self.view.highlight(self.view.pattern, lines[index])
+        self.view.go_to(lines[index])
+        self._tell()
+
+    def _forget_search(self) -> None:
+        self._matches, self._filter, self._note = None, "", ""
+        self.view.highlight(None)
+        self.view.show_only(None)
+
+    def action_clear(self) -> None:
+        """Ends the prompt, else the search and the filter, else leaves the log."""
+        if self.query_one(Input).display:
+            self._close_prompt()
+        elif self._matches is not None or self._filter or self._note:
+            self._forget_search()
+            self._tell()
+        else:
+            self.screen.focus_next("RunTable")
+
+    def action_source(self, by: int) -> None:
+        """Shows the next older or newer log."""
+        if (source := self.source) is not None:
+            at = max(0, min(len(self._sources) - 1, self._sources.index(source) + by))
+            self._chosen = self._sources[at]
+            self._open()
+
+    def action_wrap(self) -> None:
+        self.view.wraps = not self.view.wraps
+
+    def action_copy(self) -> None:
+        self.app.copy_to_clipboard(self.view.visible_text)
+        self.notify("the lines on screen are copied")
+
+    def action_copy_path(self) -> None:
+        if self.view.path is not None:
+            self.app.copy_to_clipboard(str(self.view.path))
+            self.notify("the path of the log is copied")
+
+
+def _neighbour(lines: array[int], current: int | None, by: int, end: int) -> int:
+    """The index of the match after (or before) the present one, going round at the ends."""
+    if current is None:
+        current = end
+    at = bisect_right(lines, current) if by > 0 else bisect_left(lines, current) - 1
+    return at % len(lines)

@@ -1,0 +1,289 @@
+"""The lines of one log: paints what is visible, asks a thread for what is missing, keeps a few MB whatever the size."""
+
+import re
+from array import array
+from bisect import bisect_left
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from vlatui.logfile import Extent
+from vlatui.loglines import LineCache, ShownLine, broken, styled
+from vlatui.logreader import LogFailed, LogFetched, LogLooked, LogReader
+from vlatui.tones import Painted, Span, Tone
+
+AHEAD = 64
+MOST_HIGHLIT = 4096
+
+
+class LogView(ScrollView, Painted, can_focus=True):
+    """One log at a time, by line number. Follows its end until somebody scrolls away from it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "scroll_up", "Up", show=False),
+        Binding("down,j", "scroll_down", "Down", show=False),
+        Binding("pageup,ctrl+u,b", "page_up", "Page up", show=False),
+        Binding("pagedown,ctrl+d", "page_down", "Page down", show=False),
+        Binding("home,g", "scroll_home", "First line", show=False),
+        Binding("end,G", "follow_end", "Last line, and follow", show=False),
+        Binding("left,h", "scroll_left", "Left", show=False),
+        Binding("right,l", "scroll_right", "Right", show=False),
+    ]
+    follows: reactive[bool] = reactive(True)
+    wraps: reactive[bool] = reactive(False)
+
+    class Looked(Message):
+        """What the status line says may have changed."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.extent = Extent(0, 0, 0)
+        self.path: Path | None = None
+        self.failure = ""
+        self.when_empty: tuple[str, ...] = ()
+        self.pattern: re.Pattern[str] | None = None
+        self.current_match: int | None = None
+        self._reader = LogReader(self.post_message)
+        self._generation = 0
+        self._lines = LineCache()
+        self._provisional: tuple[ShownLine, ...] | None = None
+        self._shown_numbers: array[int] | None = None
+        self._asked: frozenset[int] = frozenset()
+        self._moves_itself = False
+
+    def on_mount(self) -> None:
+        self.run_worker(self._reader.run, thread=True, group="log reader", exit_on_error=False)
+
+    def on_unmount(self) -> None:
+        self._reader.stop()
+
+    def open(self, path: Path | None) -> None:
+        """Shows another log from its end; None shows none."""
+        if path == self.path:
+            return
+        self.path = path
+        self._generation += 1
+        self._forget()
+        self.extent, self.failure, self._shown_numbers, self.current_match = Extent(0, 0, 0), "", None, None
+        self._provisional = None
+        self.follows = True
+        if path is not None:
+            self._reader.open(path, self._generation)
+        self._resized()
+
+    def look(self) -> None:
+        """Has the file looked at again."""
+        if self.path is not None:
+            self._reader.look()
+
+    def show_only(self, numbers: array[int] | None) -> None:
+        """Shows the lines with these numbers only; None shows all."""
+        self._shown_numbers = numbers
+        self._resized()
+        self._to_end() if self.follows else self.scroll_to(y=0, animate=False)
+
+    def highlight(self, pattern: re.Pattern[str] | None, current: int | None = None) -> None:
+        """Lights up what matches; `current` is the line number of the match under the cursor."""
+        self.pattern, self.current_match = pattern, current
+        self.refresh()
+
+    def go_to(self, number: int) -> None:
+        """Brings a line (from 0) into the upper third and stops following."""
+        self.follows = False
+        at = number if self._shown_numbers is None else bisect_left(self._shown_numbers, number)
+        self.scroll_to(y=max(0, at - self.size.height // 3), animate=False)
+
+    @property
+    def line_count(self) -> int:
+        """Lines that can be scrolled through now."""
+        if self._provisional is not None:
+            return len(self._provisional)
+        return self.extent.lines if self._shown_numbers is None else len(self._shown_numbers)
+
+    @property
+    def is_indexing(self) -> bool:
+        return not self.extent.is_complete
+
+    @property
+    def visible_text(self) -> str:
+        """The lines on screen, without colour."""
+        top = self.scroll_offset.y
+        lines = (self._line(position) for position in range(top, min(top + self.size.height, self.line_count)))
+        return "\n".join(line.text for line in lines if line is not None)
+
+    def on_log_looked(self, message: LogLooked) -> None:
+        message.stop()
+        if message.generation != self._generation:
+            return
+        self.failure = ""
+        if message.restarted:
+            self._forget()
+        else:
+            self._lines.drop_from(min(message.first, self.extent.lines - 1))
+        self.extent = message.extent
+        if message.is_provisional:
+            self._provisional = message.tail or self._provisional or ()
+        else:
+            self._leave_provisional()
+            self._lines.hold(dict(enumerate(message.tail, message.first)))
+        self._asked = frozenset()
+        self._resized()
+        self.post_message(self.Looked())
+
+    def on_log_fetched(self, message: LogFetched) -> None:
+        message.stop()
+        if message.generation == self._generation:
+            self._lines.hold(message.lines)
+            self._asked -= message.lines.keys()
+            self._resized()
+
+    def on_log_failed(self, message: LogFailed) -> None:
+        message.stop()
+        if message.generation == self._generation:
+            self.failure = message.words
+            self.refresh()
+            self.post_message(self.Looked())
+
+    def _leave_provisional(self) -> None:
+        """The index is complete: the same lines get their true numbers."""
+        if self._provisional is not None:
+            moved = self.extent.lines - len(self._provisional)
+            self._provisional = None
+            self.virtual_size = Size(self._lines.width, self._height())
+            if not self.follows:
+                self._scroll_itself(self.scroll_offset.y + moved)
+
+    def _forget(self) -> None:
+        self._lines.clear()
+        self._asked = frozenset()
+
+    def _resized(self) -> None:
+        self.virtual_size = Size(0 if self.wraps else self._lines.width, self._height())
+        if self.follows:
+            self._to_end()
+        self.refresh()
+
+    def _height(self) -> int:
+        """In wrap mode every line can be brought to the top."""
+        return self.line_count + (max(0, self.size.height - 1) if self.wraps and not self.follows else 0)
+
+    def _to_end(self) -> None:
+        self._scroll_itself(self.line_count)
+
+    def _scroll_itself(self, y: int) -> None:
+        self._moves_itself = True
+        try:
+            self.scroll_to(y=y, animate=False, force=True)
+        finally:
+            self._moves_itself = False
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Scrolling away from the end stops following; coming back to it by hand follows again."""
+        super().watch_scroll_y(old_value, new_value)
+        if self._moves_itself or round(old_value) == round(new_value):
+            return
+        if new_value < old_value and round(new_value) < self.max_scroll_y:
+            self.follows = False
+        elif not self.wraps and self.is_vertical_scroll_end:
+            self.follows = True
+
+    def watch_follows(self, follows: bool) -> None:
+        if self.is_mounted:
+            self._resized()
+            self.post_message(self.Looked())
+
+    def watch_wraps(self) -> None:
+        if self.is_mounted:
+            self._resized()
+            self.post_message(self.Looked())
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._resized()
+
+    def action_follow_end(self) -> None:
+        self.follows = True
+        self._to_end()
+
+    def _line(self, position: int) -> ShownLine | None:
+        """The line at a position of the scrolled area, None while it is not read yet (it is then asked for)."""
+        if self._provisional is not None:
+            return self._provisional[position] if position < len(self._provisional) else None
+        number = self._number(position)
+        line = self._lines.get(number)
+        if line is None:
+            self._ask_around(position)
+        return line
+
+    def _number(self, position: int) -> int:
+        return position if self._shown_numbers is None else self._shown_numbers[position]
+
+    def _ask_around(self, position: int) -> None:
+        """Asks for the lines on screen and some before and after, once."""
+        top = self.scroll_offset.y
+        window = range(max(0, top - AHEAD), min(self.line_count, top + self.size.height + AHEAD))
+        missing = frozenset(number for at in window if (number := self._number(at)) not in self._lines)
+        if self._number(position) not in self._asked:
+            self._asked = missing
+            self._reader.fetch(sorted(missing), self._generation)
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if not self.line_count or self.failure:
+            return self._empty_line(y, width)
+        rows = self._wrapped_rows(width) if self.wraps else None
+        if rows is not None:
+            return rows[y] if y < len(rows) else Strip.blank(width, self.rich_style)
+        position = self.scroll_offset.y + y
+        if position >= self.line_count:
+            return Strip.blank(width, self.rich_style)
+        strip = Strip(self._segments(position)).apply_style(self.rich_style)
+        return strip.crop_extend(self.scroll_offset.x, self.scroll_offset.x + width, self.rich_style)
+
+    def _segments(self, position: int) -> list[Segment]:
+        line = self._line(position)
+        if line is None:
+            return [Segment("…", self.tone(Tone.FAINT))]
+        styles = [*line.styles, *self._highlights(line.text, self._provisional is None and self._number(position))]
+        return styled(line.text, styles)
+
+    def _highlights(self, text: str, number: int) -> list[tuple[int, int, Style]]:
+        if self.pattern is None:
+            return []
+        tone = self.tone(Tone.MATCH_NOW if number == self.current_match else Tone.MATCH)
+        return [(*match.span(), tone) for match in self.pattern.finditer(text[:MOST_HIGHLIT]) if match.group()]
+
+    def _wrapped_rows(self, width: int) -> list[Strip]:
+        """The rows on screen with long lines broken; from the end upwards while following."""
+        height = self.size.height
+        rows: list[Strip] = []
+        last = self.line_count - 1
+        positions = range(last, -1, -1) if self.follows else range(self.scroll_offset.y, last + 1)
+        for position in positions:
+            rows_of_line = broken(self._segments(position), max(2, width))
+            strips = [self._row(row, width) for row in rows_of_line]
+            rows = [*strips, *rows] if self.follows else [*rows, *strips]
+            if len(rows) >= height:
+                break
+        return rows[-height:] if self.follows else rows[:height]
+
+    def _row(self, segments: Sequence[Segment], width: int) -> Strip:
+        return Strip(segments).apply_style(self.rich_style).extend_cell_length(width, self.rich_style)
+
+    def _empty_line(self, y: int, width: int) -> Strip:
+        lines = (self.failure, "the file is read again as soon as it changes") if self.failure else self.when_empty
+        from_top = y - max(0, (self.size.height - len(lines)) // 2)
+        if not 0 <= from_top < len(lines):
+            return Strip.blank(width, self.rich_style)
+        text = lines[from_top]
+        tone = Tone.BAD if self.failure and from_top == 0 else Tone.MUTED
+        return self.painted([Span(" " * max(1, (width - len(text)) // 2)), Span(text, tone)], width)

@@ -1,0 +1,133 @@
+"""The table of runs: which columns there are, and what each says about a run."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from vlad.records import figures
+from vlad.records.summary import Summary
+
+from vlatui import bars, describe, outlook
+from vlatui.series import spark
+from vlatui.snapshot import HomeView, RunView
+from vlatui.tones import Cell, Span, Tone, cell
+from vlatui.widgets.table import Column, Row, Table
+
+COLUMNS = (
+    Column("mark", "", 1),
+    Column("name", "RUN", 12, grows=True, most=48),
+    Column("state", "STATE", 8),
+    Column("phase", "PHASE", 10, priority=8),
+    Column("step", "STEP", 7, align="right", priority=1),
+    Column("bar", "", 12, priority=12),
+    Column("eta", "ETA", 6, align="right", priority=3),
+    Column("loss", "LOSS", 6, align="right", priority=4),
+    Column("trend", "", 12, priority=13),
+    Column("success", "SUCCESS", 9, align="right", priority=7),
+    Column("rate", "SUCCESS", 5, align="right", priority=2),
+    Column("patience", "STOP", 3, align="right", priority=6),
+    Column("ranks", "RANKS", 1, align="right", priority=10),
+    Column("tty", "TTY", 8, priority=9),
+    Column("age", "AGE", 3, align="right", priority=5),
+)
+NOTHING = cell(figures.UNKNOWN, Tone.FAINT)
+
+
+def run_row(run: RunView, now: float) -> Row:
+    """One run as a row; the ages are as of `now` (Unix seconds)."""
+    record, summary = run.record, run.summary
+    cells: dict[str, Cell] = {
+        "mark": (describe.state_mark(record.state),),
+        "name": cell(record.name, Tone.STRONG if run.is_live else Tone.PLAIN),
+        "state": (describe.state_word(record.state),),
+        "activity": (describe.activity(record, summary),),
+        "phase": (describe.phase_word(summary.phase),) if run.is_live and summary.phase else NOTHING,
+        "step": _step(summary),
+        "bar": _bar(run),
+        "eta": _known(outlook.to_end(summary, now) if run.is_live else figures.UNKNOWN),
+        "loss": _known(figures.number(summary.loss)),
+        "trend": _trend(summary),
+        "success": _success(summary),
+        "rate": _rate(summary),
+        "patience": _patience(summary),
+        "ranks": _known(str(summary.ranks or record.nproc or figures.UNKNOWN)),
+        "tty": cell(figures.terminal(record.tty), Tone.PLAIN if record.tty else Tone.MUTED),
+        "age": cell(figures.age(now - record.created_at), Tone.MUTED),
+    }
+    return Row(record.run_id, cells, is_dimmed=not run.is_live)
+
+
+def unreadable_row(run_id: str) -> Row:
+    return Row(run_id, {"mark": cell("!", Tone.BAD), "name": cell(run_id), "state": cell("unreadable", Tone.BAD)})
+
+
+def _known(text: str) -> Cell:
+    return NOTHING if text == figures.UNKNOWN else cell(text)
+
+
+def _step(summary: Summary) -> Cell:
+    if summary.step is None:
+        return NOTHING
+    if summary.max_steps is None:
+        return cell(str(summary.step))
+    return (Span(str(summary.step)), Span(f"/{summary.max_steps}", Tone.MUTED))
+
+
+def _bar(run: RunView) -> Cell:
+    part = outlook.progress(run.summary)
+    tone = Tone.ACCENT if run.is_live else describe.state_mark(run.record.state).tone
+    return () if part is None else tuple(bars.progress_bar(part, 12, tone))
+
+
+def _trend(summary: Summary) -> Cell:
+    return cell(spark(summary.loss_history, 12), Tone.SERIES_1)
+
+
+def _rate(summary: Summary) -> Cell:
+    evaluation = summary.last_evaluation
+    if evaluation is None:
+        return NOTHING
+    if evaluation.failure is not None:
+        return cell("error", Tone.BAD)
+    return cell(figures.percent(evaluation.success_rate), Tone.GOOD if evaluation.improved else Tone.PLAIN)
+
+
+def _success(summary: Summary) -> Cell:
+    evaluation = summary.last_evaluation
+    if evaluation is None or evaluation.failure is not None:
+        return _rate(summary)
+    return (*_rate(summary), Span(f" of {evaluation.episodes}", Tone.MUTED))
+
+
+def _patience(summary: Summary) -> Cell:
+    if not summary.patience:
+        return NOTHING
+    tone = Tone.WARN if summary.bad_evaluations * 2 > summary.patience else Tone.PLAIN
+    return (Span(str(summary.bad_evaluations), tone), Span(f"/{summary.patience}", Tone.MUTED))
+
+
+def columns_for(width: int) -> tuple[Column, ...]:
+    """The columns worth their room at this width: where the phase has no column of its own, the state tells it."""
+    is_wide = width >= 110
+    left_out = {"rate"} if is_wide else {"success", "phase", "bar", "trend", "ranks"}
+    columns = [column for column in COLUMNS if column.key not in left_out]
+    if is_wide:
+        return tuple(columns)
+    return tuple(Column("activity", "STATE", 8) if column.key == "state" else column for column in columns)
+
+
+class RunTable(Table):
+    """All runs, live ones first."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "mark", "Mark", show=False)]
+
+    def show(self, view: HomeView, now: float, matches: Callable[[RunView], bool], when_empty: tuple[str, ...]) -> None:
+        rows = [run_row(run, now) for run in view.runs if matches(run)]
+        self.show_rows([*rows, *(unreadable_row(run_id) for run_id, _ in view.unreadable)], when_empty)
+
+    def on_resize(self, event: object) -> None:
+        self.show_columns(columns_for(self.size.width))
+
+    def action_mark(self) -> None:
+        self.toggle_mark()
+        self.move_cursor(self.cursor + 1)

@@ -1,0 +1,284 @@
+"""A table that paints lines itself and repaints only the cells that changed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from vlatui.tones import Cell, Painted, Span, Tone, fitted, width_of
+
+GAP = 2
+MARGIN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column as wide as its title and its content, at least `width` cells. A growing one may be cut down to `width`
+    and takes what is left over, up to `most`. When room is short the highest `priority` number goes first, 0 never."""
+
+    key: str
+    title: str
+    width: int
+    align: str = "left"
+    priority: int = 0
+    grows: bool = False
+    most: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row: one cell a column key; columns without a cell stay blank."""
+
+    key: str
+    cells: dict[str, Cell]
+    is_dimmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a column stands."""
+
+    column: Column
+    x: int
+    width: int
+
+
+def measured(columns: Sequence[Column], rows: Sequence[Row]) -> dict[str, int]:
+    """The cells that each column's content takes; a growing column says its least."""
+    return {column.key: column.width if column.grows else _content_width(column, rows) for column in columns}
+
+
+def _content_width(column: Column, rows: Sequence[Row]) -> int:
+    contents = (width_of(row.cells.get(column.key, ())) for row in rows)
+    return max(column.width, len(column.title), min(column.most, max(contents, default=0)))
+
+
+def laid_out(columns: Sequence[Column], width: int) -> tuple[Place, ...]:
+    """The columns that fit into `width` cells, with their places."""
+    kept = list(columns)
+    while len(kept) > 1 and _needed(kept) > width:
+        goes = max(kept, key=lambda column: column.priority)
+        if goes.priority == 0:
+            break
+        kept.remove(goes)
+    spare = max(0, width - _needed(kept))
+    places, x = [], MARGIN
+    for column in kept:
+        grown = min(column.most, column.width + spare) if column.grows else column.width
+        spare -= grown - column.width
+        places.append(Place(column, x, grown))
+        x += grown + GAP
+    return tuple(places)
+
+
+def _needed(columns: Sequence[Column]) -> int:
+    return MARGIN + sum(column.width for column in columns) + GAP * (len(columns) - 1) + 1
+
+
+class Table(ScrollView, Painted, can_focus=True):
+    """Rows under a pinned header, a cursor on one of them, marks on any.
+
+    Give it rows with `show_rows`; the cursor stays on the row with the same key.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"table--cursor", "table--header"}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("home,g", "move_to(0)", "First", show=False),
+        Binding("end,G", "move_to(-1)", "Last", show=False),
+        Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False),
+        Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False),
+        Binding("enter", "choose", "Open", show=False),
+    ]
+
+    class CursorMoved(Message):
+        """The cursor came to another row (None: there are no rows)."""
+
+        def __init__(self, table: "Table", key: str | None) -> None:
+            super().__init__()
+            self.table = table
+            self.key = key
+
+        @property
+        def control(self) -> "Table":
+            return self.table
+
+    class Chosen(Message):
+        """Enter was pressed on a row."""
+
+        def __init__(self, table: "Table", key: str) -> None:
+            super().__init__()
+            self.table = table
+            self.key = key
+
+        @property
+        def control(self) -> "Table":
+            return self.table
+
+    def __init__(self, columns: Sequence[Column], *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self.columns = tuple(columns)
+        self.rows: tuple[Row, ...] = ()
+        self.marked: frozenset[str] = frozenset()
+        self.when_empty: tuple[str, ...] = ()
+        self.cursor = 0
+        self._widths: dict[str, int] = {}
+        self._places: tuple[Place, ...] = ()
+
+    @property
+    def cursor_key(self) -> str | None:
+        return self.rows[self.cursor].key if self.rows else None
+
+    def show_columns(self, columns: Sequence[Column]) -> None:
+        if tuple(columns) != self.columns:
+            self.columns = tuple(columns)
+            self._widths = measured(self.columns, self.rows)
+        self._lay_out()
+
+    def show_rows(self, rows: Sequence[Row], when_empty: tuple[str, ...] = ()) -> None:
+        """Shows `rows`, or the lines `when_empty` where there are none."""
+        old, key = self.rows, self.cursor_key
+        self.rows = tuple(rows)
+        self.marked &= {row.key for row in self.rows}
+        self._follow_cursor(key)
+        has_same_rows = len(old) == len(self.rows) and when_empty == self.when_empty
+        self.when_empty = when_empty
+        if self._widen(keeps=has_same_rows) or not has_same_rows:
+            self._lay_out()
+        elif regions := self._changed_regions(old):
+            self.refresh(*regions)
+        if self.cursor_key != key:
+            self.post_message(self.CursorMoved(self, self.cursor_key))
+
+    def _widen(self, *, keeps: bool) -> bool:
+        """Measures the columns anew; with `keeps` they only get wider, so that changing numbers shift nothing."""
+        before, now = self._widths, measured(self.columns, self.rows)
+        self._widths = {key: max(width, before.get(key, 0)) if keeps else width for key, width in now.items()}
+        return self._widths != before
+
+    def _follow_cursor(self, key: str | None) -> None:
+        keys = [row.key for row in self.rows]
+        self.cursor = keys.index(key) if key in keys else min(self.cursor, max(0, len(keys) - 1))
+
+    def _changed_regions(self, old: tuple[Row, ...]) -> list[Region]:
+        """The cells on screen that differ from the `old` rows."""
+        regions = []
+        top = self.scroll_offset.y
+        for number in range(top, min(len(self.rows), top + self.size.height - 1)):
+            before, after, y = old[number], self.rows[number], number - top + 1
+            if before.key != after.key or before.is_dimmed != after.is_dimmed:
+                regions.append(Region(0, y, self.size.width, 1))
+                continue
+            for place in self._places:
+                if before.cells.get(place.column.key) != after.cells.get(place.column.key):
+                    regions.append(Region(place.x, y, place.width, 1))
+        return regions
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        columns = [replace(column, width=self._widths.get(column.key, column.width)) for column in self.columns]
+        self._places = laid_out(columns, self.scrollable_content_region.width)
+        self.virtual_size = Size(self.size.width, len(self.rows) + 1)
+        self.refresh()
+
+    def move_cursor(self, number: int) -> None:
+        """Puts the cursor on row `number`, as far as there is one, and into view."""
+        number = max(0, min(number, len(self.rows) - 1))
+        if number == self.cursor or not self.rows:
+            return
+        before, self.cursor = self.cursor, number
+        top, height = self.scroll_offset.y, self.size.height - 1
+        if number < top:
+            self.scroll_to(y=number, animate=False)
+        elif number >= top + height:
+            self.scroll_to(y=number - height + 1, animate=False)
+        self.refresh_lines(before + 1)
+        self.refresh_lines(number + 1)
+        self.post_message(self.CursorMoved(self, self.cursor_key))
+
+    def move_cursor_to(self, key: str) -> None:
+        keys = [row.key for row in self.rows]
+        if key in keys:
+            self.move_cursor(keys.index(key))
+
+    def action_move(self, by: int) -> None:
+        self.move_cursor(self.cursor + by)
+
+    def action_move_to(self, number: int) -> None:
+        self.move_cursor(number if number >= 0 else len(self.rows) - 1)
+
+    def action_page(self, pages: int) -> None:
+        self.move_cursor(self.cursor + pages * max(1, self.size.height - 2))
+
+    def action_choose(self) -> None:
+        if self.cursor_key is not None:
+            self.post_message(self.Chosen(self, self.cursor_key))
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        if offset is not None and 0 < offset.y <= len(self.rows) - self.scroll_offset.y:
+            self.move_cursor(offset.y - 1 + self.scroll_offset.y)
+
+    def toggle_mark(self) -> None:
+        """Marks the row under the cursor, or takes its mark away."""
+        if self.cursor_key is not None:
+            self.marked ^= {self.cursor_key}
+            self.refresh_lines(self.cursor + 1)
+
+    def clear_marks(self) -> None:
+        self.marked = frozenset()
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if not self.rows:
+            return self._empty_line(y, width)
+        if y == 0:
+            return self.painted(self._header(), width, self.get_component_rich_style("table--header", partial=True))
+        number = self.scroll_offset.y + y - 1
+        if number >= len(self.rows):
+            return Strip.blank(width, self.rich_style)
+        return self.painted(self._line(self.rows[number], number == self.cursor), width, self._over(number))
+
+    def _over(self, number: int) -> Style | None:
+        return self.get_component_rich_style("table--cursor", partial=True) if number == self.cursor else None
+
+    def _empty_line(self, y: int, width: int) -> Strip:
+        from_top = y - max(0, (self.size.height - len(self.when_empty)) // 2)
+        if not 0 <= from_top < len(self.when_empty):
+            return Strip.blank(width, self.rich_style)
+        text = self.when_empty[from_top]
+        blank = Span(" " * max(1, (width - len(text)) // 2))
+        return self.painted([blank, Span(text, Tone.PLAIN if from_top == 0 else Tone.MUTED)], width)
+
+    def _header(self) -> list[Span]:
+        spans, at = [], 0
+        for place in self._places:
+            title = place.column.title
+            text = title.rjust(place.width) if place.column.align == "right" else title.ljust(place.width)
+            spans.append(Span(" " * (place.x - at) + text[: place.width], Tone.MUTED))
+            at = place.x + place.width
+        return spans
+
+    def _line(self, row: Row, has_cursor: bool) -> list[Span]:
+        marker = "▌" if has_cursor else " "
+        mark = Span("•", Tone.MARK) if row.key in self.marked else Span(" ")
+        spans, at = [Span(marker, Tone.ACCENT), mark], MARGIN
+        for place in self._places:
+            spans.append(Span(" " * (place.x - at)))
+            content = row.cells.get(place.column.key, ())
+            if row.is_dimmed:
+                content = tuple(Span(text, Tone.MUTED if tone is Tone.PLAIN else tone) for text, tone in content)
+            spans += fitted(content, place.width, place.column.align)
+            at = place.x + place.width
+        return spans
