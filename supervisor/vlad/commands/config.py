@@ -65,12 +65,9 @@ def _row(name: str, value: ConfigValue, ink: Ink) -> list[str]:
 
 
 def _plain(value: ConfigValue) -> str:
-    """As YAML would have it."""
-    return (
-        msgspec.json.encode(value.value).decode()
-        if not isinstance(value.value, str)
-        else value.value.replace("\n", "\\n")
-    )
+    """On one line, as YAML would have it."""
+    text = value.value if isinstance(value.value, str) else msgspec.json.encode(value.value).decode()
+    return text.replace("\n", "\\n")
 
 
 CONFIG = Command(

@@ -39,12 +39,12 @@ def _overviews(home: Home, most_ended: int | None) -> list[Overview]:
     ended = home.newest_ended_ids(most_ended)
     at = time.time()
     found = []
-    for run_id in (*reversed(live), *ended):
+    for run_id in (*live, *ended):
         try:
             found.append(Overview.read(home.run(run_id), at))
         except RecordError as error:
             say(str(error))
-    return found
+    return sorted(found, key=lambda one: (not one.is_live, -one.record.created_at))
 
 
 LS = Command(

@@ -9,6 +9,7 @@ import msgspec
 from vlad.commands.text import STATE_TONES, Column, Ink
 from vlad.policy.eta import estimate
 from vlad.records import figures
+from vlad.records.outcome import Cause
 from vlad.records.run import RunRecord, State
 from vlad.records.rundir import RunDirectory
 from vlad.records.summary import Summary, read_summary
@@ -44,8 +45,8 @@ class Overview:
             return f"{record.state} {figures.duration(record.restart_at - self.at)}"
         if record.state is State.SUCCEEDED and record.reason:
             return f"{record.state} {record.reason.lower().replace('_', ' ')}"
-        if record.state is State.FAILED and record.diagnosis:
-            return f"{record.state} {record.diagnosis.cause.lower().replace('_', ' ')}"
+        if record.state is State.FAILED:
+            return f"{record.state} {_failure_text(record)}".rstrip()
         return str(record.state)
 
     def eta_text(self) -> str:
@@ -76,6 +77,14 @@ class Overview:
             "progress": msgspec.to_builtins(self.summary),
             "eta_s": None if eta is None else eta.remaining_s,
         }
+
+
+def _failure_text(record: RunRecord) -> str:
+    """The cause; a bare exit as its code."""
+    ended, diagnosis = record.attempt.exit if record.attempt else None, record.diagnosis
+    if ended is not None and ended.code and diagnosis is not None and diagnosis.cause is Cause.EXITED:
+        return f"exit {ended.code}"
+    return diagnosis.cause.lower().replace("_", " ") if diagnosis else ""
 
 
 COLUMNS = (

@@ -10,7 +10,7 @@ import msgspec
 from vlad.commands.command import Command, add_json, add_run, found_run, our_home, print_json
 from vlad.commands.overview import Overview
 from vlad.commands.text import STATE_TONES, Column, Ink, Tone, pairs, table
-from vlad.commands.why import attempt_line, diagnosis_of, safe
+from vlad.commands.why import attempt_line, safe
 from vlad.records import figures
 from vlad.records.progress import Evaluation
 from vlad.records.rundir import RunDirectory
@@ -58,7 +58,7 @@ def _text(
 ) -> str:  # fmt: skip
     parts = [
         pairs([*_state_rows(overview, ink), *_progress_rows(overview)], ink),
-        _attempts(run, overview, ink),
+        _attempts(overview, ink),
         _evaluations(evaluations, ink),
         pairs(_origin_rows(run, spec), ink),
     ]
@@ -102,8 +102,8 @@ def _progress_rows(overview: Overview) -> list[tuple[str, str]]:
     return [(name, value) for name, value in candidates if value is not None]
 
 
-def _attempts(run: RunDirectory, overview: Overview, ink: Ink) -> str:
-    lines = [attempt_line(one, diagnosis_of(run, one)) for one in overview.record.attempts]
+def _attempts(overview: Overview, ink: Ink) -> str:
+    lines = [attempt_line(one) for one in overview.record.attempts]
     return "\n".join([ink("attempts", Tone.TITLE), *lines]) if lines else ""
 
 

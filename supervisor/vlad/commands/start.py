@@ -42,7 +42,7 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument("--follow", action="store_true", help="follow the log; exit with the run's outcome")
     parser.add_argument(
         "--restarts", type=_budget, metavar="N",
-        help=f"restarts without a new checkpoint in between (default: {RestartPolicy().budget}; of a COMMAND {NO_RESTART})",
+        help=f"restarts without new checkpoint between (default {RestartPolicy().budget}, of a COMMAND {NO_RESTART})",
     )  # fmt: skip
     add_json(parser)
     parser.description = f"{parser.description}\nWith --follow, {OUTCOMES}."
@@ -120,8 +120,8 @@ def _command_spec(arguments: Namespace) -> RunSpec:
 
 def _refuse_trainer_arguments(arguments: Namespace) -> None:
     given = {
-        "--config": arguments.config, "--profile": arguments.profile, "--set": arguments.settings,
-        "--project-root": arguments.project_root, "--python": arguments.python, " ".join(arguments.figures): arguments.figures,
+        " ".join(arguments.figures): arguments.figures, "--config": arguments.config, "--profile": arguments.profile,
+        "--set": arguments.settings, "--project-root": arguments.project_root, "--python": arguments.python,
     }  # fmt: skip
     for name, value in given.items():
         if value:

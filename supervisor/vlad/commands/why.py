@@ -2,6 +2,7 @@
 
 import sys
 from argparse import ArgumentParser, Namespace
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from vlad.commands.command import Command, add_json, add_run, found_run, print_json
 from vlad.commands.outcome import in_words
 from vlad.commands.text import STATE_TONES, Ink, Tone, pairs
-from vlad.records.outcome import Cause, Diagnosis, Exit
+from vlad.records.outcome import Diagnosis, Exit
 from vlad.records.run import Attempt, RunRecord
 from vlad.records.rundir import RunDirectory
 from vlad.records.terminal_text import clean_line, without_colour
@@ -23,71 +24,55 @@ def _add(parser: ArgumentParser) -> None:
 def _run(arguments: Namespace) -> int:
     run = found_run(arguments.run)
     record = run.read_record()
-    causes = {attempt.number: found for attempt in record.attempts if (found := diagnosis_of(run, attempt))}
     if arguments.json:
-        print_json(_as_json(record, causes))
+        print_json(_as_json(record))
     else:
-        print("\n".join(_lines(run, record, causes, Ink.for_stream(sys.stdout))))
+        print("\n".join(_lines(run, record, Ink.for_stream(sys.stdout))))
     return 0
 
 
-def diagnosis_of(run: RunDirectory, attempt: Attempt) -> Diagnosis | None:
-    """What the supervisor found when the attempt ended, or what its files tell where it found nothing."""
-    if attempt.diagnosis is not None or attempt.exit is None:
-        return attempt.diagnosis
-    from vlad.host.evidence import failure_of
-    from vlad.policy.diagnose import diagnose
-
-    return diagnose(failure_of(run, attempt.number, attempt.exit))
-
-
-def _as_json(record: RunRecord, causes: dict[int, Diagnosis]) -> dict[str, Any]:
+def _as_json(record: RunRecord) -> dict[str, Any]:
+    attempts = [
+        {"number": one.number, "exit": msgspec.to_builtins(one.exit), "diagnosis": msgspec.to_builtins(one.diagnosis)}
+        for one in record.attempts
+    ]
     return {
-        "run_id": record.run_id,
-        "state": record.state,
-        "why": record.why,
-        "reason": record.reason,
-        "attempts": [
-            {
-                "number": attempt.number,
-                "exit": msgspec.to_builtins(attempt.exit),
-                "diagnosis": msgspec.to_builtins(causes.get(attempt.number)),
-            }
-            for attempt in record.attempts
-        ],
-    }
+        "run_id": record.run_id, "state": record.state, "why": record.why, "reason": record.reason,
+        "attempts": attempts,
+    }  # fmt: skip
 
 
-def _lines(run: RunDirectory, record: RunRecord, causes: dict[int, Diagnosis], ink: Ink) -> list[str]:
+def _lines(run: RunDirectory, record: RunRecord, ink: Ink) -> list[str]:
     """The last attempt in full, those before it in a line each."""
-    lines = [ink(in_words(record), STATE_TONES[record.state])]
+    lines = [ink(safe(in_words(record)), STATE_TONES[record.state])]
     if record.why and record.reason:
-        lines.append(record.why)
-    last = record.attempt
-    if last is not None and last.number in causes:
-        lines += ["", _told(run, causes[last.number], ink)]
-    if len(record.attempts) > 1 or (last is not None and last.number not in causes):
-        lines += [
-            "",
-            ink("attempts", Tone.TITLE),
-            *(attempt_line(one, causes.get(one.number)) for one in record.attempts),
-        ]
+        lines.append(safe(record.why))
+    if record.diagnosis is not None:
+        lines += ["", _told(run, record.diagnosis, ink)]
+    if len(record.attempts) > 1 or record.diagnosis is None:
+        lines += ["", ink("attempts", Tone.TITLE), *(attempt_line(one) for one in record.attempts)]
     return lines
 
 
 def _told(run: RunDirectory, diagnosis: Diagnosis, ink: Ink) -> str:
     where = "" if diagnosis.rank is None else f", rank {diagnosis.rank}"
-    tone = Tone.CARE if diagnosis.cause in (Cause.KILLED, Cause.UNKNOWN) else Tone.BAD
+    sureness = "cause unknown" if diagnosis.confidence == "unknown" else diagnosis.confidence
+    tone = Tone.CARE if diagnosis.confidence == "unknown" else Tone.BAD
     rows = [
-        ("cause", f"{ink(diagnosis.cause, tone)} ({_sureness(diagnosis.confidence)}{where})"),
+        ("cause", f"{ink(diagnosis.cause, tone)}, {sureness}{where}"),
         ("that is", safe(diagnosis.summary)),
-        *(("evidence", f"{run.path / one.file}:{one.offset}\n{safe(one.text)}") for one in diagnosis.evidence),
+        *(("evidence", quote) for quote in _quotes(run, diagnosis)),
     ]
     return pairs([*rows, ("to do", diagnosis.advice)] if diagnosis.advice else rows, ink)
 
 
-def _sureness(confidence: str) -> str:
-    return "who or what caused it is not known" if confidence == "unknown" else confidence
+def _quotes(run: RunDirectory, diagnosis: Diagnosis) -> list[str]:
+    """Quoted lines below their place; those of one file together, at the place of the first."""
+    quotes = []
+    for file, group in groupby(diagnosis.evidence, key=lambda one: one.file):
+        lines = list(group)
+        quotes.append("\n".join([f"{run.path / file}:{lines[0].offset}", *(safe(one.text) for one in lines)]))
+    return quotes
 
 
 def safe(text: str) -> str:
@@ -95,9 +80,9 @@ def safe(text: str) -> str:
     return "\n".join(without_colour(clean_line(line.encode())) for line in text.split("\n"))
 
 
-def attempt_line(attempt: Attempt, diagnosis: Diagnosis | None) -> str:
+def attempt_line(attempt: Attempt) -> str:
     steps = "" if attempt.end_step is None else f", steps {attempt.start_step or 0} to {attempt.end_step}"
-    told = f": {safe(diagnosis.summary)}" if diagnosis else ""
+    told = f": {safe(attempt.diagnosis.summary)}" if attempt.diagnosis else ""
     return f"  {attempt.number}  {exit_words(attempt.exit)}{steps}{told}"
 
 

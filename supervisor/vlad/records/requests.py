@@ -1,6 +1,6 @@
 """Requests: one file each, written by the CLI or the dashboard, consumed once by the supervisor or the trainer."""
 
-import secrets
+import os
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -36,7 +36,7 @@ def send_request(folder: Path, action: Action, by: str) -> Request:
     """Puts a request into `folder` (made when missing) and returns it."""
     folder.mkdir(mode=0o700, exist_ok=True)
     now = time.time()
-    request = Request(id=f"{time.time_ns():020d}-{secrets.token_hex(3)}", action=action, at=now, by=by)
+    request = Request(id=f"{time.time_ns():020d}-{os.urandom(3).hex()}", action=action, at=now, by=by)
     replace_file(folder / f"{request.id}.json", msgspec.json.encode(request))
     return request
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import secrets
 import time
 from dataclasses import dataclass
 from heapq import nlargest
@@ -36,7 +35,7 @@ def new_run_id(name: str, at: float) -> str:
         raise RecordError(
             f"run name {name!r} is not allowed: letters, digits, '_', '.', '-' (first a letter or digit), 64 at most"
         )
-    return f"{time.strftime('%Y%m%d-%H%M', time.localtime(at))}-{name}-{secrets.token_hex(2)}"
+    return f"{time.strftime('%Y%m%d-%H%M', time.localtime(at))}-{name}-{os.urandom(2).hex()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Finds runs that nobody looks after any more, because their whole guard was killed or the host restarted."""
 
-import socket
+import os
 
 from vlad.records.files import RecordError
 from vlad.records.requests import Action, pending_requests
@@ -23,7 +23,7 @@ def _adopt(home: Home, run: RunDirectory) -> bool:
     if record.state.is_final and not is_resume_asked(run):
         home.mark_ended(run.run_id)
         return False
-    if record.host != socket.gethostname():
+    if record.host != os.uname().nodename:
         return False
     return _start(run)
 
