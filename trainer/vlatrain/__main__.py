@@ -1,6 +1,7 @@
 """`torchrun -m vlatrain CONFIG --field value`: trains; with --print-config it says what would be trained."""
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -47,6 +48,8 @@ def _print(answer: Printed, resolved: Resolved, arguments: Arguments, environ: M
 def _train(resolved: Resolved, environ: Mapping[str, str]) -> int:
     """Loads torch; until here none of it is needed."""
     os.environ.setdefault("HF_HUB_CACHE", str(hub_caches(resolved.config, environ)[0]))
+    level = logging.INFO if environ.get("RANK", "0") == "0" else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s")
     from vlatrain.train.loop import train
     from vlatrain.train.session import open_session
 
