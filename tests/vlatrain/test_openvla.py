@@ -101,7 +101,7 @@ def test_head_and_embedding_are_not_tied(published: OpenVLA) -> None:
     assert published.language_model.lm_head.weight is not published.language_model.model.embed_tokens.weight
 
 
-def test_logits_at_the_action_places_are_those_of_the_whole_sequence(tiny_model: OpenVLA) -> None:
+def test_loss_and_gradients_at_the_action_places_are_those_of_the_whole_sequence(tiny_model: OpenVLA) -> None:
     ids, labels = training_batch(tiny_model)
     picture = pixels(tiny_model, len(ids))
     out = tiny_model(picture, ids, labels)
@@ -110,6 +110,12 @@ def test_logits_at_the_action_places_are_those_of_the_whole_sequence(tiny_model:
     whole_loss = torch.nn.functional.cross_entropy(everything[:, :-1].flatten(0, 1), shifted[:, 1:].flatten())
     torch.testing.assert_close(out.loss(), whole_loss)
     assert out.targets.tolist() == [row[row != IGNORED].tolist() for row in labels]
+    learning = [parameter for _, parameter in tiny_model.named_parameters()]
+    ours, whole = (torch.autograd.grad(loss, learning, allow_unused=True) for loss in (out.loss(), whole_loss))
+    for one, other in zip(ours, whole, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None and other is not None:
+            torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
 
 
 def test_padding_changes_nothing(tiny_model: OpenVLA) -> None:
@@ -163,6 +169,20 @@ def test_bf16_stays_close_to_fp32(make_tiny_model: Callable[[int], OpenVLA]) -> 
     assert out.logits.dtype == torch.bfloat16
     assert out.loss().dtype == torch.float32
     assert out.loss().item() == pytest.approx(exact(picture, ids, labels).loss().item(), rel=0.05)
+
+
+@pytest.mark.parametrize("weights", [torch.float32, torch.bfloat16])
+def test_autocast_takes_every_path(weights: torch.dtype, tiny_model: OpenVLA) -> None:
+    ids, labels = training_batch(tiny_model)
+    picture = pixels(tiny_model, len(ids))
+    expected = tiny_model(picture, ids, labels).loss().item()
+    tiny_model.to(weights)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = tiny_model(picture, ids, labels).loss()
+        answers = tiny_model.predict(picture, ids[:, :5], torch.tensor([5, 4, 5]))
+    loss.backward()
+    assert loss.item() == pytest.approx(expected, rel=0.05)
+    assert answers.shape == (3, 7)
 
 
 def test_metrics_leave_the_end_token_out_and_measure_in_action_units() -> None:

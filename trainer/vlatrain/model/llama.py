@@ -20,6 +20,10 @@ class Rotary(NamedTuple):
         first, second = heads.chunk(2, dim=-1)
         return heads * self.cos + torch.cat((-second, first), dim=-1) * self.sin
 
+    def at(self, places: Tensor) -> "Rotary":
+        """Of a rotation of all places, that of `places` [B, K] of each row."""
+        return Rotary(self.cos[0, 0, places].unsqueeze(1), self.sin[0, 0, places].unsqueeze(1))
+
 
 def rotary(places: Tensor, config: TextConfig, dtype: torch.dtype) -> Rotary:
     """The rotation at `places` ([S] or [B, S]): computed in fp32, cast once, shared by all layers."""
@@ -53,9 +57,8 @@ class LayerCache:
         self.values: Tensor | None = None
 
     def fill(self, keys: Tensor, values: Tensor) -> None:
-        batch, heads, length, size = keys.shape
-        self.keys, self.values = keys.new_zeros(2, batch, heads, self.n_places, size)
-        self.keys[:, :, :length], self.values[:, :, :length] = keys, values
+        room = (0, 0, 0, self.n_places - keys.shape[2])
+        self.keys, self.values = F.pad(keys, room), F.pad(values, room)
 
     def put(self, keys: Tensor, values: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
         assert self.keys is not None
@@ -75,15 +78,19 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
         self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
 
-    def forward(self, hidden: Tensor, turn: Rotary, cache: LayerCache | None, places: Tensor | None) -> Tensor:
-        query, key = turn.turn(self._heads(self.q_proj(hidden))), turn.turn(self._heads(self.k_proj(hidden)))
-        value = self._heads(self.v_proj(hidden))
-        mask = None
+    def forward(
+        self, hidden: Tensor, turn: Rotary, cache: LayerCache | None, places: Tensor | None, wanted: Tensor | None
+    ) -> Tensor:
+        key, value = turn.turn(self._heads(self.k_proj(hidden))), self._heads(self.v_proj(hidden))
+        if wanted is not None:
+            hidden, turn = take(hidden, wanted), turn.at(wanted)
+        query = turn.turn(self._heads(self.q_proj(hidden)))
+        mask = None if wanted is None else _up_to(wanted, key.shape[2])
         if cache is not None and places is None:
             cache.fill(key, value)
         elif cache is not None and places is not None:
             key, value = cache.put(key, value, places)
-            mask = (torch.arange(cache.n_places, device=places.device) <= places[:, None])[:, None, None]
+            mask = _up_to(places[:, None], cache.n_places)
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
         out: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(hidden.shape))
         return out
@@ -115,9 +122,15 @@ class DecoderLayer(nn.Module):
         self.mlp = Mlp(config)
 
     def forward(
-        self, hidden: Tensor, turn: Rotary, cache: LayerCache | None = None, places: Tensor | None = None
+        self,
+        hidden: Tensor,
+        turn: Rotary,
+        cache: LayerCache | None = None,
+        places: Tensor | None = None,
+        wanted: Tensor | None = None,
     ) -> Tensor:
-        hidden = hidden + self.self_attn(self.input_layernorm(hidden), turn, cache, places)
+        mixed = self.self_attn(self.input_layernorm(hidden), turn, cache, places, wanted)
+        hidden = (hidden if wanted is None else take(hidden, wanted)) + mixed
         out: Tensor = hidden + self.mlp(self.post_attention_layernorm(hidden))
         return out
 
@@ -133,18 +146,24 @@ class LlamaModel(nn.Module):
         self.norm = RmsNorm(config.hidden_size, config.rms_norm_eps)
 
     def forward(
-        self, embeddings: Tensor, caches: list[LayerCache] | None = None, places: Tensor | None = None
+        self,
+        embeddings: Tensor,
+        caches: list[LayerCache] | None = None,
+        places: Tensor | None = None,
+        wanted: Tensor | None = None,
     ) -> Tensor:
         """Hidden states [B, S, hidden_size] before the final norm.
 
         `places` [B] continues filled caches with one token a row, each at its own place; without it the rows start
-        at place 0.
+        at place 0. `wanted` [B, K] asks for the hidden states of these places only, [B, K, hidden_size]: the last
+        layer then computes nothing else.
         """
         where = torch.arange(embeddings.shape[1], device=embeddings.device) if places is None else places[:, None]
         turn = rotary(where, self.config, embeddings.dtype)
         hidden = embeddings
         for index, layer in enumerate(self.layers):
-            hidden = layer(hidden, turn, caches[index] if caches else None, places)
+            asked = wanted if index == len(self.layers) - 1 else None
+            hidden = layer(hidden, turn, caches[index] if caches else None, places, asked)
         return hidden
 
 
@@ -161,3 +180,13 @@ class LlamaForCausalLM(nn.Module):
 
     def empty_caches(self, n_places: int) -> list[LayerCache]:
         return [LayerCache(n_places) for _ in self.model.layers]
+
+
+def take(hidden: Tensor, places: Tensor) -> Tensor:
+    """The hidden states at `places` [B, K] of each row: [B, K, width]."""
+    return hidden.gather(1, places.unsqueeze(-1).expand(-1, -1, hidden.shape[-1]))
+
+
+def _up_to(places: Tensor, n_places: int) -> Tensor:
+    """What each of `places` [B, K] may attend to: itself and all before it, [B, 1, K, n_places]."""
+    return (torch.arange(n_places, device=places.device) <= places.unsqueeze(-1)).unsqueeze(1)

@@ -91,10 +91,9 @@ class OpenVLA(nn.Module):
         but for 8 neighbours: 7 action tokens and the end token.
         """
         places = _action_places(labels, self.config.action_dim + 1)
-        hidden = self.language_model.model(self.embed(pixel_values, input_ids))
-        return ActionLogits(
-            self.language_model.logits(_take(hidden, places + self.config.n_patches - 1)), labels.gather(1, places)
-        )
+        before = places + self.config.n_patches - 1
+        hidden = self.language_model.model(self.embed(pixel_values, input_ids), wanted=before)
+        return ActionLogits(self.language_model.logits(hidden), labels.gather(1, places))
 
     def embed(self, pixel_values: Tensor, input_ids: Tensor) -> Tensor:
         """BOS, patches, text: [B, T + N, hidden_size]."""
@@ -112,9 +111,8 @@ class OpenVLA(nn.Module):
         n_steps = self.config.action_dim
         embeddings = self.embed(pixel_values, input_ids)
         caches = self.language_model.empty_caches(embeddings.shape[1] + n_steps - 1)
-        hidden = self.language_model.model(embeddings, caches)
         ends = lengths + self.config.n_patches
-        tokens = [self._best(_take(hidden, ends[:, None] - 1))]
+        tokens = [self._best(self.language_model.model(embeddings, caches, wanted=ends[:, None] - 1))]
         for step in range(n_steps - 1):
             embedded = self.language_model.model.embed_tokens(tokens[-1])
             tokens.append(self._best(self.language_model.model(embedded, caches, ends + step)))
@@ -128,8 +126,3 @@ def _action_places(labels: Tensor, count: int) -> Tensor:
     """Index of the `count` labelled places of each row, [B, count], found without waiting for the device."""
     first = (labels != IGNORED).to(torch.uint8).argmax(1, keepdim=True)
     return first + torch.arange(count, device=labels.device)
-
-
-def _take(hidden: Tensor, places: Tensor) -> Tensor:
-    """The hidden states at `places` [B, K] of each row: [B, K, width]."""
-    return hidden.gather(1, places.unsqueeze(-1).expand(-1, -1, hidden.shape[-1]))
