@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from vlatrain.config import TOPICS, FinetuneConfig, LrScheduler
+from vlatrain.config_file import read_entries
 from vlatrain.errors import ConfigError
 
 ORIGINAL_DEFAULTS: dict[str, Any] = {
@@ -74,7 +75,16 @@ WITHOUT_PUBLISHED_DEFAULT = {
 }
 OURS = {
     *("project_root", "eval_log_dir", "weight_decay", "max_grad_norm", "num_workers", "keep_checkpoints", "seed"),
-    *("deterministic", "precision", "device", "log_every_steps", "eval_batch_size", "eval_max_steps", "lora_alpha"),
+    *(
+        "deterministic",
+        "precision",
+        "device",
+        "log_every_steps",
+        "eval_batch_size",
+        "eval_max_steps",
+        "eval_at_start",
+        "lora_alpha",
+    ),
 }
 
 
@@ -85,6 +95,11 @@ def test_defaults_are_those_of_the_original_script() -> None:
 
 def test_every_field_is_the_original_s_or_listed_as_ours() -> None:
     assert {one.name for one in fields(FinetuneConfig)} == {*ORIGINAL_DEFAULTS, *WITHOUT_PUBLISHED_DEFAULT, *OURS}
+
+
+def test_the_user_s_configuration_has_every_field_of_the_original() -> None:
+    user = Path(__file__).parent / "data" / "user_method.yaml"
+    assert set(read_entries(user)) == {*ORIGINAL_DEFAULTS, *WITHOUT_PUBLISHED_DEFAULT}
 
 
 def test_every_field_has_a_topic_and_a_line_of_help() -> None:

@@ -123,6 +123,7 @@ class PeriodicEvaluation:
     eval_cpu_fallback_on_oom: bool = option(True, "kept for old configs: evaluation uses the live model")
     eval_batch_size: int = option(16, "environments stepped together per process")
     eval_max_steps: int | None = option(None, "steps of an episode; default: the suite's limit")
+    eval_at_start: bool = option(False, "also evaluate before the first step")
 
     def check_evaluation(self) -> None:
         at_least(self, 1, "eval_every_steps", "eval_num_trials_per_task", "eval_batch_size", "eval_max_steps")
