@@ -197,18 +197,32 @@ def test_a_safetensors_file_cut_anywhere_is_refused(tmp_path: Path, cut: int) ->
         (Device.AUTO, 8, 2, "8 processes on 2 visible GPUs: start 2, or set device cpu"),
         (Device.AUTO, 2, 1, "2 processes on 1 visible GPU: start 1"),
         (Device.CUDA, 1, 0, "--device cuda: no GPU is visible"),
+        (Device.AUTO, 1, 0, "no GPU is visible, and openvla/openvla-7b is too large for the CPU"),
     ],
 )
 def test_a_machine_with_too_few_gpus_is_refused(device: Device, nproc: int, gpus: int, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
-        check_machine(FinetuneConfig(device=device), nproc, gpus)
+        check_machine(FinetuneConfig(device=device), {}, nproc, gpus)
 
 
 @pytest.mark.parametrize(
-    ("device", "nproc", "gpus"), [(Device.CPU, 8, 2), (Device.AUTO, 8, 0), (Device.AUTO, 2, 2), (Device.CUDA, 1, 8)]
+    ("device", "nproc", "gpus"), [(Device.CPU, 8, 2), (Device.CPU, 1, 0), (Device.AUTO, 2, 2), (Device.CUDA, 1, 8)]
 )
 def test_a_machine_that_suffices_passes(device: Device, nproc: int, gpus: int) -> None:
-    check_machine(FinetuneConfig(device=device), nproc, gpus)
+    check_machine(FinetuneConfig(device=device), {}, nproc, gpus)
+
+
+def test_a_small_model_may_be_trained_without_a_gpu(config: FinetuneConfig) -> None:
+    check_machine(config, {}, 2, 0)
+
+
+def test_a_large_model_is_not_trained_without_a_gpu_unless_asked_for(config: FinetuneConfig) -> None:
+    assert config.project_root is not None
+    with (config.project_root / "base" / "model.safetensors").open("ab") as file:
+        file.truncate(3 * 10**9)
+    with pytest.raises(ConfigError, match="too large for the CPU"):
+        check_machine(config, {}, 1, 0)
+    check_machine(replace(config, device=Device.CPU), {}, 1, 0)
 
 
 @pytest.mark.parametrize(

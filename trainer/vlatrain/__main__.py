@@ -29,7 +29,7 @@ def main(words: Sequence[str], environ: Mapping[str, str]) -> int:
         if arguments.switches & {"print-config", "json", "check"}:
             return _print(answer, resolved, arguments, environ)
         check_files(resolved.config, environ)
-        check_machine(resolved.config, int(environ.get("LOCAL_WORLD_SIZE", "1")), count_gpus(environ))
+        check_machine(resolved.config, environ, int(environ.get("LOCAL_WORLD_SIZE", "1")), count_gpus(environ))
     except TrainerError as error:
         if environ.get("LOCAL_RANK", "0") == "0":
             print(f"vlatrain: {error}", file=sys.stderr)
@@ -40,7 +40,7 @@ def main(words: Sequence[str], environ: Mapping[str, str]) -> int:
 def _print(answer: Printed, resolved: Resolved, arguments: Arguments, environ: Mapping[str, str]) -> int:
     if "check" in arguments.switches:
         check_files(resolved.config, environ)
-        check_machine(resolved.config, answer.nproc, count_gpus(environ))
+        check_machine(resolved.config, environ, answer.nproc, count_gpus(environ))
     print(json.dumps(as_json(answer)) if "json" in arguments.switches else as_text(answer))
     return 0
 

@@ -17,6 +17,7 @@ from vlatrain.places import base_model_folder, hub_caches, weight_files
 from vlatrain.suites import EMBEDDED_SUITES, LIBERO_SUITES
 
 LEAST_FREE_BYTES = 256 * 2**20
+MOST_CPU_BYTES = 2 * 10**9
 STEPS = "step-*"
 MOST_HEADER_BYTES = 100_000_000  # the format's own limit
 GPU_NAME = re.compile(r"\d+|(GPU|MIG)-[\w/-]+")
@@ -53,14 +54,24 @@ def check_base_model_path(config: FinetuneConfig, environ: Mapping[str, str]) ->
         raise ConfigError(f"{flag}: HF_HUB_OFFLINE is set and it is not in {caches}; name its folder", "vla_path")
 
 
-def check_machine(config: FinetuneConfig, nproc: int, gpus: int) -> None:
-    """Raises ConfigError where the processes cannot each have a GPU."""
+def check_machine(config: FinetuneConfig, environ: Mapping[str, str], nproc: int, gpus: int) -> None:
+    """Raises ConfigError where the processes cannot each have a GPU, or a large model would land on the CPU unasked."""
     if config.device is Device.CPU:
         return
     if config.device is Device.CUDA and gpus == 0:
         raise ConfigError("--device cuda: no GPU is visible (see CUDA_VISIBLE_DEVICES); set device cpu", "device")
+    if gpus == 0 and not is_small(base_model_folder(config, environ)):
+        told = f"no GPU is visible, and {config.vla_path} is too large for the CPU"
+        raise ConfigError(
+            f"{told}: look at nvidia-smi and CUDA_VISIBLE_DEVICES, or set device cpu", "device", "vla_path"
+        )
     if 0 < gpus < nproc:
         raise ConfigError(f"{nproc} processes on {gpus} visible GPU{'s' * (gpus > 1)}: start {gpus}, or set device cpu")
+
+
+def is_small(base: Path | None) -> bool:
+    """Whether training it without a GPU may be meant; None is a model that has yet to be downloaded."""
+    return base is not None and sum(file.stat().st_size for file in weight_files(base)) <= MOST_CPU_BYTES
 
 
 def count_gpus(environ: Mapping[str, str], root: Path = Path("/")) -> int:
