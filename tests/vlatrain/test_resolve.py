@@ -4,8 +4,10 @@ import json
 from dataclasses import fields
 from pathlib import Path
 
+import msgspec
 import pytest
 from vlad.records.shipped import shipped_configs
+from vlad.records.spec import ConfigValue, Kind, RunSpec
 from vlatrain.config import FinetuneConfig, LrScheduler
 from vlatrain.config_file import read_entries
 from vlatrain.errors import ConfigError
@@ -165,6 +167,26 @@ def test_a_printed_configuration_resolves_to_itself_whatever_changed_meanwhile(f
     file.unlink()
     again = resolve(saved, {}, {"BATCH_SIZE": "9"})
     assert (again.config, again.origins, again.nproc) == (first.config, first.origins, 2)
+
+
+def test_a_run_s_spec_resolves_to_what_was_asked_for_when_it_started(tmp_path: Path) -> None:
+    first = resolve(USER, {"max_steps": "77"}, {})
+    told = as_json(printed(first, None, 0, {}))
+    spec = RunSpec(
+        run_id="20261122-0931-x-7f3a",
+        name="x",
+        kind=Kind.TRAIN,
+        argv=(),
+        cwd="/",
+        nproc=told["nproc"],
+        config=msgspec.convert(told["config"], dict[str, ConfigValue]),
+        created_at=0.0,
+        created_by="somebody",
+        host="here",
+    )
+    (tmp_path / "spec.json").write_bytes(msgspec.json.encode(spec))
+    again = resolve(tmp_path / "spec.json", {}, {"SERVER_PROFILE": "v100_8gpu", "RESUME_STEP": "3"})
+    assert (again.config, again.origins, again.nproc) == (first.config, first.origins, 1)
 
 
 def test_the_command_line_changes_a_printed_configuration(tmp_path: Path) -> None:
