@@ -1,8 +1,7 @@
-"""Model folders: config.json, safetensors, preprocessor_config.json and statistics, read strictly and written."""
+"""Model folders: config.json, safetensors and preprocessor_config.json, read strictly and written."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,7 +16,6 @@ from vlatrain.model.openvla import OpenVLA
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
-STATISTICS_FILE = "dataset_statistics.json"
 SHARD_BYTES = 5_000_000_000
 NAMES_SHOWN = 3
 
@@ -45,11 +43,17 @@ def save_base(
     write_json(folder / "config.json", model.config.to_dict())
     write_json(folder / "preprocessor_config.json", constants.to_dict(model.config.image_size))
     weights = {name: tensor.detach().contiguous().cpu() for name, tensor in model.state_dict().items()}
-    shards = _shards(weights, shard_bytes)
-    if len(shards) == 1:
+    for name in (SINGLE_FILE, INDEX_FILE):
+        (folder / name).unlink(missing_ok=True)  # an older save of the other form would be read instead
+    if sum(tensor.nbytes for tensor in weights.values()) <= shard_bytes:
         save_file(weights, folder / SINGLE_FILE, metadata={"format": "pt"})
-        return
+    else:
+        _save_shards(weights, folder, shard_bytes)
+
+
+def _save_shards(weights: dict[str, Tensor], folder: Path, shard_bytes: int) -> None:
     weight_map: dict[str, str] = {}
+    shards = _shards(weights, shard_bytes)
     for number, shard in enumerate(shards, 1):
         file_name = f"model-{number:05}-of-{len(shards):05}.safetensors"
         save_file(shard, folder / file_name, metadata={"format": "pt"})
@@ -58,25 +62,21 @@ def save_base(
     write_json(folder / INDEX_FILE, {"metadata": {"total_size": total}, "weight_map": weight_map})
 
 
-def read_statistics(folder: Path) -> dict[str, Any]:
-    """Action statistics by dataset name: dataset_statistics.json, else norm_stats of config.json, else none."""
-    if (path := folder / STATISTICS_FILE).exists():
-        return read_json(path)
-    statistics: dict[str, Any] = read_json(folder / "config.json").get("norm_stats") or {}
-    return statistics
-
-
 def _tensors(folder: Path, device: torch.device) -> Iterator[tuple[str, Tensor]]:
     for path in _weight_files(folder):
         yield from read_tensors(path, device)
 
 
 def read_tensors(path: Path, device: torch.device) -> Iterator[tuple[str, Tensor]]:
-    """Name and tensor, one after the other. Raises TrainerError for a missing, cut or foreign file."""
+    """Name and tensor, one after the other, none of them a view of the file: whoever replaces it would kill us.
+
+    Raises TrainerError for a missing, cut or foreign file.
+    """
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
             for name in file.keys():  # noqa: SIM118 -- the handle is no mapping and iterates over nothing
-                yield name, file.get_tensor(name)
+                tensor = file.get_tensor(name)
+                yield name, tensor.clone() if tensor.is_cpu else tensor
     except (OSError, SafetensorError) as error:
         raise TrainerError(f"{path}: cannot be read as safetensors: {error}") from error
 
