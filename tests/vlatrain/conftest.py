@@ -17,7 +17,7 @@ from vlatrain.sim.episode import Episode
 INSTRUCTIONS = ["put the red block in the green bowl", "push the button"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_config() -> OpenVLAConfig:
     pad = build_word_tokenizer(INSTRUCTIONS).token_to_id("<PAD>")
     dinov2 = TowerConfig(
@@ -43,7 +43,7 @@ def tiny_config() -> OpenVLAConfig:
     return OpenVLAConfig(featurizer=dinov2, fused_featurizer=siglip, text=text, pad_to_multiple_of=8)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_tiny_model(tiny_config: OpenVLAConfig) -> Callable[[int], OpenVLA]:
     """Builds the model of a seed; embeddings are made large so that tokens and pictures show in the answers."""
 
@@ -71,7 +71,7 @@ def tiny_folder(tiny_model: OpenVLA, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_episode() -> Callable[[int, int], Episode]:
     """An episode of a number and a length, its pictures and actions drawn from the number."""
 

@@ -1,4 +1,4 @@
-"""The one exception type of the trainer, and its kind for settings."""
+"""The one exception type of the trainer, and its kinds for settings and for training that failed."""
 
 
 class TrainerError(Exception):
@@ -11,3 +11,7 @@ class ConfigError(TrainerError):
     def __init__(self, message: str, *fields: str) -> None:
         super().__init__(message)
         self.fields = fields
+
+
+class TrainingError(TrainerError):
+    """Training itself went wrong although its settings were in order: a loss that is no number, a full disk at the end."""

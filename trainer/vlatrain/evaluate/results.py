@@ -10,7 +10,8 @@ Z_95 = 1.959963984540054  # two-sided 95 percent of a normal distribution
 def wilson_interval(successes: int, episodes: int) -> tuple[float, float]:
     """The 95 % interval of a success rate, in percent (Wilson 1927, without continuity correction).
 
-    Stays inside 0..100 and is honest for few episodes and for rates of 0 and 100. Raises ValueError for impossible counts.
+    Stays inside 0..100 and is honest for few episodes and for rates of 0 and 100. Raises ValueError for counts that
+    cannot be.
     """
     if episodes < 1 or not 0 <= successes <= episodes:
         raise ValueError(f"{successes} successes of {episodes} episodes")

@@ -1,0 +1,68 @@
+"""Running means of loss, accuracy and error between two logged steps, exact over ranks and over a resume."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vlatrain.errors import TrainingError
+from vlatrain.train.distributed import Ranks
+
+NAMES = ("loss", "action_accuracy", "l1_loss")
+
+
+@dataclass(slots=True)
+class Averages:
+    """Sums on the device; reading them waits for it, so that happens only when they are logged or saved."""
+
+    device: torch.device
+    count: int = 0
+    sums: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sums = torch.zeros(len(NAMES), dtype=torch.float64, device=self.device)
+
+    def add(self, loss: Tensor, accuracy: Tensor, l1: Tensor) -> None:
+        """One micro-batch."""
+        self.sums += torch.stack((loss.detach(), accuracy, l1)).to(torch.float64)
+        self.count += 1
+
+    def means(self, ranks: Ranks, step: int) -> dict[str, float]:
+        """The means over all ranks, by name. Collective. Raises TrainingError for a loss that is NaN or infinite."""
+        gathered = ranks.gather(self.sums.tolist())
+        check_finite([rank_sums[0] for rank_sums in gathered], step)
+        total = self.count * ranks.world_size
+        return {name: sum(column) / total for name, column in zip(NAMES, zip(*gathered, strict=True), strict=True)}
+
+    def check(self, ranks: Ranks, step: int) -> None:
+        """Raises TrainingError where any loss since the last log was no number. Collective."""
+        check_finite([losses[0] for losses in ranks.gather(self.sums[:1].tolist())], step)
+
+    def clear(self) -> None:
+        self.sums.zero_()
+        self.count = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"sums": self.sums.tolist(), "count": self.count}
+
+    def load_states(self, states: Sequence[dict[str, Any]], ranks: Ranks) -> None:
+        """Goes on from what every rank had saved; another number of ranks shares the same means."""
+        if len(states) == ranks.world_size:
+            sums = states[ranks.rank]["sums"]
+        else:
+            sums = [sum(column) / len(states) for column in zip(*(state["sums"] for state in states), strict=True)]
+        self.count = states[0]["count"]
+        self.sums = torch.tensor(sums, dtype=torch.float64, device=self.device)
+
+
+def check_finite(losses: Sequence[float], step: int) -> None:
+    """Raises TrainingError naming the first rank whose loss is no number."""
+    for rank, loss in enumerate(losses):
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"loss is {loss} at step {step} on rank {rank}: no checkpoint was written from it; "
+                "lower learning_rate, set max_grad_norm, or check the data and the base model"
+            )

@@ -1,0 +1,129 @@
+"""The evaluations of a run: when one is owed, on the live model, with its log, record and early-stop counter."""
+
+import logging
+import time
+from pathlib import Path
+
+from vlad.policy.early_stop import is_below_resolution
+from vlad.records.files import replace_file
+from vlad.records.progress import Evaluation, Phase, TaskResult
+from vlad.records.requests import Action
+
+from vlatrain.config import FinetuneConfig
+from vlatrain.evaluate.results import EvaluationResult, log_lines, log_name
+from vlatrain.evaluate.rollout import evaluate
+from vlatrain.places import eval_log_folder
+from vlatrain.train.distributed import Board
+from vlatrain.train.rng import preserved
+from vlatrain.train.session import Session
+from vlatrain.train.state import TrainState, is_due
+
+log = logging.getLogger(__name__)
+
+
+def owes_evaluation(config: FinetuneConfig, state: TrainState) -> bool:
+    """Whether this step's scheduled evaluation is still to be done; also right after a resume."""
+    if not config.enable_periodic_eval or state.evaluated_step >= state.step:
+        return False
+    if state.step == 0:
+        return config.eval_at_start
+    return is_due(state.step, config.eval_every_steps, config.max_steps)
+
+
+def evaluated(session: Session, state: TrainState) -> TrainState:
+    """The state after an evaluation, unchanged where it was given up for a stop.
+
+    An evaluation that was only asked for, outside the schedule, is reported and moves no counter.
+    """
+    started = time.monotonic()
+    result = _result(session, state)
+    if result is None:
+        return state
+    is_scheduled = owes_evaluation(session.config, state)
+    after = state.evaluated(result.success_rate, session.early_stop) if is_scheduled else state
+    log_file = _write_log(session, state.step, result)
+    evaluation = record(session, after, result, log_file, time.monotonic() - started)
+    session.reports.evaluation(evaluation, session.early_stop, is_scheduled=is_scheduled)
+    session.inbox.answer({Action.EVALUATE}, f"success rate {result.success_rate:.2f}% at step {state.step}")
+    return after
+
+
+def _result(session: Session, state: TrainState) -> EvaluationResult | None:
+    """Rolls the live model out; leaves its mode and the random generators as they were."""
+    suite = session.suite
+    if suite is None:
+        session.inbox.answer({Action.EVALUATE}, "not done: this run has enable_periodic_eval false, so no suite")
+        return None
+    session.learner.vla.eval()
+    try:
+        with preserved(session.learner.device):
+            return evaluate(
+                session.policy,
+                suite,
+                trials=session.config.eval_num_trials_per_task,
+                batch_size=session.config.eval_batch_size,
+                ranks=session.ranks,
+                board=Board(session.ranks, f"evaluation-{next(session.evaluation_numbers)}"),
+                wants_stop=session.inbox.wants_stop,
+                progress=lambda done, total: session.reports.phase(Phase.EVALUATING, state.step, done, total),
+            )
+    finally:
+        session.learner.vla.train()
+
+
+def record(
+    session: Session, after: TrainState, result: EvaluationResult, log_file: Path | None, duration_s: float
+) -> Evaluation:
+    """The line of evaluations.jsonl; early-stop values are those after it."""
+    low, high = result.interval
+    return Evaluation(
+        at=time.time(),
+        step=after.step,
+        suite=result.suite,
+        successes=result.successes,
+        episodes=result.episodes,
+        success_rate=result.success_rate,
+        low=low,
+        high=high,
+        tasks=tuple(
+            TaskResult(task=task, successes=successes, episodes=result.trials)
+            for task, successes in result.task_successes()
+        ),
+        improved=after.is_best,
+        best=after.early_stop.best if after.best_step is not None else None,
+        best_step=after.best_step,
+        bad_evaluations=after.early_stop.bad_evaluations,
+        patience=session.early_stop.patience if session.early_stop.enabled else None,
+        checkpoint=session.checkpoints.path_of(after.step),
+        log=str(log_file) if log_file else None,
+        duration_s=duration_s,
+    )
+
+
+def _write_log(session: Session, step: int, result: EvaluationResult) -> Path | None:
+    """The original script's log, on the first rank. A full disk is a warning."""
+    if not session.ranks.is_first:
+        return None
+    note = f"{session.config.eval_run_id_note}-step{step}" if session.config.eval_run_id_note else f"step{step}"
+    name = log_name(result.suite, note, time.strftime("%Y_%m_%d-%H_%M_%S"))
+    path = eval_log_folder(session.config) / name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, "".join(f"{line}\n" for line in log_lines(result)).encode())
+    except OSError as error:
+        session.reports.warn(f"evaluation log {path} not written: {error}")
+        return None
+    return path
+
+
+def warn_of_resolution(session: Session) -> None:
+    """One episode must not look like an improvement."""
+    config, suite = session.config, session.suite
+    if suite is None or not config.early_stopping_enabled:
+        return
+    episodes = len(suite.instructions) * config.eval_num_trials_per_task
+    if is_below_resolution(config.early_stopping_min_delta, episodes):
+        session.reports.warn(
+            f"early_stopping_min_delta {config.early_stopping_min_delta} cannot be told by {episodes} episodes: "
+            f"one of them is {100 / episodes:.2g} percentage points; raise eval_num_trials_per_task or min_delta"
+        )

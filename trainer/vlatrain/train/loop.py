@@ -1,0 +1,92 @@
+"""The training loop."""
+
+import time
+from collections.abc import Iterator
+
+from vlad.records.progress import Phase, Reason
+from vlad.records.requests import Action
+
+from vlatrain.config import FinetuneConfig
+from vlatrain.data.batches import Batch
+from vlatrain.errors import TrainingError
+from vlatrain.train.evaluating import evaluated, owes_evaluation, warn_of_resolution
+from vlatrain.train.session import Session
+from vlatrain.train.state import TrainState, is_due
+from vlatrain.train.step import rate_at, train_step
+
+
+def train(session: Session) -> TrainState:
+    """Trains from where the session stands until the last step, an early stop, or a wish to stop.
+
+    Between two steps: requests are read, an owed evaluation is done (saved before it, because simulators die, and noted
+    in the checkpoint after it), and what is due is saved. Raises TrainingError.
+    """
+    config, state = session.config, session.start
+    session.reports.plan(config, session.ranks, state, session.samples_per_step)
+    warn_of_resolution(session)
+    session.inbox.listen()
+    batches = session.batches.stream(state.position)
+    while True:
+        wishes = session.inbox.wishes()
+        if not wishes.stop and (wishes.evaluate or owes_evaluation(config, state)):
+            state = evaluate_and_save(session, state)
+            continue
+        if wishes.stop or wishes.save or is_due(state.step, config.save_steps, config.max_steps):
+            save(session, state)
+        if wishes.stop or is_over(session, state):
+            return finish(session, state, is_stopped=wishes.stop)
+        state = update(session, state, batches)
+
+
+def is_over(session: Session, state: TrainState) -> bool:
+    """Whether the run has done what it was to do."""
+    return state.step >= session.config.max_steps or state.early_stop.is_exhausted(session.early_stop)
+
+
+def evaluate_and_save(session: Session, state: TrainState) -> TrainState:
+    """A step that ends in an evaluation is safe on the disk before it and knows the result after it."""
+    if state.step > 0:
+        save(session, state)
+    state = evaluated(session, state)
+    if state.step > 0:
+        save(session, state)
+    return state
+
+
+def save(session: Session, state: TrainState) -> bool:
+    """Saves what is not saved yet, and answers whoever asked for it."""
+    is_saved = session.checkpoints.save(session.learner, state)
+    path = session.checkpoints.path_of(state.step)
+    session.inbox.answer({Action.SAVE}, f"checkpoint {path}" if is_saved else "not saved, see the warning")
+    return is_saved
+
+
+def update(session: Session, state: TrainState, batches: Iterator[Batch]) -> TrainState:
+    """One step, logged when that is due."""
+    session.reports.phase(Phase.TRAINING, state.step)
+    started = time.monotonic()
+    train_step(session.learner, batches, session.codec, session.config, state.step)
+    after = state.stepped(session.samples_per_step)
+    is_logged = is_due(after.step, session.config.log_every_steps, session.config.max_steps)
+    means = session.learner.averages.means(session.ranks, after.step) if is_logged else None
+    session.reports.took(time.monotonic() - started)
+    if means is not None:
+        session.learner.averages.clear()
+        epoch = after.position / session.samples
+        session.reports.step(after.step, rate_at(state.step, session.config), means, session.samples_per_step, epoch)
+    return after
+
+
+def finish(session: Session, state: TrainState, *, is_stopped: bool) -> TrainState:
+    """The last word. Raises TrainingError where the last steps could not be saved."""
+    if state.step > session.start.step and session.checkpoints.saved != state:
+        raise TrainingError(
+            f"the run ends at step {state.step}, but its last checkpoint could not be saved (disk full?)"
+        )
+    session.inbox.answer(Action, "the run stops" if is_stopped else "the run is over")
+    session.reports.finished(state.step, None if is_stopped else reason(session.config, state))
+    return state
+
+
+def reason(config: FinetuneConfig, state: TrainState) -> Reason:
+    return Reason.MAX_STEPS if state.step >= config.max_steps else Reason.EARLY_STOP

@@ -1,0 +1,136 @@
+"""What a run tells: progress and evaluation records for the supervisor, and the log lines of the original script."""
+
+import sys
+import time
+from collections.abc import Mapping
+
+import torch
+from vlad.policy.early_stop import EarlyStopPolicy
+from vlad.records.progress import (
+    CheckpointSaved,
+    Evaluation,
+    Finished,
+    Phase,
+    PhaseChange,
+    Plan,
+    ProgressLine,
+    Reason,
+    Step,
+    Warned,
+)
+from vlad.report import Reporter
+
+from vlatrain.config import FinetuneConfig
+from vlatrain.train.checkpoint import Saved
+from vlatrain.train.distributed import Ranks
+from vlatrain.train.state import TrainState
+
+
+class Reports:
+    """Speaks on the first rank and is silent on the others."""
+
+    def __init__(self, reporter: Reporter, ranks: Ranks) -> None:
+        self.reporter = reporter
+        self._speaks = ranks.is_first
+        self._phase: Phase | None = None
+        self._done: int | None = None
+        self._timed_steps = 0
+        self._timed_s = 0.0
+
+    def phase(self, phase: Phase, step: int | None = None, done: int | None = None, total: int | None = None) -> None:
+        """The run entered a phase, or got on within one that counts; nothing where it did neither."""
+        if (phase, done) != (self._phase, self._done):
+            self._phase, self._done = phase, done
+            self._tell(PhaseChange(at=time.time(), phase=phase, step=step, done=done, total=total))
+
+    def plan(self, config: FinetuneConfig, ranks: Ranks, state: TrainState, samples_per_step: int) -> None:
+        is_evaluated = config.enable_periodic_eval
+        self._tell(
+            Plan(
+                at=time.time(),
+                start_step=state.step,
+                max_steps=config.max_steps,
+                save_steps=config.save_steps,
+                eval_every_steps=config.eval_every_steps if is_evaluated else None,
+                patience=config.early_stopping_patience if is_evaluated and config.early_stopping_enabled else None,
+                ranks=ranks.world_size,
+                suite=config.eval_task_suite_name if is_evaluated else None,
+                samples_per_step=samples_per_step,
+            )
+        )
+
+    def took(self, duration_s: float) -> None:
+        """One more step was made; its time counts into the next logged line."""
+        self._timed_steps += 1
+        self._timed_s += duration_s
+
+    def step(self, step: int, rate: float, means: Mapping[str, float], samples_per_step: int, epoch: float) -> None:
+        """A logged step; `means` cover the steps since the last one."""
+        step_s = self._timed_s / max(1, self._timed_steps)
+        self._timed_steps, self._timed_s = 0, 0.0
+        others = {name: value for name, value in means.items() if name != "loss"}
+        self._print(
+            f"[train] step={step} lr={rate:.6g} loss={means['loss']:.6f} acc={means['action_accuracy']:.4f} "
+            f"l1={means['l1_loss']:.4f} sec/step={step_s:.3f}"
+        )
+        self._tell(
+            Step(
+                at=time.time(),
+                step=step,
+                loss=means["loss"],
+                learning_rate=rate,
+                samples_per_s=samples_per_step / step_s if step_s else None,
+                step_s=step_s,
+                memory_bytes=torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None,
+                epoch=epoch,
+                metrics=others,
+            )
+        )
+        self._phase, self._done = Phase.TRAINING, None
+
+    def checkpoint(self, saved: Saved, *, is_best: bool) -> None:
+        self._print(f"[save] step={saved.step} {saved.path}" + (" (best)" if is_best else ""))
+        line = CheckpointSaved(
+            at=time.time(), step=saved.step, path=str(saved.path), size_bytes=saved.size_bytes, is_best=is_best
+        )
+        self._tell(line, durable=True)
+
+    def evaluation(self, evaluation: Evaluation, policy: EarlyStopPolicy, *, is_scheduled: bool) -> None:
+        self._print(
+            f"[eval] step {evaluation.step} success_rate={evaluation.success_rate:.2f}% "
+            f"({evaluation.successes}/{evaluation.episodes}, 95% {evaluation.low:.1f} to {evaluation.high:.1f})"
+        )
+        if is_scheduled and policy.enabled:
+            self._print(early_stop_line(evaluation, policy))
+        if self._speaks:
+            self.reporter.evaluation(evaluation)
+
+    def warn(self, message: str) -> None:
+        if self._speaks:
+            print(f"warning: {message}", file=sys.stderr, flush=True)
+        self._tell(Warned(at=time.time(), message=message))
+
+    def finished(self, step: int, reason: Reason | None) -> None:
+        """The run ends; without a reason it was asked to."""
+        if reason is Reason.EARLY_STOP:
+            self._print(f"Early stopping at step {step}")
+        self._print(
+            f"[train] stopped at step {step}" if reason is None else f"[train] finished at step {step} ({reason})"
+        )
+        self._tell(Finished(at=time.time(), step=step, reason=reason, stopped=reason is None), durable=True)
+
+    def _print(self, line: str) -> None:
+        if self._speaks:
+            print(line, flush=True)
+
+    def _tell(self, line: ProgressLine, *, durable: bool = False) -> None:
+        if self._speaks:
+            self.reporter.progress(line, durable=durable)
+
+
+def early_stop_line(evaluation: Evaluation, policy: EarlyStopPolicy) -> str:
+    """The original script's words for what an evaluation did to the counter."""
+    if evaluation.improved:
+        return f"[early-stop] improvement: best {evaluation.success_rate:.2f}% at step {evaluation.step}"
+    best = f"best {evaluation.best:.2f}% at step {evaluation.best_step}"
+    return f"[early-stop] no improvement ({evaluation.bad_evaluations}/{policy.patience}), {best}"

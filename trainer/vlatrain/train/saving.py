@@ -1,0 +1,164 @@
+"""Writes checkpoints: adapter, optimizer, generators of every rank, averages, statistics, and where training stands."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from vlad.records.files import replace_file, write_new
+from vlad.records.progress import Phase
+from vlad.report import RUN_ID_VARIABLE
+
+from vlatrain.data.statistics import DatasetStatistics, save_statistics
+from vlatrain.model.checkpoint_files import save_base
+from vlatrain.model.lora import save_adapter
+from vlatrain.train.checkpoint import (
+    OWNER,
+    STATE,
+    CheckpointFolder,
+    NotSavedError,
+    Saved,
+    claimed_folder,
+)
+from vlatrain.train.distributed import Ranks
+from vlatrain.train.learner import Learner
+from vlatrain.train.reports import Reports
+from vlatrain.train.rng import rng_state
+from vlatrain.train.state import TrainState
+
+TRAINER_STATE = "trainer_state.pt"
+SCHEMA = 1
+BYTES_PER_WEIGHT = 12  # the weight and two moments in fp32
+SMALL_FILES_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataMark:
+    """What makes a position in the order of samples mean the same samples."""
+
+    dataset: str
+    samples: int
+    seed: int
+
+
+@dataclass(slots=True)
+class Checkpoints:
+    """Saves what a run knows, once for each state; `saved` is the state on the disk."""
+
+    wanted_folder: Path
+    keep: int
+    lineage: str
+    ranks: Ranks
+    reports: Reports
+    mark: DataMark
+    statistics: dict[str, DatasetStatistics]
+    saved: TrainState | None = None
+    resumed_from: Path | None = None
+    _written: Saved | None = None
+
+    def save(self, learner: Learner, state: TrainState) -> bool:
+        """Whether the state is on the disk now; it may be refused for want of space, which is a warning. Collective.
+
+        Raises TrainingError, and writes nothing, where a loss since the last log was no number.
+        """
+        if state == self.saved:
+            return True
+        learner.averages.check(self.ranks, state.step)
+        own = {"rng": rng_state(learner.device), "averages": learner.averages.state_dict()}
+        rank_states = self.ranks.gather_objects(own)
+        [is_saved] = self.ranks.any_of([self.ranks.is_first and self._try_to_write(learner, state, rank_states)])
+        self.saved = state if is_saved else self.saved
+        return is_saved
+
+    def goes_on_from(self, checkpoint: Path, state: TrainState, lineage: str | None) -> None:
+        """This history continues the checkpoint's, unless a supervised run of its own begins here."""
+        self.saved = state
+        self.resumed_from = checkpoint
+        if lineage is not None and RUN_ID_VARIABLE not in os.environ:
+            self.lineage = lineage
+
+    def path_of(self, step: int) -> str | None:
+        """Where the checkpoint of a step lies, for whoever asked; known to the first rank."""
+        return str(self._written.path) if self._written and self._written.step == step else None
+
+    def _try_to_write(self, learner: Learner, state: TrainState, rank_states: list[dict[str, Any]]) -> bool:
+        self.reports.phase(Phase.SAVING, state.step)
+        try:
+            self._write(learner, state, rank_states)
+        except (NotSavedError, OSError) as error:
+            self.reports.warn(str(error))
+            return False
+        return True
+
+    def _write(self, learner: Learner, state: TrainState, rank_states: list[dict[str, Any]]) -> None:
+        folder = self._folder()
+        if self._written is not None and self._written.step == state.step:
+            replace_file(self._written.path / STATE, self._state_file(state))
+            written = self._written
+            if state.is_best:
+                self.reports.checkpoint(written, is_best=True)
+        else:
+            weights = sum(parameter.numel() for parameter in learner.trained)
+            expected_bytes = weights * BYTES_PER_WEIGHT + SMALL_FILES_BYTES
+            written = folder.write(
+                state.step, lambda aside: self._fill(aside, learner, state, rank_states), expected_bytes
+            )
+            self.reports.checkpoint(written, is_best=state.is_best)
+        self._written = written
+        folder.prune(state.best_step)
+
+    def _folder(self) -> CheckpointFolder:
+        """Claimed, and cleaned of what a crash left, when first needed."""
+        if self._written is not None:
+            return CheckpointFolder(path=self._written.path.parent, keep=self.keep)
+        folder = CheckpointFolder(path=self._own_folder(), keep=self.keep)
+        folder.clean()
+        return folder
+
+    def _own_folder(self) -> Path:
+        before = self.resumed_from.parent if self.resumed_from else None
+        is_ours = before is not None and before.name.startswith(self.wanted_folder.name)
+        if before and is_ours and (before / OWNER).is_file() and (before / OWNER).read_text() == self.lineage:
+            return before
+        return claimed_folder(self.wanted_folder, self.lineage)
+
+    def _fill(self, folder: Path, learner: Learner, state: TrainState, rank_states: list[dict[str, Any]]) -> None:
+        """Raises OSError for whatever cannot be written."""
+        try:
+            if learner.adapted is not None:
+                save_adapter(learner.adapted, folder)
+            else:
+                save_base(learner.vla, folder)
+        except SafetensorError as error:  # how safetensors reports a full disk
+            raise OSError(str(error)) from error
+        save_torch(_trainer_state(learner, state, rank_states), folder / TRAINER_STATE)
+        save_statistics(folder, self.statistics)
+        write_new(folder / STATE, self._state_file(state))
+
+    def _state_file(self, state: TrainState) -> bytes:
+        world_size = self.ranks.world_size
+        known = {"schema": SCHEMA, "lineage": self.lineage, "world_size": world_size, "data": asdict(self.mark)}
+        return json.dumps({**known, "state": state.to_dict()}, indent=1).encode()
+
+
+def save_torch(content: dict[str, Any], path: Path) -> None:
+    """torch.save that raises OSError where the disk does not take it; torch itself names a place in its sources."""
+    try:
+        torch.save(content, path)
+    except RuntimeError as error:
+        if "inline_container" not in str(error) and "PytorchStream" not in str(error):
+            raise
+        raise OSError(f"{path.name} could not be written whole: no space left, or the disk failed") from error
+
+
+def _trainer_state(learner: Learner, state: TrainState, rank_states: list[dict[str, Any]]) -> dict[str, Any]:
+    """The first three keys are the original script's, so that it could go on from our checkpoints."""
+    return {
+        "global_step": state.step,
+        "optimizer": learner.optimizer.state_dict(),
+        "scheduler": {"last_epoch": state.step},
+        "vlatrain": {"schema": SCHEMA, "ranks": rank_states, "scaler": learner.scaler.state_dict()},
+    }

@@ -1,0 +1,215 @@
+"""Everything one training run needs, built once: ranks, data, model, checkpoints, inbox."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import torch
+from vlad.policy.early_stop import EarlyStopPolicy
+from vlad.records.progress import Phase
+from vlad.report import RUN_ID_VARIABLE, Reporter
+
+from vlatrain.config import Device, FinetuneConfig
+from vlatrain.data.actions import ActionStatistics
+from vlatrain.data.batches import Batches
+from vlatrain.data.training_set import TrainingSet, open_training_set
+from vlatrain.errors import TrainerError
+from vlatrain.evaluate.policy import LivePolicy
+from vlatrain.evaluate.suites import Suite, open_suite
+from vlatrain.model.hub import find_base
+from vlatrain.model.self_check import vision_self_check
+from vlatrain.places import adapter_folder, base_model_folder
+from vlatrain.train.codec import Codec
+from vlatrain.train.distributed import Ranks, joined
+from vlatrain.train.inbox import Inbox
+from vlatrain.train.learner import Learner, build_learner
+from vlatrain.train.reports import Reports
+from vlatrain.train.restoring import checkpoint_to_resume, restore
+from vlatrain.train.rng import seed_all
+from vlatrain.train.saving import Checkpoints, DataMark
+from vlatrain.train.state import TrainState
+from vlatrain.train.step import rehearse
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """What does not change while the run trains, and the resources that it owns. `start` is where training stands."""
+
+    config: FinetuneConfig
+    ranks: Ranks
+    reports: Reports
+    inbox: Inbox
+    codec: Codec
+    batches: Batches
+    samples: int
+    learner: Learner
+    checkpoints: Checkpoints
+    policy: LivePolicy
+    suite: Suite | None
+    early_stop: EarlyStopPolicy
+    start: TrainState
+    evaluation_numbers: Iterator[int] = field(default_factory=count)
+
+    @property
+    def samples_per_step(self) -> int:
+        return samples_per_step(self.config, self.ranks)
+
+
+@contextmanager
+def open_session(config: FinetuneConfig) -> Iterator[Session]:
+    """Joins the ranks and loads everything. Raises TrainerError for what the user must put right."""
+    uses_cuda = chosen_device(config.device) == "cuda"
+    set_arithmetic(config, uses_cuda=uses_cuda)
+    with joined(uses_cuda=uses_cuda) as ranks, _reporter(ranks) as reporter:
+        reports = Reports(reporter, ranks)
+        reports.phase(Phase.LOADING)
+        yield _load(config, ranks, reports, Inbox(ranks, reporter), _device(ranks, uses_cuda=uses_cuda))
+
+
+def chosen_device(device: Device) -> str:
+    """auto takes CUDA where there is a GPU."""
+    if device is Device.AUTO:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device.value
+
+
+def set_arithmetic(config: FinetuneConfig, *, uses_cuda: bool) -> None:
+    """Threads and kernels of this process.
+
+    torchrun gives each of several ranks one thread (OMP_NUM_THREADS); a lone rank gets as many as it may use cores.
+    """
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+    if not uses_cuda and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+
+
+def samples_per_step(config: FinetuneConfig, ranks: Ranks) -> int:
+    """Samples of one optimizer update, over all ranks."""
+    return config.batch_size * config.grad_accumulation_steps * ranks.world_size
+
+
+def action_statistics(config: FinetuneConfig, dataset: TrainingSet) -> ActionStatistics:
+    """What un-normalises actions in an evaluation: of the data set, or in a mixture of the part made for the suite.
+
+    Raises TrainerError where none fits.
+    """
+    known, suite = dataset.statistics, config.eval_task_suite_name
+    if len(known) == 1:
+        return next(iter(known.values()))["action"]
+    for name in (dataset.name, suite, f"{suite}_no_noops"):
+        if name in known:
+            return known[name]["action"]
+    raise TrainerError(f"eval_task_suite_name {suite}: no part of {dataset.name} is of it ({', '.join(known)})")
+
+
+def early_stop_policy(config: FinetuneConfig) -> EarlyStopPolicy:
+    return EarlyStopPolicy(
+        patience=config.early_stopping_patience,
+        min_delta=config.early_stopping_min_delta,
+        enabled=config.early_stopping_enabled,
+    )
+
+
+def _reporter(ranks: Ranks) -> Reporter:
+    return Reporter.from_environment() if ranks.is_first else Reporter(None)
+
+
+def _device(ranks: Ranks, *, uses_cuda: bool) -> torch.device:
+    if not uses_cuda:
+        return torch.device("cpu")
+    torch.cuda.set_device(ranks.local_rank)
+    return torch.device("cuda", ranks.local_rank)
+
+
+def _load(config: FinetuneConfig, ranks: Ranks, reports: Reports, inbox: Inbox, device: torch.device) -> Session:
+    """What is quick to check comes before what is slow to load."""
+    suite = open_suite(config.eval_task_suite_name, config.eval_max_steps) if config.enable_periodic_eval else None
+    base = config.resume_full_model_dir or base_model_folder(config, os.environ) or _downloaded(config, ranks)
+    codec = Codec.from_folder(base)
+    dataset = open_training_set(config, is_first=ranks.is_first, wait_for_all=ranks.wait_for_all)
+    batches = _batches(config, dataset, codec, ranks, device)
+    resumed = checkpoint_to_resume(config)
+    learner = build_learner(config, base, resumed, ranks, device)
+    if ranks.is_first:
+        vision_self_check(learner.vla, torch.tensor(codec.prompts.inference_ids(dataset.instructions[0])))
+    checkpoints = _checkpoints(config, dataset, ranks, reports)
+    if ranks.world_size > 1:
+        rehearse(learner, batches.at(0), codec, config)
+    return Session(
+        config=config,
+        ranks=ranks,
+        reports=reports,
+        inbox=inbox,
+        codec=codec,
+        batches=batches,
+        samples=len(dataset),
+        learner=learner,
+        checkpoints=checkpoints,
+        policy=LivePolicy(
+            learner=learner,
+            codec=codec,
+            statistics=action_statistics(config, dataset),
+            is_cropped=config.eval_center_crop,
+        ),
+        suite=suite,
+        early_stop=early_stop_policy(config),
+        start=_starting_state(config, resumed, learner, checkpoints),
+    )
+
+
+def _downloaded(config: FinetuneConfig, ranks: Ranks) -> Path:
+    """One rank of a host asks the hub; the others find what it brought."""
+    if ranks.local_rank == 0:
+        find_base(config.vla_path)
+    ranks.wait_for_all()
+    return find_base(config.vla_path)
+
+
+def _batches(config: FinetuneConfig, dataset: TrainingSet, codec: Codec, ranks: Ranks, device: torch.device) -> Batches:
+    return Batches(
+        dataset,
+        codec.prompts,
+        codec.actions,
+        pad_token_id=codec.prompts.pad_token_id,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        rank=ranks.rank,
+        world_size=ranks.world_size,
+        num_workers=config.num_workers,
+        pin_memory=device.type == "cuda",
+    )
+
+
+def _checkpoints(config: FinetuneConfig, dataset: TrainingSet, ranks: Ranks, reports: Reports) -> Checkpoints:
+    return Checkpoints(
+        wanted_folder=adapter_folder(config),
+        keep=config.keep_checkpoints,
+        lineage=os.environ.get(RUN_ID_VARIABLE) or secrets.token_hex(8),
+        ranks=ranks,
+        reports=reports,
+        mark=DataMark(dataset=dataset.name, samples=len(dataset), seed=config.seed),
+        statistics=dataset.statistics,
+    )
+
+
+def _starting_state(
+    config: FinetuneConfig, resumed: Path | None, learner: Learner, checkpoints: Checkpoints
+) -> TrainState:
+    """Where training stands; seeds or restores the generators last, so that nothing of the loading draws from them."""
+    ranks = checkpoints.ranks
+    if resumed is None:
+        step = config.resume_global_step if config.resume_full_model_dir else 0
+        seed_all(config.seed, ranks.rank, step)
+        return TrainState(step=step, position=step * samples_per_step(config, ranks))
+    restored = restore(
+        learner, resumed, config, ranks, checkpoints.reports, checkpoints.mark, samples_per_step(config, ranks)
+    )
+    checkpoints.goes_on_from(resumed, restored.state, restored.lineage)
+    return restored.state

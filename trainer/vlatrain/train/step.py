@@ -1,0 +1,66 @@
+"""One optimizer update: micro-batches forward and backward, gradients averaged over ranks, one move of the weights."""
+
+from collections.abc import Iterator
+
+import torch
+
+from vlatrain.config import FinetuneConfig, LrScheduler
+from vlatrain.data.batches import Batch
+from vlatrain.model.openvla import ActionLogits
+from vlatrain.train.codec import Codec
+from vlatrain.train.learner import Learner
+from vlatrain.train.state import learning_rate
+
+
+def train_step(learner: Learner, batches: Iterator[Batch], codec: Codec, config: FinetuneConfig, step: int) -> None:
+    """The update that follows `step` finished ones."""
+    for group in learner.optimizer.param_groups:
+        group["lr"] = rate_at(step, config)
+    for number in range(1, config.grad_accumulation_steps + 1):
+        is_last = number == config.grad_accumulation_steps
+        with learner.without_averaging(unless=is_last):
+            forward_backward(learner, next(batches), codec, config)
+    _update(learner, config.max_grad_norm)
+
+
+def rehearse(learner: Learner, batch: Batch, codec: Codec, config: FinetuneConfig) -> None:
+    """One pass forward and backward that trains nothing. To be called before generators are seeded or restored.
+
+    DDP rearranges its buckets after its first backward pass, and the arrangement decides the order of the sums over
+    more than two ranks: without this, the first step after a resume would differ in its last bits.
+    """
+    forward_backward(learner, batch, codec, config)
+    learner.optimizer.zero_grad(set_to_none=True)
+    learner.averages.clear()
+
+
+def rate_at(step: int, config: FinetuneConfig) -> float:
+    """The learning rate of the update that follows `step` finished ones."""
+    return learning_rate(
+        step,
+        peak=config.learning_rate,
+        lowest=config.min_learning_rate,
+        warmup_steps=config.lr_warmup_steps,
+        max_steps=config.max_steps,
+        is_cosine=config.lr_scheduler is LrScheduler.COSINE,
+    )
+
+
+def forward_backward(learner: Learner, batch: Batch, codec: Codec, config: FinetuneConfig) -> None:
+    """Adds one micro-batch to the gradients and to the averages."""
+    batch = batch.to(learner.device)
+    pixel_values = codec.pixels(batch, augmentation_seed=config.seed if config.image_aug else None, dtype=learner.dtype)
+    with learner.arithmetic():
+        out: ActionLogits = learner.wrapped(pixel_values=pixel_values, input_ids=batch.input_ids, labels=batch.labels)
+        loss = out.loss()
+    learner.averages.add(loss, *out.metrics(codec.actions))
+    learner.scaler.scale(loss / config.grad_accumulation_steps).backward()  # type: ignore[no-untyped-call]  # torch's gap
+
+
+def _update(learner: Learner, max_grad_norm: float | None) -> None:
+    if max_grad_norm is not None:
+        learner.scaler.unscale_(learner.optimizer)
+        torch.nn.utils.clip_grad_norm_(learner.trained, max_grad_norm)
+    learner.scaler.step(learner.optimizer)
+    learner.scaler.update()
+    learner.optimizer.zero_grad(set_to_none=True)
