@@ -123,14 +123,16 @@ def test_an_error_of_a_worker_reaches_the_reader() -> None:
         next(batches.stream(0))
 
 
-def test_pictures_of_unequal_size_are_refused_by_position() -> None:
+def test_pictures_of_unequal_size_are_brought_to_one_or_refused() -> None:
     class UnequalFrames(NumberedFrames):
         def __getitem__(self, place: int) -> Frame:
             return super().__getitem__(place)._replace(image=np.zeros((4 + place % 2, 4, 3), np.uint8))
 
-    batches = Batches(UnequalFrames(5), WordPrompts(), PercentActions(), pad_token_id=PAD, batch_size=5, seed=1)
-    with pytest.raises(TrainerError, match=r"pictures of several sizes in one data set: \(4, 4, 3\), \(5, 4, 3\)"):
-        batches.at(0)
+    parts = UnequalFrames(5), WordPrompts(), PercentActions()
+    with pytest.raises(TrainerError, match=r"pictures of several sizes in one batch: \(4, 4, 3\), \(5, 4, 3\)"):
+        Batches(*parts, pad_token_id=PAD, batch_size=5, seed=1).at(0)
+    batch = Batches(*parts, pad_token_id=PAD, batch_size=5, seed=1, image_size=8).at(0)
+    assert batch.images.shape == (5, 8, 8, 3)
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4])

@@ -4,6 +4,8 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 from vlatrain.data.rlds import RLDSDataset
 from vlatrain.tools import Ticker, main
@@ -71,6 +73,19 @@ def test_data_describes_and_verifies_a_set(make_set: Callable[..., Path], capsys
     shard.write_bytes(shard.read_bytes()[:-1] + b"\0")
     assert main(["data", str(folder), "--verify"]) == 2
     assert "tfrecord-00001-of-00002: at byte 0: corrupt record" in capsys.readouterr().err
+
+
+def test_convert_writes_another_format_as_rlds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with h5py.File(tmp_path / "open_it_demo.hdf5", "w") as file:
+        file["data/demo_0/actions"] = np.ones((3, 7))
+        file["data/demo_0/obs/agentview_rgb"] = np.zeros((3, 16, 16, 3), np.uint8)
+    words = ["convert", str(tmp_path), "--out", str(tmp_path / "out"), "--name", "libero_mine", "--shards", "1"]
+    assert main(words) == 0
+    told = capsys.readouterr()
+    assert told.out == f"{tmp_path / 'out' / 'libero_mine'}\n"
+    assert RLDSDataset(tmp_path / "out" / "libero_mine").instructions == ("open it",)
+    assert main(["convert", str(tmp_path / "out"), "--out", str(tmp_path)]) == 2
+    assert "holds neither *.hdf5 files nor a LeRobot data set" in capsys.readouterr().err
 
 
 def test_a_ticker_rewrites_its_line_on_a_terminal_and_spares_a_log() -> None:

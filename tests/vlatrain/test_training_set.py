@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from vlatrain.config import FinetuneConfig
 from vlatrain.data.rlds import RLDSDataset
-from vlatrain.data.training_set import ensure_demonstrations, open_training_set, told
+from vlatrain.data.training_set import TrainingSet, ensure_demonstrations, open_training_set, told
 from vlatrain.errors import TrainerError
 
 
@@ -20,10 +20,10 @@ def config(tmp_path: Path) -> FinetuneConfig:
 
 
 def test_missing_demonstrations_are_recorded_once_and_kept(config: FinetuneConfig) -> None:
-    folder = ensure_demonstrations(config, episodes=4)
+    folder = ensure_demonstrations(config.data_root_dir, config.dataset_name, episodes=4)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.tfrecord-*")}
     assert len(before) == 2
-    assert ensure_demonstrations(config, episodes=9) == folder
+    assert ensure_demonstrations(config.data_root_dir, config.dataset_name, episodes=9) == folder
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.tfrecord-*")} == before
     statistics = RLDSDataset(folder).statistics["tabletop_new"]
     assert statistics["num_trajectories"] == 4
@@ -33,7 +33,9 @@ def test_missing_demonstrations_are_recorded_once_and_kept(config: FinetuneConfi
 
 def test_two_runs_that_record_at_once_do_no_harm(config: FinetuneConfig) -> None:
     with ThreadPoolExecutor(2) as pool:
-        folders = list(pool.map(lambda _: ensure_demonstrations(config, episodes=4), range(2)))
+        folders = list(
+            pool.map(lambda _: ensure_demonstrations(config.data_root_dir, config.dataset_name, episodes=4), range(2))
+        )
     assert folders[0] == folders[1]
     assert RLDSDataset(folders[0], verify=True).statistics["tabletop_new"]["num_trajectories"] == 4
 
@@ -41,9 +43,9 @@ def test_two_runs_that_record_at_once_do_no_harm(config: FinetuneConfig) -> None
 def test_the_first_rank_records_and_the_others_wait_for_it(config: FinetuneConfig) -> None:
     barrier = threading.Barrier(2, timeout=60)
 
-    def rank(number: int) -> RLDSDataset:
+    def rank(number: int) -> TrainingSet:
         if number == 0:
-            ensure_demonstrations(config, episodes=20)
+            ensure_demonstrations(config.data_root_dir, config.dataset_name, episodes=20)
         return open_training_set(config, is_first=number == 0, wait_for_all=lambda: barrier.wait() and None)
 
     with ThreadPoolExecutor(2) as pool:
@@ -63,10 +65,10 @@ def test_other_sets_are_never_made(config: FinetuneConfig, make_set: Callable[..
         open_training_set(absent)
 
 
-def test_a_long_walk_is_logged_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_takes_long_is_logged_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
     times = iter([0.0, 1.0, 6.0, 7.0])
-    tell = told("libero_90", clock=lambda: next(times))
+    tell = told("indexing libero_90: {:.1%}", clock=lambda: next(times))
     with caplog.at_level(logging.INFO):
-        for done in (1, 2_000_000_000, 3_000_000_000):
-            tell(done, 8_000_000_000)
-    assert [record.message for record in caplog.records] == ["indexing libero_90: 2.0 of 8.0 GB"]
+        for share in (0.1, 0.25, 0.4):
+            tell(share)
+    assert [record.message for record in caplog.records] == ["indexing libero_90: 25.0%"]

@@ -58,7 +58,7 @@ class Places:
     adapter_tmp_dir: Path = option(Path("adapter-tmp"), "checkpoints: one folder a run name")
     tmp_dir: Path = option(Path("tmp"), "scratch files")
     eval_log_dir: Path | None = option(None, "EVAL-*.txt logs; default: eval_logs in run_root_dir")
-    dataset_name: str = option("droid_wipe", "data set: a folder in data_root_dir")
+    dataset_name: str = option("droid_wipe", "data set: a folder in data_root_dir; a,b:0.5 mixes several by weight")
 
     def check_places(self) -> None:
         needs(self, "vla_path", bool(self.vla_path.strip()), "name a model folder, a hub id or tabletop_base")

@@ -12,6 +12,7 @@ from typing import Any
 
 from vlatrain.checks import needs
 from vlatrain.config import Device, FinetuneConfig
+from vlatrain.data.names import mixture_parts
 from vlatrain.errors import ConfigError
 from vlatrain.places import base_model_folder, hub_caches, weight_files
 from vlatrain.suites import EMBEDDED_SUITES, LIBERO_SUITES
@@ -120,17 +121,19 @@ def _expected_size(path: Path) -> int:
 
 def check_dataset(config: FinetuneConfig) -> None:
     """Raises ConfigError for a data set that is not there. Those of the embedded simulator are made on demand."""
-    folder = config.data_root_dir / config.dataset_name
-    if folder.is_dir() or config.dataset_name in EMBEDDED_SUITES:
+    missing = [part.name for part in mixture_parts(config.dataset_name) if not _is_there(config, part.name)]
+    if not missing:
         return
     if not config.data_root_dir.is_dir():
         raise ConfigError(f"--data_root_dir {config.data_root_dir}: no such folder", "data_root_dir")
     there = sorted(entry.name for entry in config.data_root_dir.iterdir() if entry.is_dir())
-    close = get_close_matches(config.dataset_name, there, n=1)
+    close = get_close_matches(missing[0], there, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there: {', '.join(there[:8]) or 'nothing'}"
-    raise ConfigError(
-        f"--dataset_name {config.dataset_name}: no such folder in {config.data_root_dir}; {hint}", "dataset_name"
-    )
+    raise ConfigError(f"--dataset_name {missing[0]}: no such folder in {config.data_root_dir}; {hint}", "dataset_name")
+
+
+def _is_there(config: FinetuneConfig, name: str) -> bool:
+    return name in EMBEDDED_SUITES or (config.data_root_dir / name).is_dir()
 
 
 def check_resume(config: FinetuneConfig) -> None:

@@ -39,6 +39,13 @@ def parser() -> argparse.ArgumentParser:
     demos.add_argument("--shards", type=positive, default=2, help="files to spread them over (2)")
     demos.add_argument("--jpeg-quality", type=positive, default=95, help="1 to 100 (95, as TensorFlow)")
     demos.set_defaults(run=record_demonstrations)
+    convert = tools.add_parser("convert", help="write LIBERO HDF5 files or a LeRobot data set as an RLDS data set")
+    convert.add_argument("folder", type=Path, help="holds *.hdf5 files, or meta/info.json")
+    convert.add_argument("--out", type=Path, required=True, help="data root: OUT/NAME/1.0.0 is written")
+    convert.add_argument("--name", help="name of the new set (the folder's)")
+    convert.add_argument("--camera", help="which pictures of a LeRobot data set")
+    convert.add_argument("--shards", type=positive, default=8, help="files to spread them over (8)")
+    convert.set_defaults(run=convert_data)
     data = tools.add_parser("data", help="what an RLDS data set holds; --verify checks every byte of it")
     data.add_argument("folder", type=Path, help="DATA_ROOT/DATASET_NAME, or its version folder")
     data.add_argument("--verify", action="store_true", help="check all checksums and decode all images")
@@ -56,8 +63,8 @@ def positive(text: str) -> int:
 
 def record_demonstrations(arguments: argparse.Namespace) -> None:
     """The tool `demos`."""
+    from vlatrain.data.importing import counted
     from vlatrain.data.rlds_writer import write_rlds
-    from vlatrain.data.training_set import counted
     from vlatrain.sim.tabletop import SUITES, demonstrations
 
     if arguments.suite not in SUITES:
@@ -68,6 +75,19 @@ def record_demonstrations(arguments: argparse.Namespace) -> None:
     folder = write_rlds(
         arguments.out, arguments.suite, counted_ones, arguments.shards, jpeg_quality=arguments.jpeg_quality
     )
+    tell.end()
+    print(folder)
+
+
+def convert_data(arguments: argparse.Namespace) -> None:
+    """The tool `convert`."""
+    from vlatrain.data.importing import counted, episodes_of
+    from vlatrain.data.rlds_writer import write_rlds
+
+    tell = Ticker(sys.stderr)
+    name = arguments.name or arguments.folder.absolute().name
+    episodes = counted(episodes_of(arguments.folder, arguments.camera), lambda number: tell(f"{number} episodes"))
+    folder = write_rlds(arguments.out, name, episodes, arguments.shards)
     tell.end()
     print(folder)
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from vlatrain.data.order import indices_at, rank_positions
+from vlatrain.data.resize import resize
 from vlatrain.data.rlds import Frame
 from vlatrain.errors import TrainerError
 
@@ -81,6 +82,7 @@ class Batches:
         world_size: int = 1,
         num_workers: int = 0,
         pin_memory: bool = False,
+        image_size: int | None = None,
     ) -> None:
         self._frames = frames
         self._prompts = prompts
@@ -92,6 +94,7 @@ class Batches:
         self._world_size = world_size
         self._num_workers = num_workers
         self._pin_memory = pin_memory
+        self._image_size = image_size
 
     @property
     def samples_per_batch(self) -> int:
@@ -124,19 +127,25 @@ class Batches:
                     future.cancel()
 
     def _collate(self, frames: list[Frame], positions: NDArray[np.int64]) -> Batch:
-        if len(sizes := {frame.image.shape for frame in frames}) > 1:
-            raise TrainerError(f"pictures of several sizes in one data set: {', '.join(map(str, sorted(sizes)))}")
         action_ids = self._actions.encode(np.stack([frame.action for frame in frames])).tolist()
         texts = [
             self._prompts.training_ids(frame.instruction, ids) for frame, ids in zip(frames, action_ids, strict=True)
         ]
         return Batch(
-            images=torch.from_numpy(np.stack([frame.image for frame in frames])),
+            images=self._stacked([frame.image for frame in frames]),
             input_ids=pad_right([ids for ids, _ in texts], self._pad_token_id),
             labels=pad_right([labels for _, labels in texts], IGNORED),
             lengths=torch.tensor([len(ids) for ids, _ in texts]),
             positions=positions,
         )
+
+    def _stacked(self, images: list[NDArray[np.uint8]]) -> Tensor:
+        """One tensor; pictures of different sizes (in a mixture) are brought to the model's size first."""
+        if len(sizes := {image.shape for image in images}) == 1:
+            return torch.from_numpy(np.stack(images))
+        if self._image_size is None:
+            raise TrainerError(f"pictures of several sizes in one batch: {', '.join(map(str, sorted(sizes)))}")
+        return torch.cat([resize(torch.tensor(image[None]), self._image_size) for image in images])
 
 
 def pad_right(rows: list[list[int]], filler: int) -> Tensor:

@@ -2,15 +2,18 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from vlatrain.config import FinetuneConfig
-from vlatrain.data.rlds import RLDSDataset, training_split
+from vlatrain.data.importing import imported
+from vlatrain.data.mixture import Mixture
+from vlatrain.data.names import mixture_parts
+from vlatrain.data.rlds import Frame, RLDSDataset, training_split
 from vlatrain.data.rlds_writer import write_rlds
-from vlatrain.data.walk import Progress
+from vlatrain.data.statistics import DatasetStatistics
 from vlatrain.errors import TrainerError
-from vlatrain.sim.episode import Episode
 from vlatrain.sim.tabletop import SUITES, demonstrations
 
 log = logging.getLogger(__name__)
@@ -21,58 +24,72 @@ SEED = 0
 TELL_EVERY_S = 5.0
 
 
+class TrainingSet(Protocol):
+    """Frames to train on, their statistics by data set, and every instruction once."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def statistics(self) -> dict[str, DatasetStatistics]: ...
+    @property
+    def instructions(self) -> tuple[str, ...]: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, place: int, /) -> Frame: ...
+
+
 def open_training_set(
     config: FinetuneConfig, *, is_first: bool = True, wait_for_all: Callable[[], None] = lambda: None
-) -> RLDSDataset:
-    """The frames that published fine-tuning would train on (`training_split`).
+) -> TrainingSet:
+    """The frames that published fine-tuning would train on (`training_split`), of one data set or of a mixture.
 
-    The first rank makes missing demonstrations and the index while the others wait. Raises TrainerError for a set that
-    is missing, broken, or of an unknown convention.
+    The first rank makes what is missing (demonstrations, imports of other formats, indices) while the others wait.
+    Raises TrainerError for a set that is missing, broken, or of an unknown convention.
     """
+    parts = mixture_parts(config.dataset_name)
     if is_first:
-        ensure_demonstrations(config)
-        _open(config)
+        for part in parts:
+            ensure_demonstrations(config.data_root_dir, part.name)
+            _open(config, part.name)
     wait_for_all()
-    return _open(config)
+    sets = [_open(config, part.name) for part in parts]
+    return sets[0] if len(sets) == 1 else Mixture(sets, [part.weight for part in parts])
 
 
-def _open(config: FinetuneConfig) -> RLDSDataset:
-    folder = config.data_root_dir / config.dataset_name
-    cache = config.cache_dir
-    return RLDSDataset(folder, split=training_split(folder), cache_dir=cache, progress=told(config.dataset_name))
+def _open(config: FinetuneConfig, name: str) -> RLDSDataset:
+    folder = imported(config.data_root_dir / name, config.cache_dir, told(f"importing {name}: {{}} episodes"))
+    walked = told(f"indexing {name}: {{:.1%}}")
+    return RLDSDataset(
+        folder,
+        split=training_split(folder),
+        cache_dir=config.cache_dir,
+        progress=lambda done_bytes, total_bytes: walked(done_bytes / total_bytes),
+    )
 
 
-def ensure_demonstrations(config: FinetuneConfig, *, episodes: int = EPISODES) -> Path:
+def ensure_demonstrations(data_root_dir: Path, name: str, *, episodes: int = EPISODES) -> Path:
     """Writes the demonstrations of a tabletop suite where they are missing, once; the folder of the data set.
 
     Other data sets are left alone. To be called by one rank; two runs at a time do not harm each other.
     """
-    root, name = config.data_root_dir, config.dataset_name
-    if name in SUITES and not (root / name).exists():
+    folder = data_root_dir / name
+    if name in SUITES and not folder.exists():
         log.info("recording %d demonstrations of %s", episodes, name)
         try:
-            write_rlds(root, name, demonstrations(name, episodes, SEED), SHARDS)
+            write_rlds(data_root_dir, name, demonstrations(name, episodes, SEED), SHARDS)
         except TrainerError:
-            if not (root / name).exists():
+            if not folder.exists():  # another run may have written it meanwhile
                 raise
-    return root / name
+    return folder
 
 
-def told(name: str, clock: Callable[[], float] = time.monotonic) -> Progress:
-    """Progress that is logged every few seconds while a large set is indexed for the first time."""
+def told(text: str, clock: Callable[[], float] = time.monotonic) -> Callable[[float], None]:
+    """Logs `text` with a number in it, every few seconds while something takes long."""
     last = clock()
 
-    def tell(done_bytes: int, total_bytes: int) -> None:
+    def tell(number: float) -> None:
         nonlocal last
         if (now := clock()) - last >= TELL_EVERY_S:
             last = now
-            log.info("indexing %s: %.1f of %.1f GB", name, done_bytes / 1e9, total_bytes / 1e9)
+            log.info(text.format(number))
 
     return tell
-
-
-def counted(episodes: Iterator[Episode], tell: Callable[[int], None]) -> Iterator[Episode]:
-    """The same episodes; `tell` hears how many there have been."""
-    for number, episode in enumerate(episodes, start=1):
-        tell(number)
-        yield episode

@@ -1,0 +1,287 @@
+"""LIBERO HDF5 and LeRobot data sets: read as they are laid out, imported once as RLDS."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+from vlatrain.config import FinetuneConfig
+from vlatrain.data.hdf5 import hdf5_episodes, moving
+from vlatrain.data.importing import Format, format_of, imported
+from vlatrain.data.lerobot import lerobot_episodes
+from vlatrain.data.rlds import RLDSDataset
+from vlatrain.data.rlds_writer import jpeg
+from vlatrain.data.training_set import open_training_set
+from vlatrain.errors import TrainerError
+
+FPS = 10
+SIZE = 64
+CAMERA = "observation.images.image"
+LENGTHS = (5, 12, 7)
+TASKS = ("open the drawer", "put the bowl on the plate")
+V2_DATA = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
+V2_VIDEO = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
+V3_DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+V3_VIDEO = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
+
+
+def pictures(episode: int, count: int) -> NDArray[np.uint8]:
+    """Flat pictures whose grey tells episode and step, a little lighter on the right."""
+    grey = 20 + 60 * episode + 4 * np.arange(count)
+    images = np.repeat(grey, SIZE * SIZE * 3).reshape(count, SIZE, SIZE, 3)
+    images[:, :, SIZE // 2 :] += 10
+    return images.astype(np.uint8)
+
+
+def actions(episode: int, count: int) -> NDArray[np.float32]:
+    rng = np.random.default_rng(episode)
+    return np.concatenate([rng.uniform(-1, 1, (count, 6)), rng.choice([-1, 1], (count, 1))], axis=1).astype(np.float32)
+
+
+def write_video(path: Path, images: NDArray[np.uint8]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS, options={"g": "4", "crf": "10"})
+        stream.width = stream.height = SIZE
+        stream.pix_fmt = "yuv420p"
+        for image in images:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def rows_of(episode: int, in_video: bool) -> dict[str, list[Any]]:
+    count = LENGTHS[episode]
+    rows: dict[str, list[Any]] = {
+        "episode_index": [episode] * count,
+        "frame_index": list(range(count)),
+        "task_index": [episode % 2] * count,
+        "action": actions(episode, count).tolist(),
+    }
+    if not in_video:
+        rows[CAMERA] = [{"bytes": jpeg(image), "path": None} for image in pictures(episode, count)]
+    return rows
+
+
+def write_info(folder: Path, version: str, in_video: bool, **changes: Any) -> None:
+    v3 = version == "v3.0"
+    info = {
+        "codebase_version": version,
+        "fps": FPS,
+        "chunks_size": 2,
+        "data_path": V3_DATA if v3 else V2_DATA,
+        "video_path": V3_VIDEO if v3 else V2_VIDEO,
+        "features": {
+            CAMERA: {"dtype": "video" if in_video else "image", "shape": [SIZE, SIZE, 3]},
+            "observation.images.wrist": {"dtype": "video", "shape": [SIZE, SIZE, 3]},
+            "action": {"dtype": "float32", "shape": [7]},
+            "episode_index": {"dtype": "int64", "shape": [1]},
+        },
+        **changes,
+    }
+    (folder / "meta").mkdir(parents=True, exist_ok=True)
+    (folder / "meta" / "info.json").write_text(json.dumps(info))
+
+
+def write_v2(folder: Path, in_video: bool) -> None:
+    write_info(folder, "v2.1", in_video)
+    lines = [json.dumps({"task_index": number, "task": task}) for number, task in enumerate(TASKS)]
+    (folder / "meta" / "tasks.jsonl").write_text("\n".join(lines) + "\n")
+    for episode, count in enumerate(LENGTHS):
+        path = folder / V2_DATA.format(episode_chunk=episode // 2, episode_index=episode)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table(rows_of(episode, in_video)), path)
+        if in_video:
+            video = V2_VIDEO.format(episode_chunk=episode // 2, video_key=CAMERA, episode_index=episode)
+            write_video(folder / video, pictures(episode, count))
+
+
+def write_v3(folder: Path, in_video: bool) -> None:
+    """Two data files and, one after the other in a single video, all episodes."""
+    write_info(folder, "v3.0", in_video)
+    tasks = pa.table({"task_index": [0, 1], "__index_level_0__": list(TASKS)})
+    pq.write_table(tasks, folder / "meta" / "tasks.parquet")
+    for number, episodes in enumerate(((0, 1), (2,))):
+        path = folder / V3_DATA.format(chunk_index=0, file_index=number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.concat_tables([pa.table(rows_of(one, in_video)) for one in episodes]), path)
+    starts = [sum(LENGTHS[:episode]) / FPS for episode in range(len(LENGTHS))]
+    (folder / "meta" / "episodes" / "chunk-000").mkdir(parents=True)
+    where = {
+        "episode_index": [0, 1, 2],
+        f"videos/{CAMERA}/chunk_index": [0] * 3,
+        f"videos/{CAMERA}/file_index": [0] * 3,
+        f"videos/{CAMERA}/from_timestamp": starts,
+    }
+    pq.write_table(pa.table(where), folder / "meta" / "episodes" / "chunk-000" / "file-000.parquet")
+    if in_video:
+        whole = np.concatenate([pictures(episode, count) for episode, count in enumerate(LENGTHS)])
+        write_video(folder / V3_VIDEO.format(video_key=CAMERA, chunk_index=0, file_index=0), whole)
+
+
+def write_hdf5(path: Path, problem_info: str | None = '{"language_instruction": "open the drawer"}') -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        data = file.create_group("data")
+        if problem_info is not None:
+            data.attrs["problem_info"] = problem_info
+        for episode, count in enumerate(LENGTHS):
+            demonstration = data.create_group(f"demo_{episode}")
+            demonstration["actions"] = actions(episode, count).astype(np.float64)
+            demonstration["obs/agentview_rgb"] = pictures(episode, count)[:, ::-1, ::-1]
+
+
+@pytest.mark.parametrize("in_video", [False, True], ids=["pictures in parquet", "pictures in video"])
+@pytest.mark.parametrize("write", [write_v2, write_v3], ids=["v2.1", "v3.0"])
+def test_lerobot_episodes_are_read_in_order(
+    tmp_path: Path, write: Callable[[Path, bool], None], in_video: bool
+) -> None:
+    write(tmp_path, in_video)
+    episodes = list(lerobot_episodes(tmp_path))
+    assert [len(episode) for episode in episodes] == list(LENGTHS)
+    for number, episode in enumerate(episodes):
+        assert episode.instruction == TASKS[number % 2]
+        np.testing.assert_array_equal(episode.actions, actions(number, LENGTHS[number]))
+        difference = np.abs(episode.images.astype(int) - pictures(number, LENGTHS[number]))
+        assert difference.max() <= 3, number  # a step is 4, an episode 60
+
+
+def write_two_cameras(folder: Path) -> None:
+    features = {"a": {"dtype": "image"}, "b": {"dtype": "image"}, "action": {"shape": [7], "dtype": "float32"}}
+    write_info(folder, "v2.1", False, features=features)
+
+
+def write_fourteen_actions(folder: Path) -> None:
+    features = {CAMERA: {"dtype": "image"}, "action": {"dtype": "float32", "shape": [14]}}
+    write_info(folder, "v2.1", False, features=features)
+
+
+def write_old_version(folder: Path) -> None:
+    write_info(folder, "v1.6", False)
+
+
+def write_broken_info(folder: Path) -> None:
+    (folder / "meta").mkdir()
+    (folder / "meta" / "info.json").write_text("{}")
+
+
+def write_missing_video(folder: Path) -> None:
+    write_v2(folder, True)
+    next((folder / "videos").rglob("*.mp4")).unlink()
+
+
+def write_short_video(folder: Path) -> None:
+    write_v2(folder, True)
+    write_video(folder / V2_VIDEO.format(episode_chunk=0, video_key=CAMERA, episode_index=1), pictures(1, 4))
+
+
+def write_truncated_parquet(folder: Path) -> None:
+    write_v2(folder, False)
+    path = next((folder / "data").rglob("episode_000001.parquet"))
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def write_unnamed_task(folder: Path) -> None:
+    write_v2(folder, False)
+    (folder / "meta" / "tasks.jsonl").write_text('{"task_index": 0, "task": "go"}\n')
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (write_two_cameras, r"info\.json: camera not given; there are a, b"),
+        (write_fourteen_actions, r"info\.json: feature 'action' is not 7 numbers"),
+        (write_old_version, r"info\.json: LeRobot version v1\.6; v2\.0 to v3\.0 can be read"),
+        (write_broken_info, r"info\.json: no description of a LeRobot data set: KeyError\('features'\)"),
+        (write_missing_video, r"episode_\d+\.mp4: cannot be read as a video"),
+        (write_short_video, r"episode_000001\.mp4: 4 pictures from second 0 on, where 12 are needed"),
+        (write_truncated_parquet, r"episode_000001\.parquet: cannot be read as Parquet"),
+        (write_unnamed_task, r"episode 1 has task 1, which meta/tasks does not name"),
+    ],
+)
+def test_broken_lerobot_sets_are_named(tmp_path: Path, write: Callable[[Path], None], message: str) -> None:
+    write(tmp_path)
+    with pytest.raises(TrainerError, match=message):
+        list(lerobot_episodes(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("problem_info", "instruction"),
+    [
+        ('{"language_instruction": "open the drawer"}', "open the drawer"),
+        ('{"language_instruction": ["o", "p", "e", "n"]}', "open"),
+        (None, "pick up the bowl"),
+    ],
+    ids=["text", "letters", "name of the file"],
+)
+def test_libero_files_are_turned_upright(tmp_path: Path, problem_info: str | None, instruction: str) -> None:
+    write_hdf5(tmp_path / "pick_up_the_bowl_demo.hdf5", problem_info)
+    episodes = list(hdf5_episodes(tmp_path))
+    assert [episode.instruction for episode in episodes] == [instruction] * 3
+    for number, episode in enumerate(episodes):
+        np.testing.assert_array_equal(episode.images, pictures(number, LENGTHS[number]))
+        np.testing.assert_array_equal(episode.actions, actions(number, LENGTHS[number]))
+
+
+def test_demonstrations_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "task_demo.hdf5", "w") as file:
+        for number in (10, 9, 2):
+            file[f"data/demo_{number}/actions"] = actions(number, 2)
+            file[f"data/demo_{number}/obs/agentview_rgb"] = pictures(0, 2)
+    firsts = [episode.actions[0, 0] for episode in hdf5_episodes(tmp_path)]
+    assert firsts == [actions(number, 2)[0, 0] for number in (2, 9, 10)]
+
+
+def test_actions_that_do_nothing_are_left_out() -> None:
+    still, move = [0.0] * 6, [0.5, *[0.0] * 5]
+    rows = [[*still, -1], [*move, -1], [*still, -1], [*still, 1], [*still, 1], [*move, 1]]
+    assert moving(np.array(rows, np.float32)).tolist() == [1, 3, 5]
+
+
+def test_broken_hdf5_is_named(tmp_path: Path) -> None:
+    (tmp_path / "task_demo.hdf5").write_bytes(b"not hdf5")
+    with pytest.raises(TrainerError, match=r"task_demo\.hdf5: no LIBERO demonstrations in HDF5"):
+        list(hdf5_episodes(tmp_path))
+    with h5py.File(tmp_path / "task_demo.hdf5", "w") as file:
+        file["data/demo_0/actions"] = actions(0, 3)
+        file["data/demo_0/obs/agentview_rgb"] = pictures(0, 2)
+    with pytest.raises(TrainerError, match=r"demo_0: actions \(3, 7\) for 2 images"):
+        list(hdf5_episodes(tmp_path))
+
+
+def test_the_format_is_told_by_the_files(tmp_path: Path, make_set: Callable[..., Path]) -> None:
+    write_v2(tmp_path / "a", False)
+    write_hdf5(tmp_path / "b" / "task_demo.hdf5")
+    folders = [tmp_path / "a", tmp_path / "b", make_set(2, 2), tmp_path / "absent"]
+    assert [format_of(folder) for folder in folders] == [Format.LEROBOT, Format.HDF5, Format.RLDS, Format.RLDS]
+
+
+def test_a_set_is_imported_once_and_again_when_it_changes(tmp_path: Path) -> None:
+    told: list[int] = []
+    source, cache = tmp_path / "libero_object", tmp_path / "cache"
+    write_hdf5(source / "task_demo.hdf5")
+    folder = imported(source, cache, told.append)
+    assert told == [1, 2, 3]
+    assert imported(source, cache, lambda _: pytest.fail("imported again")) == folder
+    frames = RLDSDataset(folder)
+    assert (frames.name, len(frames)) == ("libero_object", sum(LENGTHS))
+    assert {int(frames[place].image[0, 0, 0]) // 60 for place in range(len(frames))} == {0, 1, 2}
+    os.utime(source / "task_demo.hdf5", ns=(0, 0))
+    assert imported(source, cache, told.append) != folder
+    assert told == [1, 2, 3, 1, 2, 3]
+
+
+def test_training_takes_a_folder_of_another_format_as_it_is(tmp_path: Path) -> None:
+    write_v3(tmp_path / "data" / "libero_goal", True)
+    config = FinetuneConfig(data_root_dir=tmp_path / "data", cache_dir=tmp_path / "cache", dataset_name="libero_goal")
+    training_set = open_training_set(config)
+    assert training_set.name == "libero_goal"
+    assert sorted(training_set.instructions) == sorted(TASKS)
+    assert len(training_set) == sum(LENGTHS)

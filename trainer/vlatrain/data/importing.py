@@ -1,0 +1,78 @@
+"""Data sets of other formats, written once as RLDS, so that training reads one format, in any order."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from enum import Enum
+from pathlib import Path
+
+from vlatrain.data.hdf5 import hdf5_episodes, hdf5_files
+from vlatrain.data.lerobot import lerobot_episodes
+from vlatrain.data.rlds_writer import write_rlds
+from vlatrain.errors import TrainerError
+from vlatrain.sim.episode import Episode
+
+log = logging.getLogger(__name__)
+
+SHARDS = 8
+SOURCES = ("*.hdf5", "*.h5", "meta/**/*", "data/**/*", "videos/**/*")
+
+
+class Format(Enum):
+    """What a folder of demonstrations holds."""
+
+    RLDS = "rlds"
+    HDF5 = "hdf5"
+    LEROBOT = "lerobot"
+
+
+def format_of(folder: Path) -> Format:
+    """Told by the files in the folder; RLDS where nothing tells otherwise."""
+    if (folder / "meta" / "info.json").is_file():
+        return Format.LEROBOT
+    if folder.is_dir() and hdf5_files(folder):
+        return Format.HDF5
+    return Format.RLDS
+
+
+def episodes_of(folder: Path, camera: str | None = None) -> Iterator[Episode]:
+    """The episodes of a folder in HDF5 or in LeRobot's format."""
+    match format_of(folder):
+        case Format.LEROBOT:
+            return lerobot_episodes(folder, camera)
+        case Format.HDF5:
+            return hdf5_episodes(folder)
+        case Format.RLDS:
+            raise TrainerError(f"{folder}: holds neither *.hdf5 files nor a LeRobot data set (meta/info.json)")
+
+
+def imported(folder: Path, cache_dir: Path, tell: Callable[[int], None] = lambda _: None) -> Path:
+    """The RLDS form of `folder`: itself, or its import below `cache_dir`, written where it is missing or out of date.
+
+    `tell` hears how many episodes have been written.
+    """
+    if format_of(folder) is Format.RLDS:
+        return folder
+    root = cache_dir / "imported" / fingerprint(folder)
+    if not (root / folder.name).exists():
+        log.info("importing %s into %s, once", folder, root)
+        try:
+            write_rlds(root, folder.name, counted(episodes_of(folder), tell), SHARDS)
+        except TrainerError:
+            if not (root / folder.name).exists():  # another run may have written it meanwhile
+                raise
+    return root / folder.name
+
+
+def fingerprint(folder: Path) -> str:
+    """Changes with the place, names, sizes or times of the files."""
+    files = sorted(path for pattern in SOURCES for path in folder.glob(pattern) if path.is_file())
+    stats = [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(repr((str(folder.resolve()), stats)).encode()).hexdigest()[:16]
+
+
+def counted(episodes: Iterator[Episode], tell: Callable[[int], None]) -> Iterator[Episode]:
+    """The same episodes; `tell` hears how many there have been."""
+    for number, episode in enumerate(episodes, start=1):
+        tell(number)
+        yield episode
