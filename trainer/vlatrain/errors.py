@@ -14,4 +14,4 @@ class ConfigError(TrainerError):
 
 
 class TrainingError(TrainerError):
-    """Training itself went wrong although its settings were in order: a loss that is no number, a full disk at the end."""
+    """Training itself went wrong although its settings were in order: a loss that is no number, a full disk."""
