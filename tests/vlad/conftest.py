@@ -1,0 +1,23 @@
+"""Fixtures of the supervisor's tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_line import Vlad
+from supervised_runs import Lab
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """Starts runs in a home of their own, and ends all their processes after the test."""
+    monkeypatch.setenv("VLAD_HOME", str(tmp_path / "home"))
+    laboratory = Lab(tmp_path)
+    yield laboratory
+    laboratory.close()
+
+
+@pytest.fixture
+def vlad(lab: Lab, capsys: pytest.CaptureFixture[str]) -> Vlad:
+    """The vlad command in the home of `lab`."""
+    return Vlad(lab, capsys)
