@@ -17,7 +17,7 @@ from vlatrain.data.actions import (
     unnormalise,
 )
 from vlatrain.data.rlds import RLDSDataset
-from vlatrain.data.statistics import dataset_statistics, load_statistics, save_statistics, statistics_for
+from vlatrain.data.statistics import dataset_statistics, load_statistics, save_statistics
 from vlatrain.errors import TrainerError
 
 
@@ -106,16 +106,6 @@ def test_statistics_survive_their_file(tmp_path: Path, make_set: Callable[..., P
     save_statistics(tmp_path, statistics)
     assert load_statistics(tmp_path) == statistics
     assert load_statistics(tmp_path / "dataset_statistics.json") == statistics
-
-
-def test_a_suite_is_evaluated_with_the_statistics_of_its_own_data() -> None:
-    spatial, goal = (dataset_statistics(actions(count), 1) for count in (10, 20))
-    both = {"libero_spatial_no_noops": spatial, "libero_goal": goal}
-    assert statistics_for(both, "libero_spatial") is spatial
-    assert statistics_for(both, "libero_goal") is goal
-    assert statistics_for({"tabletop_base": goal}, "tabletop_new") is goal
-    with pytest.raises(TrainerError, match="eval_task_suite_name libero_10: trained on none of its data"):
-        statistics_for(both, "libero_10")
 
 
 def test_old_statistics_without_a_mask_normalise_everything(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def to_hsv(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def from_hsv(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
     """Back to RGB [B,H,W,3]; any hue, whole circles ignored."""
-    offsets = torch.tensor([5.0, 3.0, 1.0], device=hue.device)
+    offsets = torch.arange(5.0, 0.0, -2.0, device=hue.device)
     place = (offsets + 6 * (hue % 1).unsqueeze(-1)) % 6
     dip = torch.minimum(place, 4 - place).clamp(0, 1)
     return value.unsqueeze(-1) * (1 - saturation.unsqueeze(-1) * dip)

@@ -1,7 +1,7 @@
 """The batch of one rank at a global position: decoded, tokenised and padded, the same whoever computes it and when."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
@@ -108,7 +108,7 @@ class Batches:
         batch = self._collate([self._frames[int(place)] for place in places], positions)
         return batch.pinned() if self._pin_memory else batch
 
-    def stream(self, position: int) -> Iterator[Batch]:
+    def stream(self, position: int) -> Generator[Batch, None, None]:
         """Batch after batch from `position`, without end; close the iterator to stop the workers."""
         if not self._num_workers:
             while True:

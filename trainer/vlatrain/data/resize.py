@@ -38,17 +38,22 @@ def resize(images: Tensor, size: int) -> Tensor:
 
 def _resample(values: Tensor, axis: int, size: int) -> Tensor:
     """A weighted sum of taps, in fp32 on every device: a matrix product would fall to TF32 where that is allowed."""
-    places, weights = lanczos_taps(values.shape[axis], size)
+    places, weights = _taps_on(values.shape[axis], size, values.device)
     shape = [1, 1, 1, 1]
     shape[axis] = size
     total = torch.zeros_like(values.narrow(axis, 0, 1)).expand([*values.shape[:axis], size, *values.shape[axis + 1 :]])
-    for tap, weight in zip(places.T, weights.T, strict=True):
-        chosen = values.index_select(axis, torch.from_numpy(tap).to(values.device))
-        total = total + chosen * torch.from_numpy(weight).to(values.device).view(shape)
+    for tap, weight in zip(places, weights, strict=True):
+        total = total + values.index_select(axis, tap) * weight.view(shape)
     return total
 
 
 @lru_cache(maxsize=32)
+def _taps_on(size_in: int, size_out: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Both [taps, size_out]; kept, because copying them there for each batch would wait for the device."""
+    places, weights = lanczos_taps(size_in, size_out)
+    return torch.tensor(places.T, device=device), torch.tensor(weights.T, device=device)
+
+
 def lanczos_taps(size_in: int, size_out: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """For each output place its input places and weights, both [size_out, taps]; weights sum to 1."""
     scale = size_in / size_out

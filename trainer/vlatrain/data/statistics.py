@@ -52,19 +52,6 @@ def load_statistics(path: Path) -> dict[str, DatasetStatistics]:
     return {name: _checked(path, name, one) for name, one in found.items()}
 
 
-def statistics_for(statistics: dict[str, DatasetStatistics], suite: str) -> DatasetStatistics:
-    """Those that un-normalise actions in a suite: its own, or its `_no_noops` set's, or the only ones there are.
-
-    The first two as openvla's run_libero_eval.py chooses its unnorm_key. Raises TrainerError where none fits.
-    """
-    for name in (suite, f"{suite}_no_noops"):
-        if name in statistics:
-            return statistics[name]
-    if len(statistics) > 1:
-        raise TrainerError(f"eval_task_suite_name {suite}: trained on none of its data, but on {', '.join(statistics)}")
-    return next(iter(statistics.values()))
-
-
 def _checked(path: Path, name: str, one: object) -> DatasetStatistics:
     action = one.get("action") if isinstance(one, dict) else None
     if not isinstance(one, dict) or not isinstance(action, dict) or not {"q01", "q99"} <= action.keys():
