@@ -108,16 +108,25 @@ def claimed_folder(wanted: Path, lineage: str) -> Path:
 
 def _owns(folder: Path, lineage: str) -> bool:
     """Whether the folder is, or just became, this history's: the marker is made by whoever comes first."""
+    if not checkpoints(folder):
+        try:
+            (folder / OWNER).touch(mode=0o600, exist_ok=False)
+        except FileExistsError:
+            return is_owned(folder, lineage)
+        replace_file(folder / OWNER, lineage.encode())
+    return is_owned(folder, lineage)
+
+
+def is_owned(folder: Path, lineage: str) -> bool:
+    """Whether the folder holds this history."""
     marker = folder / OWNER
-    try:
-        if not checkpoints(folder):
-            marker.touch(mode=0o600, exist_ok=False)
-            replace_file(marker, lineage.encode())
-        return marker.read_text() == lineage
-    except FileExistsError:
-        return marker.read_text() == lineage
-    except FileNotFoundError:
-        return False
+    return marker.is_file() and marker.read_text() == lineage
+
+
+def size_of(checkpoint: Path) -> int:
+    """Bytes of the files that the manifest tells."""
+    files = (read_manifest(checkpoint) or {"files": {}})["files"]
+    return sum(int(file["size_bytes"]) for file in files.values())
 
 
 def check_space(folder: Path, expected_bytes: int) -> None:
@@ -132,17 +141,28 @@ def check_space(folder: Path, expected_bytes: int) -> None:
 
 
 def checkpoints(folder: Path) -> list[tuple[int, Path]]:
-    """The complete checkpoints of a folder by step, oldest first."""
+    """The complete checkpoints of a folder with their steps, in the order in which they were saved.
+
+    Which is not that of the steps where somebody went back to an earlier one.
+    """
     try:
-        names = sorted(path.name for path in folder.iterdir())
+        named = [(match, path) for path in folder.iterdir() if (match := NAME.fullmatch(path.name))]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    found = [(int(match[1]), folder / match[0]) for name in names if (match := NAME.fullmatch(name))]
-    return sorted((step, path) for step, path in found if (path / MANIFEST).is_file())
+    found = [(_saved_at(path), int(match[1]), path) for match, path in named]
+    return [(step, path) for saved_at, step, path in sorted(found) if saved_at > 0]
+
+
+def _saved_at(checkpoint: Path) -> float:
+    """Unix seconds; 0 for a folder that is no complete checkpoint."""
+    try:
+        return float((read_manifest(checkpoint) or {}).get("saved_at", 0))
+    except (TrainerError, TypeError, ValueError):
+        return 0.0
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """The complete checkpoint with the highest step in a run's adapter folder, None where there is none."""
+    """The complete checkpoint that was saved last in a run's adapter folder, None where there is none."""
     found = checkpoints(folder)
     return found[-1][1] if found else None
 

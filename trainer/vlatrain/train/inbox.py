@@ -2,7 +2,8 @@
 
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -34,9 +35,14 @@ class Inbox:
     _answered: set[str] = field(default_factory=set)
     _open: list[Request] = field(default_factory=list)
 
-    def listen(self) -> None:
-        """SIGTERM means stop from now on."""
-        signal.signal(signal.SIGTERM, self._heard)
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Inside, SIGTERM means stop."""
+        before = signal.signal(signal.SIGTERM, self._heard)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     def _heard(self, signum: int, frame: FrameType | None) -> None:
         self.was_told_to_end = True

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 from vlad.records.progress import Phase, Reason
 from vlad.records.requests import Action
@@ -16,16 +17,16 @@ from vlatrain.train.step import rate_at, train_step
 
 
 def train(session: Session) -> TrainState:
-    """Trains from where the session stands until the last step, an early stop, or a wish to stop.
-
-    Between two steps: requests are read, an owed evaluation is done (saved before it, because simulators die, and noted
-    in the checkpoint after it), and what is due is saved. Raises TrainingError.
-    """
-    config, state = session.config, session.start
-    session.reports.plan(config, session.ranks, state, session.samples_per_step)
+    """Trains from where the session stands to the last step, an early stop or a wish to stop. Raises TrainingError."""
+    session.reports.plan(session.config, session.ranks, session.start, session.samples_per_step)
     warn_of_resolution(session)
-    session.inbox.listen()
-    batches = session.batches.stream(state.position)
+    with session.inbox.listening(), closing(session.batches.stream(session.start.position)) as batches:
+        return _trained(session, session.start, batches)
+
+
+def _trained(session: Session, state: TrainState, batches: Iterator[Batch]) -> TrainState:
+    """Between two steps: what is asked for is read, an owed evaluation is done, and what is due is saved."""
+    config = session.config
     while True:
         wishes = session.inbox.wishes()
         if not wishes.stop and (wishes.evaluate or owes_evaluation(config, state)):
@@ -44,21 +45,21 @@ def is_over(session: Session, state: TrainState) -> bool:
 
 
 def evaluate_and_save(session: Session, state: TrainState) -> TrainState:
-    """A step that ends in an evaluation is safe on the disk before it and knows the result after it."""
-    if state.step > 0:
-        save(session, state)
+    """The step is safe on the disk before its evaluation, because simulators die, and knows the result after it."""
+    save(session, state)
     state = evaluated(session, state)
-    if state.step > 0:
-        save(session, state)
+    save(session, state)
     return state
 
 
-def save(session: Session, state: TrainState) -> bool:
-    """Saves what is not saved yet, and answers whoever asked for it."""
+def save(session: Session, state: TrainState) -> None:
+    """Saves what is not saved yet, and answers whoever asked for it. Before the first step there is nothing to save."""
+    if state.step == 0:
+        session.inbox.answer({Action.SAVE}, "nothing is trained yet")
+        return
     is_saved = session.checkpoints.save(session.learner, state)
     path = session.checkpoints.path_of(state.step)
     session.inbox.answer({Action.SAVE}, f"checkpoint {path}" if is_saved else "not saved, see the warning")
-    return is_saved
 
 
 def update(session: Session, state: TrainState, batches: Iterator[Batch]) -> TrainState:

@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from vlatrain.data.statistics import DatasetStatistics, save_statistics
 from vlatrain.model.checkpoint_files import save_base
 from vlatrain.model.lora import save_adapter
 from vlatrain.train.checkpoint import (
-    OWNER,
     STATE,
     CheckpointFolder,
     NotSavedError,
     Saved,
     claimed_folder,
+    is_owned,
+    size_of,
 )
 from vlatrain.train.distributed import Ranks
 from vlatrain.train.learner import Learner
@@ -56,7 +58,7 @@ class Checkpoints:
     mark: DataMark
     statistics: dict[str, DatasetStatistics]
     saved: TrainState | None = None
-    resumed_from: Path | None = None
+    _folder: CheckpointFolder | None = None
     _written: Saved | None = None
 
     def save(self, learner: Learner, state: TrainState) -> bool:
@@ -76,9 +78,12 @@ class Checkpoints:
     def goes_on_from(self, checkpoint: Path, state: TrainState, lineage: str | None) -> None:
         """This history continues the checkpoint's, unless a supervised run of its own begins here."""
         self.saved = state
-        self.resumed_from = checkpoint
         if lineage is not None and RUN_ID_VARIABLE not in os.environ:
             self.lineage = lineage
+        folder = checkpoint.parent
+        if folder.name.startswith(self.wanted_folder.name) and is_owned(folder, self.lineage):
+            self._folder = CheckpointFolder(path=folder, keep=self.keep)
+            self._written = Saved(step=state.step, path=checkpoint, size_bytes=size_of(checkpoint))
 
     def path_of(self, step: int) -> str | None:
         """Where the checkpoint of a step lies, for whoever asked; known to the first rank."""
@@ -87,43 +92,31 @@ class Checkpoints:
     def _try_to_write(self, learner: Learner, state: TrainState, rank_states: list[dict[str, Any]]) -> bool:
         self.reports.phase(Phase.SAVING, state.step)
         try:
-            self._write(learner, state, rank_states)
+            if self._written is not None and self._written.step == state.step:
+                self._note(self._written, state)
+            else:
+                self._written = self._write(learner, state, rank_states)
         except (NotSavedError, OSError) as error:
             self.reports.warn(str(error))
             return False
         return True
 
-    def _write(self, learner: Learner, state: TrainState, rank_states: list[dict[str, Any]]) -> None:
-        folder = self._folder()
-        if self._written is not None and self._written.step == state.step:
-            replace_file(self._written.path / STATE, self._state_file(state))
-            written = self._written
-            if state.is_best:
-                self.reports.checkpoint(written, is_best=True)
-        else:
-            weights = sum(parameter.numel() for parameter in learner.trained)
-            expected_bytes = weights * BYTES_PER_WEIGHT + SMALL_FILES_BYTES
-            written = folder.write(
-                state.step, lambda aside: self._fill(aside, learner, state, rank_states), expected_bytes
-            )
-            self.reports.checkpoint(written, is_best=state.is_best)
-        self._written = written
-        folder.prune(state.best_step)
+    def _note(self, written: Saved, state: TrainState) -> None:
+        """The same step again, evaluated meanwhile: nothing but where training stands has changed."""
+        replace_file(written.path / STATE, self._state_file(state))
+        if state.is_best:
+            self.reports.checkpoint(written, is_best=True)
 
-    def _folder(self) -> CheckpointFolder:
-        """Claimed, and cleaned of what a crash left, when first needed."""
-        if self._written is not None:
-            return CheckpointFolder(path=self._written.path.parent, keep=self.keep)
-        folder = CheckpointFolder(path=self._own_folder(), keep=self.keep)
-        folder.clean()
-        return folder
-
-    def _own_folder(self) -> Path:
-        before = self.resumed_from.parent if self.resumed_from else None
-        is_ours = before is not None and before.name.startswith(self.wanted_folder.name)
-        if before and is_ours and (before / OWNER).is_file() and (before / OWNER).read_text() == self.lineage:
-            return before
-        return claimed_folder(self.wanted_folder, self.lineage)
+    def _write(self, learner: Learner, state: TrainState, rank_states: list[dict[str, Any]]) -> Saved:
+        if self._folder is None:
+            self._folder = CheckpointFolder(path=claimed_folder(self.wanted_folder, self.lineage), keep=self.keep)
+        self._folder.clean()
+        weights = sum(parameter.numel() for parameter in learner.trained)
+        fill = partial(self._fill, learner=learner, state=state, rank_states=rank_states)
+        written = self._folder.write(state.step, fill, weights * BYTES_PER_WEIGHT + SMALL_FILES_BYTES)
+        self.reports.checkpoint(written, is_best=state.is_best)
+        self._folder.prune(state.best_step)
+        return written
 
     def _fill(self, folder: Path, learner: Learner, state: TrainState, rank_states: list[dict[str, Any]]) -> None:
         """Raises OSError for whatever cannot be written."""
