@@ -51,7 +51,8 @@ def _resample(values: Tensor, axis: int, size: int) -> Tensor:
 def _taps_on(size_in: int, size_out: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Both [taps, size_out]; kept, because copying them there for each batch would wait for the device."""
     places, weights = lanczos_taps(size_in, size_out)
-    return torch.tensor(places.T, device=device), torch.tensor(weights.T, device=device)
+    taps, shares = (torch.tensor(np.ascontiguousarray(one.T), device=device) for one in (places, weights))
+    return taps, shares
 
 
 def lanczos_taps(size_in: int, size_out: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
