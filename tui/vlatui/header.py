@@ -69,8 +69,8 @@ def _progress(run: RunView, now: float, width: int) -> Line | None:
 def facts(run: RunView, now: float) -> list[Fact]:
     """The numbers worth a glance, most wanted first."""
     summary = run.summary
-    found = [*_training_facts(summary), *(_next_facts(summary) if run.is_live else [])]
-    found += [*_success_facts(summary), *_device_facts(summary)]
+    found = [*_loss_facts(summary), *_success_facts(summary)]
+    found += [*(_next_facts(summary) if run.is_live else []), *_pace_facts(summary)]
     if run.is_live and summary.phase_since is not None and summary.step is None:
         found.append(_fact("for", figures.duration(now - summary.phase_since)))
     return found
@@ -80,12 +80,10 @@ def _fact(label: str, value: str, tone: Tone = Tone.PLAIN) -> Fact:
     return [Span(f"{label} ", Tone.MUTED), Span(value, tone)]
 
 
-def _training_facts(summary: Summary) -> Iterable[Fact]:
+def _loss_facts(summary: Summary) -> Iterable[Fact]:
     if summary.loss is not None:
         trend = spark(summary.loss_history, 16)
-        yield [*_fact("loss", figures.number(summary.loss), Tone.STRONG), Span(f" {trend}", Tone.SERIES_1)]
-    if summary.learning_rate is not None:
-        yield _fact("lr", figures.scientific(summary.learning_rate))
+        yield [*_fact("loss", figures.number(summary.loss), Tone.STRONG), Span(f" {trend}", Tone.TREND)]
 
 
 def _success_facts(summary: Summary) -> Iterable[Fact]:
@@ -108,7 +106,9 @@ def _next_facts(summary: Summary) -> Iterable[Fact]:
             yield [*_fact(f"next {what} in", f"{due.steps:,}"), Span(after, Tone.MUTED)]
 
 
-def _device_facts(summary: Summary) -> Iterable[Fact]:
+def _pace_facts(summary: Summary) -> Iterable[Fact]:
+    if summary.learning_rate is not None:
+        yield _fact("lr", figures.scientific(summary.learning_rate))
     if summary.samples_per_s is not None:
         yield _fact("samples/s", f"{summary.samples_per_s:.1f}")
     if summary.memory_bytes is not None:

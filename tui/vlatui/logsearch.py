@@ -17,7 +17,7 @@ class Matches:
     """Numbers of the lines (from 0) that match, ascending; incomplete where cancelled or at the bound."""
 
     pattern: str
-    lines: array[int] = field(default_factory=lambda: array("Q"))
+    lines: "array[int]" = field(default_factory=lambda: array("Q"))
     is_complete: bool = True
 
 
@@ -50,7 +50,7 @@ def search(path: Path, pattern: str, is_cancelled: Callable[[], bool] = lambda: 
                 return Matches(pattern, found)
 
 
-def _collect(needle: re.Pattern[bytes], content: bytes, number: int, found: array[int]) -> None:
+def _collect(needle: re.Pattern[bytes], content: bytes, number: int, found: "array[int]") -> None:
     """Adds the line numbers of matches in `content`, whose first line is line `number`."""
     content = _as_shown(content)
     counted = 0

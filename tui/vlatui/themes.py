@@ -61,6 +61,7 @@ def tone_variables(theme: Theme, colours: dict[str, str]) -> dict[str, str]:
             "tone-match": "ansi_yellow",
             "tone-on-match": "ansi_black",
             "tone-rule": "ansi_bright_black",
+            "tone-trend": "ansi_blue",
         }
     background, foreground = Color.parse(colours["background"]), Color.parse(colours["foreground"])
     primary, warning = Color.parse(colours["primary"]), Color.parse(colours["warning"])
@@ -68,6 +69,7 @@ def tone_variables(theme: Theme, colours: dict[str, str]) -> dict[str, str]:
         "tone-muted": background.blend(foreground, 0.58).hex,
         "tone-faint": background.blend(foreground, 0.26).hex,
         "tone-rule": background.blend(foreground, 0.20).hex,
+        "tone-trend": background.blend(primary, 0.55).hex,
         "tone-cursor": background.blend(primary, 0.18).hex,
         "tone-match": background.blend(warning, 0.35).hex,
         "tone-on-match": foreground.hex,

@@ -7,6 +7,7 @@ from typing import ClassVar, NamedTuple
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
+from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 from vlad.records.terminal_text import clean_line, without_colour
@@ -29,6 +30,7 @@ class Tone(StrEnum):
     MARK = "mark"
     MATCH = "match"
     MATCH_NOW = "match-now"
+    TREND = "trend"
     SERIES_1 = "series-1"
     SERIES_2 = "series-2"
     SERIES_3 = "series-3"
@@ -92,20 +94,40 @@ def justified(left: Sequence[Span], right: Sequence[Span], width: int) -> list[S
     return [*left, Span(" " * (room - width_of(right))), *right]
 
 
+TONE_CLASSES = frozenset(tone.css_class for tone in Tone)
+
+
+def tone_style(widget: Widget, tone: Tone) -> Style:
+    """The tone's style in the present theme, without a background unless the tone has one."""
+    return widget.get_component_rich_style(tone.css_class, partial=True)
+
+
+def painted(widget: Widget, spans: Sequence[Span], width: int, over: Style | None = None) -> Strip:
+    """Spans as a strip of `width` cells on the widget's own colours; `over` is laid over the whole line."""
+    safe_spans = [Span(safe(text), tone) for text, tone in spans]
+    segments = [Segment(text, tone_style(widget, tone)) for text, tone in fitted(safe_spans, width) if text]
+    strip = Strip(segments, width).apply_style(widget.rich_style)
+    if over is None:
+        return strip
+    return Strip([Segment(text, (style or Style.null()) + over) for text, style, _ in strip], width)
+
+
 class Painted(Widget):
     """A widget that paints spans: tones are its component classes."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {tone.css_class for tone in Tone}
-
-    def tone(self, tone: Tone) -> Style:
-        """The tone's style in the present theme, without a background unless the tone has one."""
-        return self.get_component_rich_style(tone.css_class, partial=True)
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
 
     def painted(self, spans: Sequence[Span], width: int, over: Style | None = None) -> Strip:
-        """Spans as a strip of `width` cells on the widget's own colours; `over` is laid over the whole line."""
-        safe_spans = [Span(safe(text), tone) for text, tone in spans]
-        segments = [Segment(text, self.tone(tone)) for text, tone in fitted(safe_spans, width) if text]
-        strip = Strip(segments, width).apply_style(self.rich_style)
-        if over is None:
-            return strip
-        return Strip([Segment(text, (style or Style.null()) + over) for text, style, _ in strip], width)
+        return painted(self, spans, width, over)
+
+
+class PaintedScroll(ScrollView):
+    """The same for a widget that scrolls."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
+
+    def painted(self, spans: Sequence[Span], width: int, over: Style | None = None) -> Strip:
+        return painted(self, spans, width, over)
+
+    def tone(self, tone: Tone) -> Style:
+        return tone_style(self, tone)

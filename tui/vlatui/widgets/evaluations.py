@@ -24,7 +24,7 @@ COLUMNS = (
     Column("took", "TOOK", 6, align="right", priority=6),
 )
 NO_EVALUATIONS = ("No evaluation yet.", "each one appears here with its interval and its tasks")
-TASK_BAR = 12
+TASK_BAR = 16
 
 
 def evaluation_rows(evaluations: Sequence[Evaluation]) -> list[Row]:
@@ -109,6 +109,19 @@ class SuccessChart(Painted):
         return self.painted(self._rows[y] if y < len(self._rows) else [], self.size.width)
 
 
+class TaskLines(Lines):
+    """What one evaluation says, as wide as there is room."""
+
+    _evaluation: Evaluation | None = None
+
+    def show(self, evaluation: Evaluation | None) -> None:
+        self._evaluation = evaluation
+        self.show_lines([] if evaluation is None else task_lines(evaluation, max(20, self.size.width)))
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.show(self._evaluation)
+
+
 class EvaluationsPane(Horizontal):
     """Table on the left, plot and tasks on the right."""
 
@@ -116,7 +129,7 @@ class EvaluationsPane(Horizontal):
         yield Table(COLUMNS, id="evaluations")
         with Vertical(id="evaluation-side"):
             yield SuccessChart(id="success")
-            yield Lines(id="tasks")
+            yield TaskLines(id="tasks")
 
     def on_mount(self) -> None:
         self._evaluations: tuple[Evaluation, ...] = ()
@@ -137,8 +150,6 @@ class EvaluationsPane(Horizontal):
     def _show_selected(self) -> None:
         key = self.query_one(Table).cursor_key
         selected = int(key) if key is not None else None
-        side = self.query_one("#evaluation-side")
-        side.display = bool(self._evaluations)
+        self.query_one("#evaluation-side").display = bool(self._evaluations)
         self.query_one(SuccessChart).show(self._evaluations, self._last_step, selected)
-        lines = [] if selected is None else task_lines(self._evaluations[selected], max(20, side.size.width - 2))
-        self.query_one("#tasks", Lines).show_lines(lines)
+        self.query_one(TaskLines).show(None if selected is None else self._evaluations[selected])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from textual.geometry import Region, Size
 from textual.strip import Strip
 
-from vlatui.tones import Line, Painted
+from vlatui.tones import Line, Painted, width_of
 
 
 class Lines(Painted):
@@ -28,6 +28,9 @@ class Lines(Painted):
         changed = [y for y, (old, new) in enumerate(zip(before, self._lines, strict=True)) if old != new]
         if changed:
             self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        return max((width_of(line) for line in self._lines), default=0)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return len(self._lines)

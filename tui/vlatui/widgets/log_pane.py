@@ -266,7 +266,7 @@ class LogPane(Vertical):
             self.notify("the path of the log is copied")
 
 
-def _neighbour(lines: array[int], current: int | None, by: int, end: int) -> int:
+def _neighbour(lines: "array[int]", current: int | None, by: int, end: int) -> int:
     """The index of the match after (or before) the present one, going round at the ends."""
     if current is None:
         current = end

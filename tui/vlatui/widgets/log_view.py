@@ -14,19 +14,19 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from vlatui.logfile import Extent
 from vlatui.loglines import LineCache, ShownLine, broken, styled
 from vlatui.logreader import LogFailed, LogFetched, LogLooked, LogReader
-from vlatui.tones import Painted, Span, Tone
+from vlatui.threads import start_thread
+from vlatui.tones import PaintedScroll, Span, Tone
 
 AHEAD = 64
 MOST_HIGHLIT = 4096
 
 
-class LogView(ScrollView, Painted, can_focus=True):
+class LogView(PaintedScroll, can_focus=True):
     """One log at a time, by line number. Follows its end until somebody scrolls away from it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -62,7 +62,7 @@ class LogView(ScrollView, Painted, can_focus=True):
         self._moves_itself = False
 
     def on_mount(self) -> None:
-        self.run_worker(self._reader.run, thread=True, group="log reader", exit_on_error=False)
+        start_thread("log reader", self._reader.run)
 
     def on_unmount(self) -> None:
         self._reader.stop()
@@ -86,7 +86,7 @@ class LogView(ScrollView, Painted, can_focus=True):
         if self.path is not None:
             self._reader.look()
 
-    def show_only(self, numbers: array[int] | None) -> None:
+    def show_only(self, numbers: "array[int] | None") -> None:
         """Shows the lines with these numbers only; None shows all."""
         self._shown_numbers = numbers
         self._resized()

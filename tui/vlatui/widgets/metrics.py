@@ -52,6 +52,11 @@ class CurveChart(Painted, can_focus=True):
         return self.painted([Span(" " * max(0, (width - len(text)) // 2)), Span(text, Tone.MUTED)], width)
 
 
+def shown_value(name: str, value: float) -> str:
+    """A metric's value in its own unit."""
+    return figures.size(value) if name == "memory" else figures.number(value)
+
+
 class MetricsPane(Vertical):
     """The numbers of the run as a row of names with their newest values; one of them drawn large."""
 
@@ -101,7 +106,7 @@ class MetricsPane(Vertical):
         is_chosen = name == self._shown
         values = self._curves[name].values
         trend = spark(values, 8) if not is_chosen else ""
-        newest = figures.number(values[-1]) if values else figures.UNKNOWN
+        newest = shown_value(name, values[-1]) if values else figures.UNKNOWN
         mark = Span("▸ " if is_chosen else "", Tone.ACCENT)
         label = Span(f"{name} ", Tone.TITLE if is_chosen else Tone.MUTED)
         return [mark, label, Span(newest), Span(f" {trend}" if trend else "", Tone.FAINT)]
@@ -121,7 +126,8 @@ class MetricsPane(Vertical):
         if self._view.cursor is not None:
             at = min(at, bisect_left(self._xs(curve), self._view.cursor))
         smooth = smoothed(curve.values, self._view.smoothing)[at]
-        return f"step {curve.steps[at]:,.0f}: {figures.number(curve.values[at])} (smooth {figures.number(smooth)})"
+        value, smooth_value = (shown_value(self._shown, one) for one in (curve.values[at], smooth))
+        return f"step {curve.steps[at]:,.0f}: {value} (smooth {smooth_value})"
 
     def _xs(self, curve: Curve) -> list[float]:
         return [at - curve.times[0] for at in curve.times] if self._view.over_time else list(curve.steps)

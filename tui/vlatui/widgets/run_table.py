@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from vlad.records import figures
+from vlad.records.run import State
 from vlad.records.summary import Summary
 
 from vlatui import bars, describe, outlook
@@ -41,7 +42,7 @@ def run_row(run: RunView, now: float) -> Row:
         "name": cell(record.name, Tone.STRONG if run.is_live else Tone.PLAIN),
         "state": (describe.state_word(record.state),),
         "activity": (describe.activity(record, summary),),
-        "phase": (describe.phase_word(summary.phase),) if run.is_live and summary.phase else NOTHING,
+        "phase": _phase(run),
         "step": _step(summary),
         "bar": _bar(run),
         "eta": _known(outlook.to_end(summary, now) if run.is_live else figures.UNKNOWN),
@@ -59,6 +60,11 @@ def run_row(run: RunView, now: float) -> Row:
 
 def unreadable_row(run_id: str) -> Row:
     return Row(run_id, {"mark": cell("!", Tone.BAD), "name": cell(run_id), "state": cell("unreadable", Tone.BAD)})
+
+
+def _phase(run: RunView) -> Cell:
+    is_at_work = run.record.state in (State.RUNNING, State.STOPPING)
+    return (describe.phase_word(run.summary.phase),) if is_at_work and run.summary.phase else NOTHING
 
 
 def _known(text: str) -> Cell:
@@ -80,7 +86,7 @@ def _bar(run: RunView) -> Cell:
 
 
 def _trend(summary: Summary) -> Cell:
-    return cell(spark(summary.loss_history, 12), Tone.SERIES_1)
+    return cell(spark(summary.loss_history, 12), Tone.TREND)
 
 
 def _rate(summary: Summary) -> Cell:

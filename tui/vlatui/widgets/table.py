@@ -1,7 +1,7 @@
 """A table that paints lines itself and repaints only the cells that changed."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.style import Style
@@ -9,19 +9,19 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from vlatui.tones import Cell, Painted, Span, Tone, fitted, width_of
+from vlatui.tones import Cell, PaintedScroll, Span, Tone, fitted, width_of
 
 GAP = 2
 MARGIN = 2
+MOST_EXTRA_GAP = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column as wide as its title and its content, at least `width` cells. A growing one may be cut down to `width`
-    and takes what is left over, up to `most`. When room is short the highest `priority` number goes first, 0 never."""
+    """A column as wide as its title and its content, from `width` to `most` cells. Only one that grows may be cut
+    below its content, down to `width`. When room is short the highest `priority` number goes first, 0 never."""
 
     key: str
     title: str
@@ -51,8 +51,8 @@ class Place:
 
 
 def measured(columns: Sequence[Column], rows: Sequence[Row]) -> dict[str, int]:
-    """The cells that each column's content takes; a growing column says its least."""
-    return {column.key: column.width if column.grows else _content_width(column, rows) for column in columns}
+    """The cells that each column's title and content take, within the column's bounds."""
+    return {column.key: _content_width(column, rows) for column in columns}
 
 
 def _content_width(column: Column, rows: Sequence[Row]) -> int:
@@ -60,29 +60,33 @@ def _content_width(column: Column, rows: Sequence[Row]) -> int:
     return max(column.width, len(column.title), min(column.most, max(contents, default=0)))
 
 
-def laid_out(columns: Sequence[Column], width: int) -> tuple[Place, ...]:
-    """The columns that fit into `width` cells, with their places."""
+def laid_out(columns: Sequence[Column], wanted: Mapping[str, int], width: int) -> tuple[Place, ...]:
+    """The columns that fit into `width` cells, with their places; `wanted` as measured."""
     kept = list(columns)
-    while len(kept) > 1 and _needed(kept) > width:
+    widths = {column.key: column.width if column.grows else wanted.get(column.key, column.width) for column in columns}
+    while len(kept) > 1 and _needed(kept, widths) > width:
         goes = max(kept, key=lambda column: column.priority)
         if goes.priority == 0:
             break
         kept.remove(goes)
-    spare = max(0, width - _needed(kept))
+    spare = max(0, width - _needed(kept, widths))
+    for column in kept:
+        more = min(spare, max(0, wanted.get(column.key, 0) - widths[column.key]))
+        widths[column.key] += more
+        spare -= more
+    gap = GAP + min(MOST_EXTRA_GAP, spare // max(1, len(kept) - 1))
     places, x = [], MARGIN
     for column in kept:
-        grown = min(column.most, column.width + spare) if column.grows else column.width
-        spare -= grown - column.width
-        places.append(Place(column, x, grown))
-        x += grown + GAP
+        places.append(Place(column, x, widths[column.key]))
+        x += widths[column.key] + (GAP if column.width == 1 else gap)
     return tuple(places)
 
 
-def _needed(columns: Sequence[Column]) -> int:
-    return MARGIN + sum(column.width for column in columns) + GAP * (len(columns) - 1) + 1
+def _needed(columns: Sequence[Column], widths: Mapping[str, int]) -> int:
+    return MARGIN + sum(widths[column.key] for column in columns) + GAP * (len(columns) - 1) + 1
 
 
-class Table(ScrollView, Painted, can_focus=True):
+class Table(PaintedScroll, can_focus=True):
     """Rows under a pinned header, a cursor on one of them, marks on any.
 
     Give it rows with `show_rows`; the cursor stays on the row with the same key.
@@ -186,8 +190,7 @@ class Table(ScrollView, Painted, can_focus=True):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        columns = [replace(column, width=self._widths.get(column.key, column.width)) for column in self.columns]
-        self._places = laid_out(columns, self.scrollable_content_region.width)
+        self._places = laid_out(self.columns, self._widths, self.scrollable_content_region.width)
         self.virtual_size = Size(self.size.width, len(self.rows) + 1)
         self.refresh()
 

@@ -1,0 +1,35 @@
+"""Fixtures of the dashboard's tests."""
+
+import time
+from pathlib import Path
+
+import pytest
+from fake_runs import NOW, many_states
+from vlad.records.rundir import Home
+from vlatui.app import VlatuiApp
+
+
+@pytest.fixture(autouse=True)
+def _same_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One time zone, no settings of the user, no colour switches of the terminal."""
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("VLAD_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    time.tzset()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def runs(home: Home) -> dict:
+    return many_states(home)
+
+
+@pytest.fixture
+def app(home: Home, runs: dict) -> VlatuiApp:
+    """The dashboard on a home with a run in every state, at a frozen time."""
+    return VlatuiApp(home, clock=lambda: NOW, home_name="~/.local/state/vlad", adopts=False)

@@ -1,0 +1,143 @@
+"""The application: the one screen, the threads behind it, themes, commands, and what is remembered."""
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+from textual import work
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from vlad.records.rundir import Home
+
+from vlatui.actions import run_vlad
+from vlatui.keys import key_groups
+from vlatui.messages import ActionFailed
+from vlatui.screens.dashboard import DashboardScreen
+from vlatui.screens.text import TextScreen, key_lines
+from vlatui.settings import load_settings, save_settings, settings_file
+from vlatui.themes import OURS, tone_variables
+from vlatui.threads import Threads
+
+
+class VlatuiApp(App[None]):
+    """Attaches to a home of runs. Quitting it ends nothing but itself."""
+
+    TITLE = "vlatui"
+    CSS_PATH = "vlatui.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "Help"),
+        Binding("q", "quit", "Quit"),
+        Binding("ctrl+p,p", "command_palette", "All commands", show=False),
+        Binding("f12", "picture", "Save a picture of the screen", show=False),
+    ]
+
+    def __init__(
+        self, home: Home, *, wanted: str | None = None, readonly: bool = False, clock: Callable[[], float] = time.time,
+        settings_path: Path | None = None, home_name: str | None = None, adopts: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.home = home
+        self.wanted = wanted
+        self.readonly = readonly
+        self.clock = clock
+        self.home_name = home_name or _below_user(home.path)
+        self.settings_path = settings_path or settings_file()
+        self.settings = load_settings(self.settings_path)
+        self.screen_of_runs = DashboardScreen()
+        self.threads = Threads(home, self.screen_of_runs.post_message)
+        self._adopts = adopts
+        self.animation_level = "none"
+        for theme in OURS:
+            self.register_theme(theme)
+        if self.settings.theme in self.available_themes:
+            self.theme = self.settings.theme
+
+    def get_css_variables(self) -> dict[str, str]:
+        """Textual's colours of the theme, and the tones mixed from them."""
+        colours = super().get_css_variables()
+        return colours | tone_variables(self.current_theme, colours)
+
+    def get_default_screen(self) -> Screen[None]:
+        return self.screen_of_runs
+
+    def on_mount(self) -> None:
+        self.theme_changed_signal.subscribe(self, lambda theme: self.remember(theme=theme.name))
+        if self._adopts and not self.readonly:
+            self._adopt_orphans()
+
+    def on_unmount(self) -> None:
+        self.threads.stop()
+
+    @work(thread=True, exit_on_error=False)
+    def _adopt_orphans(self) -> None:
+        """`vlad ls` takes care of runs whose keeper and supervisor are both gone."""
+        try:
+            answer = run_vlad(["ls", "--json"], self.home)
+        except OSError as error:
+            self.screen_of_runs.post_message(ActionFailed(f"vlad cannot be started: {error.strerror}"))
+            return
+        if not answer.is_done:
+            self.screen_of_runs.post_message(ActionFailed(answer.words))
+
+    def remember(self, **changes: str | bool) -> None:
+        """Keeps a setting for the next visit."""
+        self.settings = msgspec.structs.replace(self.settings, **changes)
+        self._save_settings()
+
+    @work(thread=True, exclusive=True, group="settings", exit_on_error=False)
+    def _save_settings(self) -> None:
+        try:
+            save_settings(self.settings_path, self.settings)
+        except OSError as error:
+            self.screen_of_runs.post_message(ActionFailed(f"settings cannot be kept: {error}"))
+
+    def action_help(self) -> None:
+        groups = key_groups((type(self), DashboardScreen), self.get_key_display)
+        self.push_screen(TextScreen("Keys", key_lines(groups)))
+
+    def action_picture(self) -> None:
+        path = self.save_screenshot()
+        self.notify(f"saved {path}", markup=False)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Every key of the dashboard, every run, themes."""
+        yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
+        for binding in DashboardScreen.BINDINGS:
+            assert isinstance(binding, Binding)
+            if screen.check_action(*_action(binding)):
+                yield SystemCommand(binding.description, self._key_help(binding), self._does(binding.action))
+        for run in self.screen_of_runs.view.runs:
+            yield SystemCommand(f"Go to {run.run_id}", run.record.state.lower(), self._goes_to(run.run_id))
+        yield SystemCommand("Keys", "Everything that keys do", self.action_help)
+        yield SystemCommand("Picture", "Save a picture of the screen (SVG)", self.action_picture)
+        yield SystemCommand("Quit", "The runs go on", self.action_quit)
+
+    def _key_help(self, binding: Binding) -> str:
+        return f"key {' or '.join(self.get_key_display(one) for one in Binding.make_bindings([binding]))}"
+
+    def _does(self, action: str) -> Callable[[], object]:
+        return lambda: self.call_later(self.screen_of_runs.run_action, action)
+
+    def _goes_to(self, run_id: str) -> Callable[[], object]:
+        return lambda: self.screen_of_runs.go_to_run(run_id)
+
+
+def _action(binding: Binding) -> tuple[str, tuple[object, ...]]:
+    name, _, _ = binding.action.partition("(")
+    return name, ()
+
+
+def _below_user(path: Path) -> str:
+    """A path with ~ for the user's own folder."""
+    try:
+        return f"~/{path.relative_to(Path.home())}"
+    except (ValueError, RuntimeError):
+        return str(path)
+
+
+def run_app(home: Home, wanted: str | None, *, readonly: bool, mouse: bool) -> None:
+    """Shows the dashboard until it is quit. Raises RecordError for a home that is not ours."""
+    VlatuiApp(home.prepare(), wanted=wanted, readonly=readonly).run(mouse=mouse)

@@ -1,0 +1,52 @@
+"""Pages of text over the dashboard: the keys, and why a run ended."""
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+
+from vlatui.tones import Line, Span, Tone
+from vlatui.widgets.lines import Lines
+
+
+class TextScreen(ModalScreen[None]):
+    """A titled page that scrolls; any of the usual keys closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter,question_mark,w", "dismiss", "Close"),
+        Binding("j", "scroll(1)", "Down", show=False),
+        Binding("k", "scroll(-1)", "Up", show=False),
+    ]
+
+    def __init__(self, title: str, lines: Sequence[Line]) -> None:
+        super().__init__()
+        self._title = title
+        self._lines = list(lines)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog wide") as dialog:
+            dialog.border_title = self._title
+            dialog.border_subtitle = "escape closes"
+            with VerticalScroll():
+                yield Lines(id="page")
+
+    def on_mount(self) -> None:
+        self.query_one(Lines).show_lines(self._lines)
+        self.query_one(VerticalScroll).focus()
+
+    def action_scroll(self, by: int) -> None:
+        self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
+
+
+def key_lines(groups: Iterable[tuple[str, Sequence[tuple[str, str]]]]) -> list[Line]:
+    """Groups of (keys, what they do) as aligned lines."""
+    lines: list[Line] = []
+    for title, keys in groups:
+        if lines:
+            lines.append([])
+        lines.append([Span(title, Tone.TITLE)])
+        lines += [[Span(f"  {key:<16}", Tone.ACCENT), Span(description)] for key, description in keys]
+    return lines

@@ -1,0 +1,44 @@
+"""The three threads behind the screen: one watches, one reads records, and each log view brings one of its own."""
+
+import threading
+from collections.abc import Callable
+
+from textual.message import Message
+from vlad.records.rundir import Home
+
+from vlatui.collect import Collector
+from vlatui.messages import FilesChanged
+from vlatui.watch import HomeWatch, is_polled
+
+
+def start_thread(name: str, run: Callable[[], None]) -> None:
+    """A daemon: it never keeps the dashboard from ending."""
+    threading.Thread(target=run, name=name, daemon=True).start()
+
+
+class Threads:
+    """Watching and reading of one home; what they find is told by messages."""
+
+    def __init__(self, home: Home, tell: Callable[[Message], object]) -> None:
+        self._home = home
+        self._tell = tell
+        self.collector = Collector(home, tell)
+        self._watch: HomeWatch | None = None
+
+    def start(self) -> None:
+        start_thread("collector", self.collector.run)
+        self.collector.look()
+        start_thread("watch", self._watch_home)
+
+    def _watch_home(self) -> None:
+        self._watch = HomeWatch(self._home, self._changed, polling=is_polled(self._home))
+        self._watch.run()
+
+    def _changed(self, paths: frozenset[str]) -> None:
+        self.collector.look()
+        self._tell(FilesChanged(paths))
+
+    def stop(self) -> None:
+        self.collector.stop()
+        if self._watch is not None:
+            self._watch.stop()
