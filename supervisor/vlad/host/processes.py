@@ -193,9 +193,9 @@ def started_at(stat: ProcessStat) -> float:
     return boot + stat.start_ticks / os.sysconf("SC_CLK_TCK")
 
 
-def become_subreaper() -> None:
-    """From now on orphans below this process become its children, so that it reads how they ended."""
-    if _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+def become_subreaper(is_one: bool = True) -> None:
+    """From now on orphans below this process become its children, so that it reads how they ended (or no more)."""
+    if _libc.prctl(PR_SET_CHILD_SUBREAPER, int(is_one), 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 

@@ -7,7 +7,7 @@ from typing import TypedDict
 import msgspec
 
 from vlad.records.files import JournalWriter, RecordError, read_lines
-from vlad.records.run import AnyEvent, Requested, RunRecord, decode_event, fold
+from vlad.records.run import AnyEvent, Moved, Requested, RunRecord, decode_event, fold
 from vlad.records.rundir import RunDirectory
 from vlad.supervise import failpoints, locks
 
@@ -38,6 +38,7 @@ class Chronicle:
         self.consumed = _consumed_requests(run)
         self._journal: JournalWriter | None = None
         self._is_state_written = True
+        self._event_name = ""
 
     def stamp(self) -> Stamp:
         """For the next event."""
@@ -46,9 +47,10 @@ class Chronicle:
     def append(self, event: AnyEvent) -> RunRecord:
         """Journals an event; returns the run after it. Raises OSError, with nothing changed, where the disk refuses."""
         told = fold(self.record, event)
-        failpoints.reach("journal.before")
+        self._event_name = event.state if isinstance(event, Moved) else str(event.__struct_config__.tag)
+        failpoints.reach(f"journal.before.{self._event_name}")
         self._write(msgspec.json.encode(event))
-        failpoints.reach("journal.after")
+        failpoints.reach(f"journal.after.{self._event_name}")
         self.record = told
         if isinstance(event, Requested):
             self.consumed.add(event.request_id)
@@ -72,12 +74,12 @@ class Chronicle:
         if self._is_state_written:
             return True
         try:
-            failpoints.reach("state.before")
+            failpoints.reach(f"state.before.{self._event_name}")
             self._run.write_record(self.record)
         except OSError:
             return False
         self._is_state_written = True
-        failpoints.reach("state.after")
+        failpoints.reach(f"state.after.{self._event_name}")
         return True
 
     def close(self) -> None:

@@ -8,6 +8,8 @@ from vlad.records.requests import Action, Request, send_request
 from vlad.records.rundir import RunDirectory
 from vlad.supervise import detach, locks
 
+GUARD_LEAVES_S = 10.0
+
 
 def resume(run: RunDirectory, by: str = "") -> None:
     """Lets an ended run go on in a new attempt, with a fresh restart budget; an orphaned one gets a new guard.
@@ -16,6 +18,8 @@ def resume(run: RunDirectory, by: str = "") -> None:
     """
     record = run.read_record()
     if record.state.is_final:
+        if not locks.free_within(run.keeper_lock, GUARD_LEAVES_S):
+            raise RecordError(f"the supervisor of {run.run_id} has not left yet; try again")
         send_request(run.requests, Action.RESUME, by or _user())
         run.home.mark_live(run.run_id)
     elif locks.is_locked(run.keeper_lock):

@@ -55,6 +55,7 @@ def reap(run: RunDirectory, ended: os.waitid_result) -> None:
     write_exit(attempt, found)
     failpoints.reach("exit.after")
     _, _, usage = os.wait4(ended.si_pid, 0)
+    failpoints.reach("exit.reaped")
     write_exit(attempt, _with_usage(found, usage))
 
 

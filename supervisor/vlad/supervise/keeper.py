@@ -14,10 +14,10 @@ from vlad.records.rundir import RunDirectory
 from vlad.supervise import exits, failpoints, locks
 from vlad.supervise.supervisor import Ending, Supervisor
 
-LOCK_PATIENCE_S = 10.0
+LOCK_PATIENCE_S = 2.0
 SHORT_LIFE_S = 5.0
 FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 30.0
+LONGEST_PAUSE_S = 2.0
 DISK_PAUSE_S = 1.0
 READY = b"ready\n"
 KEPT_ALREADY = b"kept already\n"

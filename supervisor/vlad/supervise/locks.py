@@ -45,3 +45,13 @@ def is_locked(path: Path) -> bool:
     finally:
         os.close(handle)
     return False
+
+
+def free_within(path: Path, seconds: float) -> bool:
+    """Waits so long for the lock to be held by nobody."""
+    deadline = time.monotonic() + seconds
+    while is_locked(path):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(RETRY_S)
+    return True

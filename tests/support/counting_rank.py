@@ -1,0 +1,125 @@
+"""A training program without training: counts steps, saves checkpoints, resumes from them, and reports as rank 0 does.
+
+It is told its rank as torchrun tells it. Every rank prints each step, so that a lost line of a log shows.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from vlad.records.progress import CheckpointSaved, Finished, Phase, PhaseChange, Plan, Reason, RequestDone, Step
+from vlad.records.requests import Action
+from vlad.report import Reporter
+
+RANK = int(os.environ.get("RANK", "0"))
+RANKS = int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--work", type=Path, required=True, help="where checkpoints go")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--save-steps", type=int, default=5)
+    parser.add_argument("--step-s", type=float, default=0.02)
+    parser.add_argument("--until", type=Path, help="end where this file appears")
+    parser.add_argument("--resume_adapter_dir", type=Path)
+    parser.add_argument("--fail-at", type=int, help="exit with code 7 at this step")
+    parser.add_argument("--ignore-stop", action="store_true", help="neither requests nor SIGTERM end it")
+    parser.add_argument("--gloo", action="store_true", help="let ranks wait for each other with torch.distributed")
+    return parser.parse_args()
+
+
+class Job:
+    """One rank."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.reporter = Reporter.from_environment() if RANK == 0 else Reporter(None)
+        self.has_sigterm = False
+        self.answered: set[str] = set()
+        self.stop_mark = options.work / f"stop-{os.environ.get('VLAD_ATTEMPT', '1')}"
+        self.step = self.resumed_step()
+        if not options.ignore_stop:
+            signal.signal(signal.SIGTERM, self.on_sigterm)
+        else:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    def on_sigterm(self, number: int, frame: object) -> None:
+        self.has_sigterm = True
+
+    def resumed_step(self) -> int:
+        folder = self.options.resume_adapter_dir
+        return int(json.loads((folder / "step.json").read_text())) if folder else 0
+
+    def run(self) -> None:
+        plan = Plan(at=time.time(), start_step=self.step, max_steps=self.options.steps, ranks=RANKS)
+        self.reporter.progress(plan)
+        self.reporter.progress(PhaseChange(at=time.time(), phase=Phase.TRAINING))
+        while self.step < self.options.steps and not (self.options.until and self.options.until.exists()):
+            self.one_step()
+            if self.must_stop():
+                self.save()
+                self.reporter.progress(Finished(at=time.time(), step=self.step, stopped=True))
+                return
+        self.save()
+        self.reporter.progress(Finished(at=time.time(), step=self.step, reason=Reason.MAX_STEPS))
+
+    def one_step(self) -> None:
+        time.sleep(self.options.step_s)
+        self.meet()
+        self.step += 1
+        os.write(1, f"rank {RANK} step {self.step}\n".encode())  # whole lines, whatever the other ranks write
+        self.reporter.progress(Step(at=time.time(), step=self.step, loss=1 / self.step))
+        if self.step == self.options.fail_at:
+            sys.exit(7)
+        if self.step % self.options.save_steps == 0:
+            self.save()
+
+    def meet(self) -> None:
+        if self.options.gloo:
+            import torch.distributed
+
+            if not torch.distributed.is_initialized():
+                torch.distributed.init_process_group("gloo")
+            torch.distributed.barrier()
+
+    def save(self) -> None:
+        if RANK != 0:
+            return
+        folder = self.options.work / f"checkpoint-{self.step}"
+        if not folder.exists():
+            aside = folder.with_suffix(f".{os.getpid()}.new")
+            aside.mkdir()
+            (aside / "step.json").write_text(json.dumps(self.step))
+            aside.rename(folder)
+        self.reporter.progress(CheckpointSaved(at=time.time(), step=self.step, path=str(folder)), durable=True)
+
+    def must_stop(self) -> bool:
+        if self.options.ignore_stop:
+            return False
+        if RANK == 0 and (self.is_stop_requested() or self.has_sigterm):
+            self.stop_mark.touch()
+        return self.has_sigterm or self.stop_mark.exists()
+
+    def is_stop_requested(self) -> bool:
+        is_requested = False
+        for request in self.reporter.requests():
+            if request.action is Action.STOP:
+                is_requested = True
+            elif request.id not in self.answered:
+                self.answered.add(request.id)
+                self.save()
+                self.reporter.progress(RequestDone(at=time.time(), request_id=request.id))
+        return is_requested
+
+
+if __name__ == "__main__":
+    Job(arguments()).run()
+    if "torch" in sys.modules:
+        import torch.distributed
+
+        torch.distributed.destroy_process_group()
