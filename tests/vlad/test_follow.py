@@ -1,6 +1,8 @@
 """Logs: their end, as they grow, across attempts, and what a terminal gets of them."""
 
+import contextlib
 import io
+import os
 import signal
 import subprocess
 import sys
@@ -141,3 +143,25 @@ def test_interrupting_detaches_and_never_stops_the_run(vlad: Vlad, lab: Lab) -> 
     answer = vlad("ls", "--json")
     assert [one["state"] for one in answer.json] == ["RUNNING"]
     assert vlad("stop", "--now", "goes-on").code == 0
+
+
+def test_on_a_terminal_logs_are_cleaned_and_lists_coloured(lab: Lab) -> None:
+    Story(lab, "hostile").attempt(b"\x1b]0;owned\x07\x1b[2J\x1b[32mfine\x1b[0m\n").ended(code=0).moved(State.SUCCEEDED)
+    assert on_terminal("logs", "hostile") == b"\x1b[32mfine\x1b[0m\r\n"
+    assert b"\x1b[32mSUCCEEDED\x1b[0m" in on_terminal("ls")
+    assert b"\x1b" not in on_terminal("ls", NO_COLOR="1")
+
+
+def on_terminal(*words: str, **environment: str) -> bytes:
+    """What a terminal gets to see."""
+    ours, theirs = os.openpty()
+    inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    subprocess.run(
+        [*VLAD, *words], stdin=theirs, stdout=theirs, check=True, env={**inherited, "TERM": "xterm", **environment}
+    )
+    os.close(theirs)
+    seen = b""
+    with os.fdopen(ours, "rb", buffering=0) as terminal, contextlib.suppress(OSError):
+        while content := terminal.read(4096):
+            seen += content
+    return seen

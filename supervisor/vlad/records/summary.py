@@ -28,8 +28,8 @@ STEP_SMOOTHING = 0.1  # weight of the newest duration: about the last 20 steps c
 PHASE_SMOOTHING = 0.5  # evaluations and saves are few
 LOSS_HISTORY = 240
 KEPT_WARNINGS = 20
-HEAD_BYTES = 16 * 1024
-TAIL_BYTES = 48 * 1024
+HEAD_BYTES = 4 * 1024
+TAIL_BYTES = 24 * 1024
 GAP_BYTES = 4 * 1024 * 1024
 
 
