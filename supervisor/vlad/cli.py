@@ -54,6 +54,9 @@ def run(words: Sequence[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return _without_stdout()
+    except OSError as error:
+        print(f"vlad: {error}", file=sys.stderr)
+        return BAD_INPUT
 
 
 def _dispatched(words: Sequence[str]) -> int:

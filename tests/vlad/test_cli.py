@@ -133,6 +133,15 @@ def test_bad_input_is_one_line_and_exit_2_and_leaves_nothing_behind(
     assert sorted(path.name for path in work.iterdir()) == sorted(CONFIGS)
 
 
+def test_a_home_that_cannot_be_is_one_line(vlad: Vlad, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLAD_HOME", "/dev/null/home")
+    for words in (["ls"], ["start", "--", "true"]):
+        answer = vlad(*words)
+        assert answer.code == 2
+        assert answer.err.count("\n") == 1
+        assert "/dev/null/home" in answer.err
+
+
 # ls
 
 

@@ -2,12 +2,14 @@
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 from command_line import Vlad
 from supervised_runs import SUPPORT, Lab, until
+from vlad.host.processes import signal_process
 from vlad.records.run import State
 from vlad.records.spec import ConfigValue, Kind
 
@@ -190,3 +192,18 @@ def test_the_processes_of_a_run_are_listed_with_their_roles(vlad: Vlad) -> None:
     assert {one["pid"] for one in listed} == {*run.guards(), *run.workers()}
     assert all(one["memory_bytes"] > 0 and one["tty"] is None for one in listed)
     assert "sleep 601" in vlad("ps", "seen").out
+
+
+def test_waiting_heals_a_run_whose_whole_guard_was_killed(vlad: Vlad, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    run = vlad.started("--name", "orphan", "--", "bash", "-c", f"until [ -e {gate} ]; do sleep 0.05; done")
+    run.until_state(State.RUNNING)
+    guards = run.guard()
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for guard in guards:
+            signal_process(guard, number)
+    until(lambda: not run.guards(), "end of keeper and supervisor")
+    assert vlad("wait", "orphan", "--timeout", "0.1").code == 124
+    until(lambda: run.is_guarded_by(run.record), "a new keeper and supervisor")
+    gate.touch()
+    assert vlad("wait", "orphan").code in (0, 1)  # 1 where the kernel cannot tell the exit of a stranger

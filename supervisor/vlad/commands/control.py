@@ -26,10 +26,14 @@ def _stop(arguments: Namespace) -> int:
     asked = [run for run in runs if _ask_to_stop(run, arguments.now)]
     if arguments.no_wait:
         return 0
-    for run in asked:
-        record = wait_until_ended(run)
-        assert record is not None
-        say(in_words(record))
+    try:
+        for run in asked:
+            record = wait_until_ended(run)
+            assert record is not None
+            say(in_words(record))
+    except KeyboardInterrupt:
+        say("no longer waiting; it stays asked to stop")
+        return DETACHED
     return 0
 
 

@@ -12,8 +12,10 @@ from vlad.commands.text import terminal_columns, wants_colour
 from vlad.records.run import RunRecord, State
 from vlad.records.rundir import RunDirectory
 from vlad.records.terminal_text import clean_line, without_colour
+from vlad.supervise.adopt import adopt_orphans
 
 POLL_S = 0.2
+ADOPT_S = 3.0
 CHUNK_BYTES = 256 * 1024
 ERASE_LINE = b"\r\x1b[K"
 MOST_PARTIAL_BYTES = 256 * 1024
@@ -157,6 +159,21 @@ class LogFollower:
         return self.offset != before
 
 
+@dataclass(slots=True)
+class Watch:
+    """Waits for something to happen to a run; should its whole guard be killed meanwhile, it gets a new one."""
+
+    run: RunDirectory
+    adopt_at: float = 0.0
+
+    def pause(self) -> None:
+        now = time.monotonic()
+        if now >= self.adopt_at:
+            adopt_orphans(self.run.home)
+            self.adopt_at = now + ADOPT_S
+        time.sleep(POLL_S)
+
+
 def follow_run(run: RunDirectory, attempt: int, offset: int, output: Output, after_seq: int = 0) -> RunRecord:
     """Copies the log of `attempt` from `offset`, then those of later attempts, until the run has ended: that record.
 
@@ -164,6 +181,7 @@ def follow_run(run: RunDirectory, attempt: int, offset: int, output: Output, aft
     """
     follower = LogFollower(run.attempt(attempt).console, offset)
     known: RunRecord | None = None
+    watch = Watch(run)
     while True:
         record = run.read_record()
         moved = follower.copy_new(output)
@@ -180,7 +198,7 @@ def follow_run(run: RunDirectory, attempt: int, offset: int, output: Output, aft
             output.end()
             return record
         elif not moved:
-            time.sleep(POLL_S)
+            watch.pause()
 
 
 def _tell(record: RunRecord, output: Output) -> None:
@@ -205,10 +223,11 @@ def follow_until_end(
 
 def wait_until_ended(run: RunDirectory, deadline: float | None = None) -> RunRecord | None:
     """The record of the ended run; None where it has not ended by `deadline` (of the monotonic clock)."""
+    watch = Watch(run)
     while True:
         record = run.read_record()
         if record.state.is_final:
             return record
         if deadline is not None and time.monotonic() >= deadline:
             return None
-        time.sleep(POLL_S)
+        watch.pause()

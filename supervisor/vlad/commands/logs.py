@@ -4,7 +4,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
-from vlad.commands.command import CliError, Command, add_run, found_run, our_home
+from vlad.commands.command import CliError, Command, add_run, found_run
 from vlad.commands.follow import LogFollower, follow_until_end, output_to, tail_offset
 from vlad.commands.outcome import exit_code
 from vlad.records.rundir import RunDirectory
@@ -39,9 +39,6 @@ def _run(arguments: Namespace) -> int:
     offset = _offset(console, arguments.lines)
     output = output_to(sys.stdout)
     if arguments.follow:
-        from vlad.supervise.adopt import adopt_orphans
-
-        adopt_orphans(our_home())
         record = follow_until_end(run, attempt, offset, output)
         return DETACHED if record is None else exit_code(record)
     LogFollower(console, offset).copy_new(output)

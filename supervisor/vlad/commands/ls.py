@@ -40,6 +40,8 @@ def _overviews(home: Home, most_ended: int | None) -> list[Overview]:
     at = time.time()
     found = []
     for run_id in (*live, *ended):
+        if not (home.runs / run_id).exists():
+            continue  # it is just being made, or was just removed
         try:
             found.append(Overview.read(home.run(run_id), at))
         except RecordError as error:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -62,4 +63,8 @@ def own_terminal() -> str | None:
 
 
 def own_user() -> str:
-    return os.environ.get("USER") or str(os.geteuid())
+    """The name of the user, or the number where there is no name."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

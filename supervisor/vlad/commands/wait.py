@@ -3,10 +3,9 @@
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
-from vlad.commands.command import Command, add_json, add_runs, found_run, our_home, print_json, say
+from vlad.commands.command import Command, add_json, add_runs, found_run, print_json, say
 from vlad.commands.follow import wait_until_ended
 from vlad.commands.outcome import OUTCOMES, exit_code, in_words
-from vlad.supervise.adopt import adopt_orphans
 
 TIMED_OUT = 124
 
@@ -30,7 +29,6 @@ def _add(parser: ArgumentParser) -> None:
 
 def _run(arguments: Namespace) -> int:
     runs = [found_run(wanted) for wanted in arguments.runs]
-    adopt_orphans(our_home())
     deadline = None if arguments.timeout is None else time.monotonic() + arguments.timeout
     records = [wait_until_ended(run, deadline) for run in runs]
     ended = [record for record in records if record is not None]

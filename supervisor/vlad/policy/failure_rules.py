@@ -13,7 +13,7 @@ _MORE_HOST_MEMORY = "lower num_workers or shuffle_buffer_size, or run on a host 
 _FREE_DISK = "free space or lower keep_checkpoints, then `vlad resume` goes on from the last checkpoint"
 _ENVIRONMENT = "the environment of --python lacks it: install it there, or choose another with --python"
 _VERSIONS = "versions of this environment do not fit each other: install the project's extras anew with its constraints"
-_PATHS = "check the path; `vlad config RUN` shows where each value came from"
+_PATHS = "check the path; `vlad show RUN` and `vlad config RUN` tell what it was started with"
 
 
 @dataclass(frozen=True, slots=True)
