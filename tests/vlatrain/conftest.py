@@ -1,11 +1,12 @@
 """A model of a few thousand parameters that is the same code as the published one, and small data sets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from training_runs import Workshop
 from vlatrain.data.rlds_writer import write_rlds
 from vlatrain.model.checkpoint_files import save_base
 from vlatrain.model.config import OpenVLAConfig, TextConfig, TowerConfig
@@ -95,3 +96,26 @@ def make_set(make_episode: Callable[[int, int], Episode], tmp_path: Path) -> Cal
         return write_rlds(tmp_path / "sets", name, (make_episode(*one) for one in enumerate(lengths)), shards)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def shared_project(
+    make_tiny_model: Callable[[int], OpenVLA],
+    make_episode: Callable[[int, int], Episode],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A folder with the tiny model as `base` and four episodes, 42 frames, as `datasets/libero_made`."""
+    project = tmp_path_factory.mktemp("shared")
+    save_base(make_tiny_model(1), project / "base")
+    build_word_tokenizer(INSTRUCTIONS).save(str(project / "base" / "tokenizer.json"))
+    episodes = (make_episode(number, frames) for number, frames in enumerate((12, 10, 9, 11)))
+    write_rlds(project / "datasets", "libero_made", episodes, 1)
+    return project
+
+
+@pytest.fixture
+def workshop(shared_project: Path, tmp_path: Path) -> Iterator[Workshop]:
+    """Where training runs are made; their processes end with the test."""
+    made = Workshop(shared_project / "base", shared_project / "datasets", tmp_path)
+    yield made
+    made.end()

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 VARIABLE = "VLAD_FAILPOINTS"
-"""`name:action` separated by spaces; actions: kill (this process), enospc."""
+"""`name:action` separated by spaces; actions: kill (this process), term (ask it to stop), enospc."""
 ONCE_VARIABLE = "VLAD_FAILPOINTS_ONCE"
 """A folder that remembers which failpoints have acted, so that each acts once over all processes and attempts."""
 
@@ -21,8 +21,7 @@ def failpoint(name: str) -> None:
         return
     if action == "enospc":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    if action == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), {"kill": signal.SIGKILL, "term": signal.SIGTERM}[action])
 
 
 def _is_first_time(name: str) -> bool:

@@ -10,6 +10,7 @@ from vlad.records.requests import Action
 from vlatrain.config import FinetuneConfig
 from vlatrain.data.batches import Batch
 from vlatrain.errors import TrainingError
+from vlatrain.failpoints import failpoint
 from vlatrain.train.evaluating import evaluated, owes_evaluation, warn_of_resolution
 from vlatrain.train.session import Session
 from vlatrain.train.state import TrainState, is_due
@@ -68,6 +69,7 @@ def update(session: Session, state: TrainState, batches: Iterator[Batch]) -> Tra
     started = time.monotonic()
     train_step(session.learner, batches, session.codec, session.config, state.step)
     after = state.stepped(session.samples_per_step)
+    failpoint(f"step_{after.step}")
     is_logged = is_due(after.step, session.config.log_every_steps, session.config.max_steps)
     means = session.learner.averages.means(session.ranks, after.step) if is_logged else None
     session.reports.took(time.monotonic() - started)
