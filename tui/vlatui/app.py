@@ -47,7 +47,7 @@ class VlatuiApp(App[None]):
         self.settings_path = settings_path or settings_file()
         self.settings = load_settings(self.settings_path)
         self.screen_of_runs = DashboardScreen()
-        self.threads = Threads(home, self.screen_of_runs.post_message)
+        self.threads = Threads(home, self.screen_of_runs.post_message, wanted)
         self._adopts = adopts
         self.animation_level = "none"
         for theme in OURS:
@@ -108,7 +108,8 @@ class VlatuiApp(App[None]):
         for binding in DashboardScreen.BINDINGS:
             assert isinstance(binding, Binding)
             if screen.check_action(*_action(binding)):
-                yield SystemCommand(binding.description, self._key_help(binding), self._does(binding.action))
+                described = binding.tooltip or self._key_help(binding)
+                yield SystemCommand(binding.description, described, self._does(binding.action))
         for run in self.screen_of_runs.view.runs:
             yield SystemCommand(f"Go to {run.run_id}", run.record.state.lower(), self._goes_to(run.run_id))
         yield SystemCommand("Keys", "Everything that keys do", self.action_help)

@@ -12,14 +12,6 @@ def progress_bar(part: float | None, width: int, tone: Tone = Tone.ACCENT) -> li
     return [span for span in spans if span.text]
 
 
-def block_bar(part: float, width: int, tone: Tone) -> list[Span]:
-    """A solid bar, exact to an eighth of a cell, on a faint track."""
-    eighths = round(max(0.0, min(1.0, part)) * width * 8)
-    full, rest = divmod(eighths, 8)
-    head = "█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")
-    return [Span(head, tone), Span("·" * (width - len(head)), Tone.FAINT)]
-
-
 def gauge(filled: int, of: int, tone: Tone, most: int = 10) -> list[Span]:
     """`filled` of `of` squares; numbers alone where there would be too many."""
     if not 0 < of <= most:

@@ -152,7 +152,7 @@ def curve_chart(curve: Curve, view: CurveView, width: int, height: int) -> Rows:
         return []
     heights = [y for _, y, _ in points]
     low, high = _padded(min(heights), max(heights))
-    y_ticks = ticks(low, high, max(1, (height - 2) // 3))
+    y_ticks = ticks(low, high, max(2, (height - 2) // 3))
     unscaled = (lambda tick: _tick_label(10.0**tick)) if view.is_logarithmic else _tick_label
     gutter = max((len(unscaled(tick)) for tick in y_ticks), default=1)
     xs = view.xs or (points[0][0], points[-1][0])

@@ -40,10 +40,10 @@ _Command = _Look | _Select | _LookAtProcesses | _Stop
 class Collector:
     """`run` belongs to a thread; everything else may be called from any and returns at once."""
 
-    def __init__(self, home: Home, tell: Callable[[Message], object]) -> None:
+    def __init__(self, home: Home, tell: Callable[[Message], object], always: str | None = None) -> None:
         self._tell = tell
         self._home = home
-        self._reader = HomeReader(home)
+        self._reader = HomeReader(home, always=always)
         self._processes = ProcessReader()
         self._detail: DetailReader | None = None
         self._commands: queue.SimpleQueue[_Command] = queue.SimpleQueue()

@@ -29,5 +29,6 @@ def _described(classes: Sequence[type[DOMNode]], shown_key: Callable[[Binding], 
     keys: dict[tuple[str, str], list[str]] = {}
     for owner in classes:
         for binding in Binding.make_bindings(owner.BINDINGS):
-            keys.setdefault((binding.action, binding.description), []).append(shown_key(binding))
+            description = binding.tooltip or binding.description
+            keys.setdefault((binding.action, description), []).append(shown_key(binding))
     return [(" ".join(shown), description) for (_, description), shown in keys.items() if description]

@@ -58,8 +58,10 @@ class _Known:
 class HomeReader:
     """Looks at a home again and again; remembers how far it read. Used by one thread."""
 
-    def __init__(self, home: Home, most_ended: int = MOST_ENDED) -> None:
+    def __init__(self, home: Home, most_ended: int = MOST_ENDED, always: str | None = None) -> None:
+        """`always` names a run that is listed however old it is."""
         self.home = home
+        self._always = always
         self._most_ended = most_ended
         self._known: dict[str, _Known] = {}
 
@@ -69,7 +71,10 @@ class HomeReader:
         ended = self.home.newest_ended_ids(self._most_ended + 1)
         views: list[RunView] = []
         unreadable: list[tuple[str, str]] = []
-        for run_id in (*reversed(live), *ended[: self._most_ended]):
+        listed = [*reversed(live), *ended[: self._most_ended]]
+        if self._always is not None and self._always not in listed:
+            listed.append(self._always)
+        for run_id in listed:
             try:
                 view = self._view(self.home.run(run_id))
             except RecordError as error:

@@ -52,20 +52,27 @@ OURS = (DARK, LIGHT, COLOUR_BLIND)
 
 
 def tone_variables(theme: Theme, colours: dict[str, str]) -> dict[str, str]:
-    """The stylesheet's `$tone-…` variables for a theme whose generated colours are `colours`."""
+    """The stylesheet's `$tone-…` variables for a theme whose generated colours are `colours`.
+
+    With the terminal's own colours nothing can be mixed: muted text is dimmed there, by the stylesheet.
+    """
     if theme.ansi:
         return {
-            "tone-muted": "ansi_bright_black",
-            "tone-faint": "ansi_bright_black",
-            "tone-cursor": "ansi_bright_black" if theme.dark else "ansi_white",
+            "tone-title": "ansi_cyan",
+            "tone-accent": "ansi_cyan",
+            "tone-muted": "ansi_default",
+            "tone-faint": "ansi_default",
+            "tone-cursor": "ansi_default",
             "tone-match": "ansi_yellow",
             "tone-on-match": "ansi_black",
             "tone-rule": "ansi_bright_black",
-            "tone-trend": "ansi_blue",
+            "tone-trend": "ansi_cyan",
         }
     background, foreground = Color.parse(colours["background"]), Color.parse(colours["foreground"])
     primary, warning = Color.parse(colours["primary"]), Color.parse(colours["warning"])
     return {
+        "tone-title": colours["primary"],
+        "tone-accent": colours["accent"],
         "tone-muted": background.blend(foreground, 0.58).hex,
         "tone-faint": background.blend(foreground, 0.26).hex,
         "tone-rule": background.blend(foreground, 0.20).hex,

@@ -19,10 +19,10 @@ def start_thread(name: str, run: Callable[[], None]) -> None:
 class Threads:
     """Watching and reading of one home; what they find is told by messages."""
 
-    def __init__(self, home: Home, tell: Callable[[Message], object]) -> None:
+    def __init__(self, home: Home, tell: Callable[[Message], object], always: str | None = None) -> None:
         self._home = home
         self._tell = tell
-        self.collector = Collector(home, tell)
+        self.collector = Collector(home, tell, always)
         self._watch: HomeWatch | None = None
 
     def start(self) -> None:

@@ -1,5 +1,6 @@
 """A question before something that cannot be taken back; it says what will be lost."""
 
+import textwrap
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -31,7 +32,8 @@ class ConfirmScreen(ModalScreen[bool]):
 
     def on_mount(self) -> None:
         lines: list[Line] = [[Span(self._title, Tone.TITLE)], []]
-        lines += [[Span(text)] for text in self._consequences]
+        width = max(20, min(64, self.app.size.width - 10))
+        lines += [[Span(line)] for text in self._consequences for line in textwrap.wrap(text, width)]
         keys = [Span("y ", Tone.ACCENT), Span(self._yes), Span("     n ", Tone.ACCENT), Span("leave it as it is")]
         self.query_one(Lines).show_lines([*lines, [], keys])
 

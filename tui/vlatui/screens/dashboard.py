@@ -6,7 +6,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import ContentSwitcher, Footer, Input
+from textual.widgets import ContentSwitcher, Footer, Input, Static
 from vlad.records import figures
 from vlad.records.run import State
 
@@ -14,8 +14,7 @@ from vlatui import describe
 from vlatui.detail import RunDetail
 from vlatui.header import header_lines
 from vlatui.messages import DetailRead, FilesChanged, HomeRead, ProcessesRead, ReadFailed
-from vlatui.runfilter import RunFilter
-from vlatui.screens.control import Control
+from vlatui.screens.navigation import TABS, Navigation
 from vlatui.snapshot import HomeView, RunView
 from vlatui.tones import Line, Span, Tone, justified
 from vlatui.widgets import details
@@ -27,15 +26,6 @@ from vlatui.widgets.run_table import RunTable
 from vlatui.widgets.tab_strip import TabStrip
 from vlatui.widgets.table import Table
 
-TABS = (
-    ("log", "Log"),
-    ("evaluations", "Evaluations"),
-    ("metrics", "Metrics"),
-    ("processes", "Processes"),
-    ("events", "Events"),
-    ("config", "Config"),
-)
-FOCUS = {"log": "#log", "evaluations": "#evaluations", "metrics": "#curve"}
 TICK_S = 1.0
 PROCESS_TICKS = 2
 LEAST_TABLE, MOST_TABLE_PART = 3, 0.35
@@ -51,19 +41,19 @@ class _Shown:
     is_read: bool = False
 
 
-class DashboardScreen(Control):
+class DashboardScreen(Navigation):
     """Shows what messages tell; reads nothing itself."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "new", "New"),
-        Binding("s", "stop(False)", "Stop"),
-        Binding("S", "stop(True)", "Stop now", show=False),
-        Binding("r", "resume", "Resume"),
-        Binding("c", "save", "Save a checkpoint", show=False),
-        Binding("e", "evaluate", "Evaluate now", show=False),
-        Binding("w", "why", "Why"),
-        Binding("f", "follow", "Follow"),
-        Binding("slash", "filter", "Filter"),
+        Binding("n", "new", "New", tooltip="Start a new run"),
+        Binding("s", "stop(False)", "Stop", tooltip="Stop the run (or the marked ones); a checkpoint is saved first"),
+        Binding("S", "stop(True)", "Stop now", show=False, tooltip="Stop at once, without saving"),
+        Binding("r", "resume", "Resume", tooltip="Go on with a run that has ended, from its last checkpoint"),
+        Binding("c", "save", "Save", show=False, tooltip="Save a checkpoint between two steps"),
+        Binding("e", "evaluate", "Evaluate", show=False, tooltip="Evaluate between two steps"),
+        Binding("w", "why", "Why", tooltip="Why the run died: evidence and advice"),
+        Binding("f", "follow", "Follow", tooltip="Follow the end of the log, or pause"),
+        Binding("slash", "filter", "Filter", tooltip="Filter the runs: text, failed, live, success>80, suite:spatial"),
         Binding("z", "zoom", "Hide or show the runs", show=False),
         Binding("enter", "enter_run", "Go to the tab", show=False),
         Binding("escape", "leave", "Back to the runs", show=False),
@@ -86,6 +76,7 @@ class DashboardScreen(Control):
         yield Lines(id="top")
         yield RunTable((), id="runs")
         yield Input(id="run-filter", placeholder="text, failed, success>80, suite:spatial", compact=True)
+        yield Static(classes="rule")
         yield Lines(id="header")
         yield TabStrip(TABS, id="tabs")
         with ContentSwitcher(initial="log-pane", id="panes"):
@@ -99,21 +90,20 @@ class DashboardScreen(Control):
 
     def on_mount(self) -> None:
         self.shown = _Shown(HomeView(str(self.dashboard.home.path)))
-        self.filter = RunFilter("")
         self.wanted = self.dashboard.wanted
         self.query_one("#run-filter", Input).display = False
         self.query_one(LogPane).view.wraps = self.dashboard.settings.wraps_log
         self.show_tab(self.dashboard.settings.tab)
         self.query_one(RunTable).focus()
         self.set_interval(TICK_S, self._tick)
-        self._show()
+        self.show()
         self.dashboard.threads.start()
 
     # what the threads tell
 
     def on_home_read(self, message: HomeRead) -> None:
         self.shown.view, self.shown.is_read = message.view, True
-        self._show()
+        self.show()
         if self.wanted is not None and message.view.find(self.wanted) is not None:
             self.go_to_run(self.wanted)
             self.wanted = None
@@ -129,7 +119,10 @@ class DashboardScreen(Control):
             self.query_one("#processes-pane", Table).show_rows(rows, details.NO_PROCESSES)
 
     def on_files_changed(self, message: FilesChanged) -> None:
-        self.query_one(LogPane).look()
+        """Without paths it is a look just in case."""
+        run_id = self.selected_id or ""
+        if not message.paths or any(run_id in path for path in message.paths):
+            self.query_one(LogPane).look()
 
     def on_read_failed(self, message: ReadFailed) -> None:
         self.notify(message.words, severity="error", markup=False)
@@ -148,10 +141,6 @@ class DashboardScreen(Control):
     def selected(self) -> RunView | None:
         return self.shown.view.find(self.selected_id)
 
-    @property
-    def tab(self) -> str:
-        return (self.query_one(ContentSwitcher).current or "log-pane").removesuffix("-pane")
-
     @on(Table.CursorMoved, "#runs")
     def _selection_moved(self) -> None:
         self.dashboard.threads.collector.select(self.selected_id)
@@ -165,7 +154,7 @@ class DashboardScreen(Control):
 
     # showing
 
-    def _show(self) -> None:
+    def show(self) -> None:
         table = self.query_one(RunTable)
         table.show(self.shown.view, self.dashboard.clock(), self.filter.matches, self._when_empty())
         most = max(LEAST_TABLE, int(self.size.height * MOST_TABLE_PART))
@@ -208,19 +197,19 @@ class DashboardScreen(Control):
         header.show_lines(lines[:2] if self.size.height < 12 else lines)
 
     def _show_detail(self, *, is_other_run: bool) -> None:
-        detail = self.shown.detail or RunDetail("")
+        detail, run = self.shown.detail or RunDetail(""), self.selected
         if self.shown.detail is not None:
-            self.query_one(LogPane).show_run(detail.logs, is_other_run=is_other_run)
-        run = self.selected
+            is_live = run is not None and run.is_live
+            self.query_one(LogPane).show_run(detail.logs, is_other_run=is_other_run, is_live=is_live)
         self.query_one(EvaluationsPane).show(detail.evaluations, run.summary.max_steps if run else None)
         self.query_one(MetricsPane).show(detail.curves)
         self.query_one("#events-pane", Table).show_rows(details.event_rows(detail.events), details.NO_EVENTS)
         self.query_one("#config-pane", Table).show_rows(details.config_rows(detail.spec), details.NO_CONFIG)
         if is_other_run:
             self.query_one("#processes-pane", Table).show_rows((), details.NO_PROCESSES)
-        self._show_tabs()
+        self.show_tabs()
 
-    def _show_tabs(self) -> None:
+    def show_tabs(self) -> None:
         detail = self.shown.detail
         badges = {"evaluations": figures.count(len(detail.evaluations))} if detail and detail.evaluations else {}
         self.query_one(TabStrip).show(self.tab, badges)
@@ -230,85 +219,9 @@ class DashboardScreen(Control):
         self.shown.ticks += 1
         if not self.app.app_focus:
             return
-        self._show()
+        self.show()
         if self.tab == "processes" and self.shown.ticks % PROCESS_TICKS == 0:
             self.dashboard.threads.collector.look_at_processes()
 
     def on_resize(self) -> None:
-        self._show()
-
-    # moving around
-
-    def go_to_run(self, run_id: str) -> None:
-        self.query_one(RunTable).move_cursor_to(run_id)
-
-    def show_tab(self, tab: str) -> None:
-        if tab not in dict(TABS):
-            return
-        self.query_one(ContentSwitcher).current = f"{tab}-pane"
-        self._show_tabs()
-        if tab == "processes":
-            self.dashboard.threads.collector.look_at_processes()
-
-    def _focus_tab(self) -> None:
-        self.query_one(FOCUS.get(self.tab, f"#{self.tab}-pane")).focus()
-
-    def action_tab(self, tab: str) -> None:
-        was_inside = not self.query_one(RunTable).has_focus
-        self.show_tab(tab)
-        self.dashboard.remember(tab=tab)
-        if was_inside:
-            self._focus_tab()
-
-    def action_next_tab(self, by: int) -> None:
-        keys = [key for key, _ in TABS]
-        self.action_tab(keys[(keys.index(self.tab) + by) % len(keys)])
-
-    @on(TabStrip.Clicked)
-    def _tab_clicked(self, event: TabStrip.Clicked) -> None:
-        self.action_tab(event.tab)
-
-    @on(Table.Chosen, "#runs")
-    def action_enter_run(self) -> None:
-        self._focus_tab()
-
-    def action_leave(self) -> None:
-        """Shows the runs again where they are hidden, clears their filter, and goes to them."""
-        self.remove_class("zoomed")
-        if self.query_one(RunTable).has_focus:
-            self._filter_by("")
-        self.query_one(RunTable).focus()
-
-    def action_zoom(self) -> None:
-        self.toggle_class("zoomed")
-        if self.has_class("zoomed"):
-            self._focus_tab()
-        else:
-            self.query_one(RunTable).focus()
-
-    def action_follow(self) -> None:
-        self.show_tab("log")
-        self.query_one(LogPane).toggle_follow()
-
-    # filtering the runs
-
-    def action_filter(self) -> None:
-        prompt = self.query_one("#run-filter", Input)
-        prompt.value = self.filter.text
-        prompt.display = True
-        prompt.focus()
-
-    @on(Input.Changed, "#run-filter")
-    def _filter_changed(self, event: Input.Changed) -> None:
-        if event.input.display:
-            self._filter_by(event.value)
-
-    @on(Input.Submitted, "#run-filter")
-    def _filter_done(self, event: Input.Submitted) -> None:
-        event.input.display = False
-        self.query_one(RunTable).focus()
-
-    def _filter_by(self, text: str) -> None:
-        self.filter = RunFilter(text)
-        self.query_one("#run-filter", Input).display &= bool(text) or self.query_one("#run-filter", Input).has_focus
-        self._show()
+        self.show()

@@ -71,7 +71,7 @@ def task_lines(evaluation: Evaluation, width: int) -> list[Line]:
     for task in evaluation.tasks:
         rate = 100 * task.successes / max(1, task.episodes)
         count = f" {task.successes}/{task.episodes}".rjust(7)
-        bar = bars.block_bar(rate / 100, TASK_BAR, bars.heat(rate).tone)
+        bar = bars.progress_bar(rate / 100, TASK_BAR, bars.heat(rate).tone)
         name = fitted([Span(task.task)], max(8, width - TASK_BAR - len(count) - 2))
         lines.append([*name, Span(" "), *bar, Span(count, Tone.MUTED)])
     for label, path in (("log", evaluation.log), ("checkpoint", evaluation.checkpoint)):

@@ -23,7 +23,9 @@ class Lines(Painted):
     def show_lines(self, lines: Sequence[Line]) -> None:
         before, self._lines = self._lines, tuple(lines)
         if len(before) != len(self._lines):
-            self.refresh(layout=True)
+            # an explicit height: one found by measuring is cached and can miss a change between two layouts
+            self.styles.height = len(self._lines)
+            self.refresh()
             return
         changed = [y for y, (old, new) in enumerate(zip(before, self._lines, strict=True)) if old != new]
         if changed:

@@ -21,7 +21,13 @@ from vlatui.tones import Line, Span, Tone, justified
 from vlatui.widgets.lines import Lines
 from vlatui.widgets.log_view import LogView
 
-NO_RUN = ("No run is selected.", "n starts one")
+WELCOME = (
+    "No run yet.",
+    "",
+    "n here, or in a shell",
+    "vlad start --config configs/demo.yaml",
+    "vlad start -- torchrun --nproc-per-node 8 train.py",
+)
 NO_LOG = ("This run has written no log yet.", "it appears here with its first line")
 EMPTY_LOG = ("The log is empty so far.",)
 
@@ -59,6 +65,7 @@ class LogPane(Vertical):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._is_live = False
         self._sources: tuple[LogSource, ...] = ()
         self._chosen: LogSource | None = None
         self._matches: Matches | None = None
@@ -72,7 +79,7 @@ class LogPane(Vertical):
         yield Lines(id="log-status")
 
     def on_mount(self) -> None:
-        self.view.when_empty = NO_RUN
+        self.view.when_empty = WELCOME
         self.query_one(Input).display = False
 
     @property
@@ -85,8 +92,9 @@ class LogPane(Vertical):
         consoles = [source for source in self._sources if source.is_console]
         return self._chosen if self._chosen in self._sources else consoles[-1] if consoles else None
 
-    def show_run(self, sources: tuple[LogSource, ...], *, is_other_run: bool) -> None:
+    def show_run(self, sources: tuple[LogSource, ...], *, is_other_run: bool, is_live: bool) -> None:
         """The logs of the selected run; a new attempt's is shown unless another was chosen."""
+        self._is_live = is_live
         if is_other_run:
             self._chosen = None
         self._sources = sources
@@ -94,7 +102,7 @@ class LogPane(Vertical):
 
     def show_none(self) -> None:
         self._sources, self._chosen = (), None
-        self.view.when_empty = NO_RUN
+        self.view.when_empty = WELCOME
         self._open()
 
     def _open(self) -> None:
@@ -123,7 +131,7 @@ class LogPane(Vertical):
     def _left(self) -> Line:
         view = self.view
         if view.follows:
-            spans = [Span("● following", Tone.GOOD)]
+            spans = [Span("● following", Tone.GOOD) if self._is_live else Span("■ at the end", Tone.MUTED)]
         else:
             spans = [Span("❚❚ paused", Tone.WARN), Span(", f follows", Tone.MUTED)]
         if self._note:

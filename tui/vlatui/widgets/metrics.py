@@ -105,7 +105,7 @@ class MetricsPane(Vertical):
     def _chip(self, name: str) -> Line:
         is_chosen = name == self._shown
         values = self._curves[name].values
-        trend = spark(values, 8) if not is_chosen else ""
+        trend = spark(values, 8) if not is_chosen and len(set(values)) > 1 else ""
         newest = shown_value(name, values[-1]) if values else figures.UNKNOWN
         mark = Span("▸ " if is_chosen else "", Tone.ACCENT)
         label = Span(f"{name} ", Tone.TITLE if is_chosen else Tone.MUTED)

@@ -24,8 +24,7 @@ COLUMNS = (
     Column("eta", "ETA", 6, align="right", priority=3),
     Column("loss", "LOSS", 6, align="right", priority=4),
     Column("trend", "", 12, priority=13),
-    Column("success", "SUCCESS", 9, align="right", priority=7),
-    Column("rate", "SUCCESS", 5, align="right", priority=2),
+    Column("success", "SUCCESS", 7, align="right", priority=2),
     Column("patience", "STOP", 3, align="right", priority=6),
     Column("ranks", "RANKS", 1, align="right", priority=10),
     Column("tty", "TTY", 8, priority=9),
@@ -49,7 +48,6 @@ def run_row(run: RunView, now: float) -> Row:
         "loss": _known(figures.number(summary.loss)),
         "trend": _trend(summary),
         "success": _success(summary),
-        "rate": _rate(summary),
         "patience": _patience(summary),
         "ranks": _known(str(summary.ranks or record.nproc or figures.UNKNOWN)),
         "tty": cell(figures.terminal(record.tty), Tone.PLAIN if record.tty else Tone.MUTED),
@@ -115,7 +113,7 @@ def _patience(summary: Summary) -> Cell:
 def columns_for(width: int) -> tuple[Column, ...]:
     """The columns worth their room at this width: where the phase has no column of its own, the state tells it."""
     is_wide = width >= 110
-    left_out = {"rate"} if is_wide else {"success", "phase", "bar", "trend", "ranks"}
+    left_out = set() if is_wide else {"phase", "bar", "trend", "ranks"}
     columns = [column for column in COLUMNS if column.key not in left_out]
     if is_wide:
         return tuple(columns)

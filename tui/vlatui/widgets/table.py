@@ -14,6 +14,7 @@ from textual.strip import Strip
 from vlatui.tones import Cell, PaintedScroll, Span, Tone, fitted, width_of
 
 GAP = 2
+LEAST_GAP = 1
 MARGIN = 2
 MOST_EXTRA_GAP = 3
 
@@ -61,29 +62,36 @@ def _content_width(column: Column, rows: Sequence[Row]) -> int:
 
 
 def laid_out(columns: Sequence[Column], wanted: Mapping[str, int], width: int) -> tuple[Place, ...]:
-    """The columns that fit into `width` cells, with their places; `wanted` as measured."""
+    """The columns that fit into `width` cells, with their places; `wanted` as measured.
+
+    Gaps shrink before a column is left out; what room is left over goes to growing columns, then into the gaps.
+    """
     kept = list(columns)
     widths = {column.key: column.width if column.grows else wanted.get(column.key, column.width) for column in columns}
-    while len(kept) > 1 and _needed(kept, widths) > width:
-        goes = max(kept, key=lambda column: column.priority)
-        if goes.priority == 0:
-            break
-        kept.remove(goes)
-    spare = max(0, width - _needed(kept, widths))
+    gap = GAP if _needed(kept, widths, GAP) <= width else LEAST_GAP
+    while _needed(kept, widths, gap) > width and (spared := [column for column in kept if column.priority]):
+        kept.remove(max(spared, key=lambda column: column.priority))
+    spare = max(0, width - _needed(kept, widths, gap))
     for column in kept:
         more = min(spare, max(0, wanted.get(column.key, 0) - widths[column.key]))
         widths[column.key] += more
         spare -= more
-    gap = GAP + min(MOST_EXTRA_GAP, spare // max(1, len(kept) - 1))
+    extra = min(MOST_EXTRA_GAP, spare // max(1, len(kept) - 1))
+    if growing := next((column.key for column in kept if column.grows), None):
+        widths[growing] += spare - extra * (len(kept) - 1)
+    return _placed(kept, widths, gap + extra)
+
+
+def _placed(columns: Sequence[Column], widths: Mapping[str, int], gap: int) -> tuple[Place, ...]:
     places, x = [], MARGIN
-    for column in kept:
+    for column in columns:
         places.append(Place(column, x, widths[column.key]))
-        x += widths[column.key] + (GAP if column.width == 1 else gap)
+        x += widths[column.key] + (min(gap, GAP) if column.width == 1 else gap)
     return tuple(places)
 
 
-def _needed(columns: Sequence[Column], widths: Mapping[str, int]) -> int:
-    return MARGIN + sum(widths[column.key] for column in columns) + GAP * (len(columns) - 1) + 1
+def _needed(columns: Sequence[Column], widths: Mapping[str, int], gap: int) -> int:
+    return MARGIN + sum(widths[column.key] for column in columns) + gap * (len(columns) - 1) + 1
 
 
 class Table(PaintedScroll, can_focus=True):

@@ -1,0 +1,111 @@
+"""Moving around the dashboard: tabs, focus, the filter of the runs."""
+
+from textual import on
+from textual.widgets import ContentSwitcher, Input
+
+from vlatui.runfilter import RunFilter
+from vlatui.screens.control import Control
+from vlatui.widgets.log_pane import LogPane
+from vlatui.widgets.run_table import RunTable
+from vlatui.widgets.tab_strip import TabStrip
+from vlatui.widgets.table import Table
+
+TABS = (
+    ("log", "Log"),
+    ("evaluations", "Evaluations"),
+    ("metrics", "Metrics"),
+    ("processes", "Processes"),
+    ("events", "Events"),
+    ("config", "Config"),
+)
+FOCUS = {"log": "#log", "evaluations": "#evaluations", "metrics": "#curve"}
+
+
+class Navigation(Control):
+    """A screen of runs with tabs below; its subclass says what they show."""
+
+    filter = RunFilter("")
+
+    def show(self) -> None:
+        """Shows everything as it is now."""
+        raise NotImplementedError
+
+    def show_tabs(self) -> None:
+        """Lights up the active tab."""
+        raise NotImplementedError
+
+    @property
+    def tab(self) -> str:
+        return (self.query_one(ContentSwitcher).current or "log-pane").removesuffix("-pane")
+
+    def go_to_run(self, run_id: str) -> None:
+        self.query_one(RunTable).move_cursor_to(run_id)
+
+    def show_tab(self, tab: str) -> None:
+        if tab not in dict(TABS):
+            return
+        self.query_one(ContentSwitcher).current = f"{tab}-pane"
+        self.show_tabs()
+        if tab == "processes":
+            self.dashboard.threads.collector.look_at_processes()
+
+    def _focus_tab(self) -> None:
+        self.query_one(FOCUS.get(self.tab, f"#{self.tab}-pane")).focus()
+
+    def action_tab(self, tab: str) -> None:
+        was_inside = not self.query_one(RunTable).has_focus
+        self.show_tab(tab)
+        self.dashboard.remember(tab=tab)
+        if was_inside:
+            self._focus_tab()
+
+    def action_next_tab(self, by: int) -> None:
+        keys = [key for key, _ in TABS]
+        self.action_tab(keys[(keys.index(self.tab) + by) % len(keys)])
+
+    @on(TabStrip.Clicked)
+    def _tab_clicked(self, event: TabStrip.Clicked) -> None:
+        self.action_tab(event.tab)
+
+    @on(Table.Chosen, "#runs")
+    def action_enter_run(self) -> None:
+        self._focus_tab()
+
+    def action_leave(self) -> None:
+        """Shows the runs again where they are hidden, clears their filter, and goes to them."""
+        self.remove_class("zoomed")
+        if self.query_one(RunTable).has_focus:
+            self._filter_by("")
+        self.query_one(RunTable).focus()
+
+    def action_zoom(self) -> None:
+        self.toggle_class("zoomed")
+        if self.has_class("zoomed"):
+            self._focus_tab()
+        else:
+            self.query_one(RunTable).focus()
+
+    def action_follow(self) -> None:
+        self.show_tab("log")
+        self.query_one(LogPane).toggle_follow()
+
+    def action_filter(self) -> None:
+        prompt = self.query_one("#run-filter", Input)
+        prompt.value = self.filter.text
+        prompt.display = True
+        prompt.focus()
+
+    @on(Input.Changed, "#run-filter")
+    def _filter_changed(self, event: Input.Changed) -> None:
+        if event.input.display:
+            self._filter_by(event.value)
+
+    @on(Input.Submitted, "#run-filter")
+    def _filter_done(self, event: Input.Submitted) -> None:
+        event.input.display = False
+        self.query_one(RunTable).focus()
+
+    def _filter_by(self, text: str) -> None:
+        self.filter = RunFilter(text)
+        self.query_one("#run-filter", Input).display &= bool(text) or self.query_one("#run-filter", Input).has_focus
+        self.show()
