@@ -4,6 +4,7 @@ A point (x, y, z) falls on column x and on a row that sinks with nearness and ri
 where it hangs. Edges are drawn by pixel coverage, so that a shift of a tenth of a pixel is in the picture.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -30,19 +31,14 @@ _Canvas = npt.NDArray[np.float32]
 
 def render(scene: Scene, size: int = IMAGE_SIZE) -> npt.NDArray[np.uint8]:
     """The scene as uint8 [size, size, 3]."""
-    canvas = _table(scene.bowls, size).copy()
-    order = sorted((i for i in range(len(scene.blocks)) if i != scene.held), key=lambda i: _depth(scene.blocks[i]))
-    for index in order:
-        _draw_block(canvas, scene.blocks[index])
+    resting = tuple(block for index, block in enumerate(scene.blocks) if index != scene.held)
+    canvas = _table(scene.bowls, resting, size).copy()
     _draw_shadow(canvas, scene.hand)
     if scene.held is not None:
         _draw_block(canvas, scene.blocks[scene.held])
     _draw_hand(canvas, scene.hand)
-    return (canvas + 0.5).astype(np.uint8)
-
-
-def _depth(block: Block) -> tuple[float, float]:
-    return (block.z, -block.y)
+    picture: npt.NDArray[np.uint8] = (canvas + 0.5).astype(np.uint8)
+    return picture
 
 
 def _column(x: float, size: int) -> float:
@@ -54,8 +50,8 @@ def _row(y: float, z: float, size: int) -> float:
 
 
 @lru_cache(maxsize=256)
-def _table(bowls: tuple[Bowl, ...], size: int) -> _Canvas:
-    """What never moves within an episode."""
+def _table(bowls: tuple[Bowl, ...], blocks: tuple[Block, ...], size: int) -> _Canvas:
+    """What stands still in most steps, kept: the table, the bowls and the blocks that lie, far and low ones first."""
     canvas = np.empty((size, size, 3), np.float32)
     canvas[:] = _WOOD
     canvas[: int(_FAR_ROW * size)] *= 0.82
@@ -64,6 +60,8 @@ def _table(bowls: tuple[Bowl, ...], size: int) -> _Canvas:
         _blend_ellipse(canvas, column, row, radius, radius * _DEPTH, RGB[bowl.colour], 1.0)
         inside = (channel * 0.45 for channel in RGB[bowl.colour])
         _blend_ellipse(canvas, column, row, radius * 0.66, radius * 0.66 * _DEPTH, tuple(inside), 1.0)
+    for block in sorted(blocks, key=lambda block: (block.z, -block.y)):
+        _draw_block(canvas, block)
     canvas.setflags(write=False)
     return canvas
 
@@ -92,9 +90,9 @@ def _draw_hand(canvas: _Canvas, hand: Hand) -> None:
     """Two fingers and the palm that joins them; a turned hand looks narrower, a tilted one leans."""
     size = len(canvas)
     reach = FINGER_REACH * hand.opening + 0.006
-    across, away = reach * np.cos(hand.yaw), reach * np.sin(hand.yaw)
-    lean = 0.04 * np.sin(hand.pitch)
-    palm = _row(hand.y + 0.04 * np.sin(hand.roll), hand.z + 0.05, size)
+    across, away = reach * math.cos(hand.yaw), reach * math.sin(hand.yaw)
+    lean = 0.04 * math.sin(hand.pitch)
+    palm = _row(hand.y + 0.04 * math.sin(hand.roll), hand.z + 0.05, size)
     for side in (-1, 1):
         column = _column(hand.x + side * across, size)
         tip = _row(hand.y + side * away, hand.z - 0.008, size)
@@ -104,22 +102,24 @@ def _draw_hand(canvas: _Canvas, hand: Hand) -> None:
     _blend_box(canvas, middle - width, middle + width, palm - 0.05 * size, palm, _STEEL, 1.0)
 
 
-def _window(low: float, high: float, size: int) -> slice:
-    return slice(max(0, int(low)), max(0, min(size, int(high) + 2)))
-
-
 def _blend_box(
     canvas: _Canvas, left: float, right: float, top: float, bottom: float, colour: tuple[float, ...], alpha: float
 ) -> None:
-    rows, columns = _window(top, bottom, len(canvas)), _window(left, right, len(canvas))
-    _blend(canvas, rows, columns, np.outer(_overlap(rows, top, bottom), _overlap(columns, left, right)), colour, alpha)
+    rows, down = _overlap(top, bottom, len(canvas))
+    columns, across = _overlap(left, right, len(canvas))
+    _blend(canvas, rows, columns, down[:, None] * across, colour, alpha)
 
 
-def _overlap(window: slice, low: float, high: float) -> _Canvas:
-    """How much of each pixel of the window lies between `low` and `high`."""
-    starts = np.arange(window.start, window.stop, dtype=np.float32)
-    covered: _Canvas = np.clip(np.minimum(starts + 1, high) - np.maximum(starts, low), 0.0, 1.0)
-    return covered
+def _overlap(low: float, high: float, size: int) -> tuple[slice, _Canvas]:
+    """The pixels that `low`…`high` touches, and how much of each lies within."""
+    window = _window(low, high, size)
+    covered = [min(pixel + 1.0, high) - max(float(pixel), low) for pixel in range(window.start, window.stop)]
+    return window, np.array(covered, np.float32)
+
+
+def _window(low: float, high: float, size: int) -> slice:
+    start = min(size, max(0, math.floor(low)))
+    return slice(start, max(start, min(size, math.ceil(high))))
 
 
 def _blend_ellipse(
@@ -127,18 +127,17 @@ def _blend_ellipse(
 ) -> None:
     """Half-axes `width` and `height` in pixels; the edge is one pixel soft."""
     size = len(canvas)
-    rows, columns = (
-        _window(row - height - 1, row + height + 1, size),
-        _window(column - width - 1, column + width + 1, size),
-    )
+    rows = _window(row - height - 1, row + height + 1, size)
+    columns = _window(column - width - 1, column + width + 1, size)
     down = (np.arange(rows.start, rows.stop, dtype=np.float32) + 0.5 - row) / height
     across = (np.arange(columns.start, columns.stop, dtype=np.float32) + 0.5 - column) / width
-    distance = np.sqrt(down[:, None] ** 2 + across[None, :] ** 2)
-    _blend(canvas, rows, columns, np.clip((1 - distance) * height + 0.5, 0.0, 1.0), colour, alpha)
+    distance = np.sqrt((down * down)[:, None] + across * across)
+    covered = np.minimum(np.maximum((1 - distance) * height + 0.5, 0.0), 1.0)
+    _blend(canvas, rows, columns, covered, colour, alpha)
 
 
 def _blend(
     canvas: _Canvas, rows: slice, columns: slice, coverage: _Canvas, colour: tuple[float, ...], alpha: float
 ) -> None:
     part = canvas[rows, columns]
-    part += (coverage * alpha)[..., None] * (np.asarray(colour, np.float32) - part)
+    part += (coverage * alpha)[..., None] * (np.array(colour, np.float32) - part)

@@ -5,6 +5,7 @@ The expert looks at the scene alone and remembers nothing, so its action is righ
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,14 +16,19 @@ from vlatrain.sim.tabletop_physics import GRASP_HEIGHT, STEP, TURN, advance, res
 from vlatrain.sim.tabletop_scene import TRAVEL_HEIGHT, Hand, Scene
 from vlatrain.sim.tabletop_suites import Task, demonstration_scene, suite_tasks
 
-STEP_LIMIT = 40
+STEP_LIMIT = 32
 _ALIGNED = 0.009  # metres off the block at which the open hand goes down
 _OVER_BOWL = 0.02  # metres off the bowl's middle at which the block is let go
 _CLEAR = 0.075  # height at which hand and block pass over everything
 _RELEASE_HEIGHT = 0.07
-_SHAKY_EPISODES = 0.6  # share of demonstrations with a hand that does not quite obey
+_DEMONSTRATION_LIMIT = 2 * STEP_LIMIT
+_UNRULY_EPISODES = 0.7  # share of demonstrations with a hand that does not quite obey
+_LURED_AT_FIRST = 0.5  # in those: chance that the first step is lured
+_LURE_BEGINS = 0.06  # chance a step
+_LURE_ENDS = 0.25  # chance a step
 
 Action = npt.NDArray[np.float32]
+Steps = list[tuple[Scene, Action]]
 
 
 def scripted_action(scene: Scene, task: Task) -> Action:
@@ -64,36 +70,61 @@ def _action(hand: Hand, there: tuple[float, float, float], *, grip: float) -> Ac
     x, y, z = there
     motion = [(x - hand.x) / STEP, (y - hand.y) / STEP, (z - hand.z) / STEP]
     turn = [-hand.roll / TURN, -hand.pitch / TURN, -hand.yaw / TURN]
-    return np.clip(np.array([*motion, *turn, grip], np.float32), -1.0, 1.0)
+    return np.clip(np.array([*motion, *turn, grip], np.float32), -1.0, 1.0) + 0.0  # no negative zeros
 
 
 def demonstrations(suite: str, episodes: int, seed: int, image_size: int = IMAGE_SIZE) -> Iterator[Episode]:
     """That many successful episodes, the suite's tasks in turn; failures are left out and replaced.
 
-    In most episodes the hand does not quite obey (noise in what is executed, never in what is recorded), so that the
-    recorded actions show how to recover. Scenes never are those of evaluation.
+    In most episodes the hand does not quite obey: it shakes, and for some steps at a time another block or bowl lures
+    it. That is in what is executed, never in what is recorded, so the recorded actions show how to recover, and
+    nearness does not give away what was asked for. Scenes never are those of evaluation.
     """
+    for task, steps in demonstrated_steps(suite, episodes, seed):
+        yield Episode(
+            task=task.name,
+            instruction=task.instruction,
+            images=np.stack([render(scene, image_size) for scene, _ in steps]),
+            actions=np.stack([action for _, action in steps]),
+        )
+
+
+def demonstrated_steps(suite: str, episodes: int, seed: int) -> Iterator[tuple[Task, Steps]]:
+    """The same demonstrations as scenes instead of pictures."""
     tasks = suite_tasks(suite)
-    given, index = 0, 0
-    while given < episodes:
-        episode = _demonstrate(tasks[index % len(tasks)], seed, index, image_size)
-        index += 1
-        if episode is not None:
-            given += 1
-            yield episode
+    index = 0
+    for number in range(episodes):
+        steps: Steps = []
+        while not steps:
+            steps = _attempt(tasks[number % len(tasks)], seed, index)
+            index += 1
+        yield tasks[number % len(tasks)], steps
 
 
-def _demonstrate(task: Task, seed: int, index: int, image_size: int) -> Episode | None:
+def _attempt(task: Task, seed: int, index: int) -> Steps:
+    """What was seen and done until the goal was reached; empty where it was not."""
     scene, rng = demonstration_scene(task, seed, index)
-    shake = float(rng.uniform(0.1, 0.4)) if rng.random() < _SHAKY_EPISODES else 0.0
-    images, actions = [], []
-    for _ in range(STEP_LIMIT):
+    obeys = rng.random() > _UNRULY_EPISODES
+    shake = 0.0 if obeys else float(rng.uniform(0.1, 0.4))
+    lure: Task | None = None
+    steps: Steps = []
+    for step in range(_DEMONSTRATION_LIMIT):
         action = scripted_action(scene, task)
-        images.append(render(scene, image_size))
-        actions.append(action)
-        scene = advance(scene, [*(action[:3] + shake * rng.standard_normal(3)), *action[3:]])
+        steps.append((scene, action))
+        if not obeys and rng.random() < (_LURED_AT_FIRST if step == 0 else _LURE_BEGINS):
+            lure = _lure(scene, task, rng)
+        elif rng.random() < _LURE_ENDS:
+            lure = None
+        motion = scripted_action(scene, lure)[:3] if lure else action[:3]
+        scene = advance(scene, [*(motion + shake * rng.standard_normal(3)), *action[3:]])
         if rests_in_bowl(scene, task.block, task.bowl):
-            return Episode(
-                task=task.name, instruction=task.instruction, images=np.stack(images), actions=np.stack(actions)
-            )
-    return None
+            return steps
+    return []
+
+
+def _lure(scene: Scene, task: Task, rng: np.random.Generator) -> Task:
+    """The task with another block, or another bowl once the block is held."""
+    others = scene.bowls if scene.held is not None else scene.blocks
+    named = task.bowl if scene.held is not None else task.block
+    colour = str(rng.choice([other.colour for other in others if other.colour != named]))
+    return replace(task, bowl=colour) if scene.held is not None else replace(task, block=colour)

@@ -1,7 +1,7 @@
 """The embedded simulator's suites: named tasks, their words, and the tables on which they start.
 
-`tabletop_base` uses plain words, every block colour with every bowl colour. `tabletop_new` asks for the same kind of act
-in words that the base suite never uses, so that a model taught on the base suite alone can act but cannot know on what.
+`tabletop_base` uses plain words, every block colour with every bowl colour. `tabletop_new` asks for the same kind of
+act in words that the base suite never uses: a model taught on the base suite alone can act but cannot know on what.
 """
 
 import zlib
