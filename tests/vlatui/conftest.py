@@ -1,11 +1,12 @@
 """Fixtures of the dashboard's tests."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from fake_runs import NOW, many_states
-from vlad.records.rundir import Home
+from vlad.records.rundir import Home, RunDirectory
 from vlatui.app import VlatuiApp
 
 
@@ -25,11 +26,17 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture
-def runs(home: Home) -> dict:
+def runs(home: Home) -> dict[str, RunDirectory]:
+    """A home with a run in every interesting state, by short name."""
     return many_states(home)
 
 
 @pytest.fixture
-def app(home: Home, runs: dict) -> VlatuiApp:
-    """The dashboard on a home with a run in every state, at a frozen time."""
-    return VlatuiApp(home, clock=lambda: NOW, home_name="~/.local/state/vlad", adopts=False)
+def dashboard(home: Home) -> Callable[..., VlatuiApp]:
+    """Makes the dashboard on the test's home, at a frozen time, adopting nothing."""
+
+    def make(**changes: object) -> VlatuiApp:
+        settings = {"clock": lambda: NOW, "home_name": "~/.local/state/vlad", "adopts": False}
+        return VlatuiApp(home, **{**settings, **changes})
+
+    return make

@@ -58,7 +58,7 @@ def _x_labels(frame: Frame) -> list[Span]:
     """Round steps along the bottom, as many as fit without touching."""
     line = [" "] * frame.width
     free_from = 0
-    for tick in ticks(frame.xs[0], frame.xs[1], max(1, frame.width // 12)):
+    for tick in ticks(frame.xs[0], frame.xs[1], max(2, frame.width // 9)):
         text = figures.count(int(tick)) if tick == int(tick) else figures.number(tick)
         at = min(max(0, frame.cell(tick, frame.ys[0])[0] - len(text) // 2), frame.width - len(text))
         if at >= free_from:

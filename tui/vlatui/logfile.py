@@ -75,19 +75,17 @@ class LogFile:
 
     def look(self) -> Change:
         """Finds out how large the file is now; raises OSError where it exists but cannot be read."""
+        had_content = self._size > 0
         if self._is_replaced():
-            had_content = self._size > 0
             self.close()
             self._forget()
             self._open()
-            if had_content:
-                return Change.RESTARTED
-        if self._handle is None:
-            return Change.SAME
-        size = os.fstat(self._handle).st_size
+        size = 0 if self._handle is None else os.fstat(self._handle).st_size
         if size < self._indexed or not self._has_same_start():
             self._forget()
+        if had_content and self._size == 0:
             self._size = size
+            self._has_same_start()
             return Change.RESTARTED
         grew, self._size = size > self._size, size
         return Change.GREW if grew else Change.SAME

@@ -9,7 +9,7 @@ from pathlib import Path
 CHUNK_BYTES = 1024 * 1024
 MOST_MATCHES = 1_000_000
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
-_OVERWRITTEN = re.compile(rb"[^\n]*\r(?=[^\r\n])")
+_OVERWRITTEN = re.compile(rb"[^\n]*\r(?=[^\r\n]*[^\s])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,6 @@ def _collect(needle: re.Pattern[bytes], content: bytes, number: int, found: "arr
 
 def _as_shown(content: bytes) -> bytes:
     """Lines without escape sequences and without what a carriage return overwrites."""
-    if b"\x1b" in content:
-        content = _ESCAPES.sub(b"", content)
-    return _OVERWRITTEN.sub(b"", content) if b"\r" in content else content
+    if b"\r" in content:
+        content = _OVERWRITTEN.sub(b"", content).replace(b"\r\n", b"\n")
+    return _ESCAPES.sub(b"", content) if b"\x1b" in content else content

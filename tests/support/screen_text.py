@@ -1,0 +1,34 @@
+"""What a screen says, as text; and waiting until it does."""
+
+import time
+from collections.abc import Callable
+
+from textual.app import App
+from textual.pilot import Pilot
+from textual.widget import Widget
+
+DEADLINE_S = 20.0
+
+
+def screen_text(app: App[None]) -> str:
+    """The characters on screen, row by row."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+def widget_text(widget: Widget) -> str:
+    """The characters that a line-API widget paints."""
+    return "\n".join(widget.render_line(y).text.rstrip() for y in range(widget.size.height))
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], object], what: str = "") -> None:
+    """Lets the app run until `condition` holds; fails with what the screen shows when it never does."""
+    end = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end, f"never: {what}\n{screen_text(pilot.app)}"
+        await pilot.pause(0.01)
+
+
+async def until_shown(pilot: Pilot[None], *texts: str) -> None:
+    """Lets the app run until the screen shows every one of `texts`."""
+    await until(pilot, lambda: all(text in screen_text(pilot.app) for text in texts), f"shown {texts}")
