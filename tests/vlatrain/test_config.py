@@ -85,6 +85,9 @@ OURS = {
         "eval_at_start",
         "lora_alpha",
     ),
+    *("probe_samples", "probe_seed", "thermostat_mode", "thermostat_estimator", "thermostat_window"),
+    *("icsm_rank", "icsm_fragile_dim", "icsm_plastic_dim", "icsm_epsilon", "icsm_sensitivity_samples"),
+    *("icsm_layer_ids", "icsm_states", "icsm_batch_size"),
 }
 
 
@@ -150,6 +153,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"resume_adapter_dir": Path("a"), "resume_full_model_dir": Path("b")}, "goes on from one of them"),
     ({"resume_global_step": -1}, "--resume_global_step -1"),
     ({"probe_batch_size": 0}, "--probe_batch_size 0"),
+    ({"probe_samples": 0}, "--probe_samples 0"),
+    ({"icsm_rank": 0}, "--icsm_rank 0"),
+    ({"icsm_epsilon": 0.0}, "--icsm_epsilon 0.0: it must be above 0"),
+    ({"icsm_layer_ids": (3, 3)}, "--icsm_layer_ids (3, 3): name each layer once"),
+    ({"icsm_states": "middle"}, "--icsm_states middle: it must be one of output|input"),
+    ({"thermostat_mode": "on"}, "--thermostat_mode on: it must be one of auto|fixed|off"),
+    ({"thermostat_estimator": "best"}, "--thermostat_estimator best"),
+    ({"thermostat_window": 0}, "--thermostat_window 0"),
     ({"thermostat_min_beta": 2.0}, "--thermostat_min_beta 2.0 is above --thermostat_max_beta 1.0"),
     ({"thermostat_min_gamma": 2.0}, "--thermostat_min_gamma 2.0 is above --thermostat_max_gamma 1.0"),
     ({"thermostat_k_beta": -1.0}, "--thermostat_k_beta -1.0"),

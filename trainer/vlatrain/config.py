@@ -1,15 +1,14 @@
 """FinetuneConfig: every setting of a training run, by topic, with its default and its checks. Loads no torch."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
 
 from vlatrain.checks import above, at_least, needs, one_of, ordered, within
 from vlatrain.errors import ConfigError
+from vlatrain.method_config import Icsm, Method, Probe, Thermostat
+from vlatrain.option import option
 from vlatrain.suites import TASKS_OF_SUITE
-
-Value = TypeVar("Value")
 
 
 class LrScheduler(StrEnum):
@@ -34,11 +33,6 @@ class Device(StrEnum):
     AUTO = "auto"
     CPU = "cpu"
     CUDA = "cuda"
-
-
-def option(default: Value, help: str) -> Value:
-    """A field with its default and the line that `--help` prints."""
-    return field(default=default, metadata={"help": help})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,27 +170,6 @@ class Tracking:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method:
-    """Method: ICSM and HSW; off is plain LoRA."""
-
-    method_enabled: bool = option(False, "gradient surgery (HSW) steered by the Thermostat")
-    icms_artifact_dir: Path | None = option(None, "folder of the offline ICSM statistics")
-    hsw_layer_ids: tuple[int, ...] | None = option(None, "decoder layers, negative ones from the end; none: the last 4")
-    hsw_beta: float = option(1.0, "weight of the plastic part of the gradient")
-    hsw_gamma: float = option(1.0, "weight of the fragile part of the gradient")
-    hsw_eps: float = option(1e-8, "keeps the norm's division finite")
-    prompt_template: str = option("In: {instruction}\nOut:", "prompt of the probe")
-
-    def check_method(self) -> None:
-        at_least(self, 0, "hsw_beta", "hsw_gamma")
-        above(self, 0, "hsw_eps")
-        needs(self, "prompt_template", "{instruction}" in self.prompt_template, "it must contain {instruction}")
-        layers = self.hsw_layer_ids
-        is_a_set = layers is None or (len(layers) > 0 and len(set(layers)) == len(layers))
-        needs(self, "hsw_layer_ids", is_a_set, "name each layer once, e.g. [-2, -1], or none for the last 4")
-
-
-@dataclass(frozen=True, kw_only=True)
 class Resume:
     """Resume."""
 
@@ -215,47 +188,12 @@ class Resume:
             )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Probe:
-    """Probe: the samples on which drift is measured."""
-
-    probe_dataset_name: str = option("bridge_orig", "data set in probe_root_dir")
-    probe_jsonl: Path | None = option(None, "probe samples as JSON lines, instead of a data set")
-    probe_image_root: Path | None = option(None, "folder of the images that probe_jsonl names")
-    probe_batch_size: int = option(16, "probe samples in one measurement")
-
-    def check_probe(self) -> None:
-        at_least(self, 1, "probe_batch_size")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Thermostat:
-    """Thermostat: the loop that sets beta and gamma from the drift."""
-
-    thermostat_update_interval: int = option(100, "steps between measurements")
-    thermostat_warmup_steps: int = option(200, "steps that only average the baseline")
-    thermostat_min_beta: float = option(0.2, "lower bound of beta")
-    thermostat_max_beta: float = option(1.0, "upper bound of beta")
-    thermostat_min_gamma: float = option(0.1, "lower bound of gamma")
-    thermostat_max_gamma: float = option(1.0, "upper bound of gamma")
-    thermostat_k_beta: float = option(1.0, "how fast beta falls with the drift")
-    thermostat_k_gamma: float = option(1.0, "how fast gamma falls with the drift")
-    thermostat_base_scale: float = option(1.0, "share of the baseline that counts as no drift")
-
-    def check_thermostat(self) -> None:
-        at_least(self, 1, "thermostat_update_interval")
-        at_least(self, 0, "thermostat_warmup_steps", "thermostat_min_beta", "thermostat_min_gamma")
-        at_least(self, 0, "thermostat_k_beta", "thermostat_k_gamma", "thermostat_base_scale")
-        ordered(self, "thermostat_min_beta", "thermostat_max_beta")
-        ordered(self, "thermostat_min_gamma", "thermostat_max_gamma")
-
-
-TOPICS = (Places, Training, PeriodicEvaluation, EarlyStopping, Lora, Tracking, Method, Resume, Probe, Thermostat)
+TOPICS = (Places, Training, PeriodicEvaluation, EarlyStopping, Lora, Tracking, Resume, Method, Probe, Icsm, Thermostat)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig(
-    Thermostat, Probe, Resume, Method, Tracking, Lora, EarlyStopping, PeriodicEvaluation, Training, Places
+    Thermostat, Icsm, Probe, Method, Resume, Tracking, Lora, EarlyStopping, PeriodicEvaluation, Training, Places
 ):
     """A whole configuration: the flat field names of the original script, and a few of our own. Raises ConfigError."""
 
@@ -265,9 +203,10 @@ class FinetuneConfig(
         self.check_evaluation()
         self.check_early_stopping()
         self.check_lora()
-        self.check_method()
         self.check_resume()
+        self.check_method()
         self.check_probe()
+        self.check_icsm()
         self.check_thermostat()
         self.check_evaluation_falls_on_saves()
 

@@ -57,6 +57,11 @@ def eval_log_folder(config: FinetuneConfig) -> Path:
     return config.eval_log_dir or config.run_root_dir / "eval_logs"
 
 
+def artifact_folder(config: FinetuneConfig) -> Path:
+    """The offline statistics of the method; where none is named, the original script's place for this base model."""
+    return config.icms_artifact_dir or config.artifact_dir / f"icms_{config.vla_path.rstrip('/').rsplit('/', 1)[-1]}"
+
+
 def base_model_folder(config: FinetuneConfig, environ: Mapping[str, str]) -> Path | None:
     """The folder of the base model: the shipped one, a local one, or a whole snapshot in a cache of the hub.
 
