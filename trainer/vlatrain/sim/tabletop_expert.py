@@ -22,10 +22,10 @@ _OVER_BOWL = 0.02  # metres off the bowl's middle at which the block is let go
 _CLEAR = 0.075  # height at which hand and block pass over everything
 _RELEASE_HEIGHT = 0.07
 _DEMONSTRATION_LIMIT = 2 * STEP_LIMIT
-_UNRULY_EPISODES = 0.7  # share of demonstrations with a hand that does not quite obey
-_LURED_AT_FIRST = 0.5  # in those: chance that the first step is lured
-_LURE_BEGINS = 0.06  # chance a step
-_LURE_ENDS = 0.25  # chance a step
+_UNRULY_EPISODES = 0.8  # share of demonstrations with a hand that does not quite obey
+_LURED_AT_FIRST = 0.7  # in those: chance that the first step is lured
+_LURE_BEGINS = 0.12  # chance a step
+_LURE_ENDS = 0.2  # chance a step
 
 Action = npt.NDArray[np.float32]
 Steps = list[tuple[Scene, Action]]
@@ -105,7 +105,7 @@ def _attempt(task: Task, seed: int, index: int) -> Steps:
     """What was seen and done until the goal was reached; empty where it was not."""
     scene, rng = demonstration_scene(task, seed, index)
     obeys = rng.random() > _UNRULY_EPISODES
-    shake = 0.0 if obeys else float(rng.uniform(0.1, 0.4))
+    shake = 0.0 if obeys else float(rng.uniform(0.05, 0.25))
     lure: Task | None = None
     steps: Steps = []
     for step in range(_DEMONSTRATION_LIMIT):
