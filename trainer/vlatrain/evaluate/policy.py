@@ -11,29 +11,31 @@ from vlatrain.data.actions import ActionStatistics, to_environment, unnormalise
 from vlatrain.data.batches import pad_right
 from vlatrain.data.resize import evaluation_images, jpeg_pass
 from vlatrain.evaluate.suites import Image
+from vlatrain.model.codec import Codec
 from vlatrain.model.images import normalise
-from vlatrain.train.codec import Codec
-from vlatrain.train.learner import Learner
+from vlatrain.model.openvla import OpenVLA
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LivePolicy:
     """Uses the live model, with its adapters as they are; makes no copy of it."""
 
-    learner: Learner
+    vla: OpenVLA
     codec: Codec
+    device: torch.device
+    dtype: torch.dtype
     statistics: ActionStatistics
     is_cropped: bool
 
     def __call__(self, images: Sequence[Image], instructions: Sequence[str]) -> NDArray[np.float64]:
         """Actions [B, 7] in the simulator's units. The images get the passes that training images had."""
-        device, dtype, codec = self.learner.device, self.learner.dtype, self.codec
+        device, codec = self.device, self.codec
         seen = torch.from_numpy(np.stack([jpeg_pass(image) for image in images])).to(device)
-        resized = evaluation_images(seen, codec.model.image_size, crop=self.is_cropped)
+        resized = evaluation_images(seen, codec.image_size, crop=self.is_cropped)
         rows = [codec.prompts.inference_ids(instruction) for instruction in instructions]
-        with self.learner.arithmetic():
-            ids = self.learner.vla.predict(
-                normalise(resized, codec.constants, dtype),
+        with torch.autocast(device.type, self.dtype, enabled=self.dtype is not torch.float32):
+            ids = self.vla.predict(
+                normalise(resized, codec.constants, self.dtype),
                 pad_right(rows, codec.prompts.pad_token_id).to(device),
                 torch.tensor([len(row) for row in rows], device=device),
             )

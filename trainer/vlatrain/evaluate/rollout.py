@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vlatrain.distributed import Board, Ranks
 from vlatrain.evaluate.results import Episode, EvaluationResult, Outcome, plan_episodes
 from vlatrain.evaluate.suites import Image, Simulator, Suite
 from vlatrain.failpoints import failpoint
-from vlatrain.train.distributed import Board, Ranks
 
 STOP = "stop"
 FINISHED = "finished"

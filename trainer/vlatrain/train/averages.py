@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vlatrain.distributed import Ranks
 from vlatrain.errors import TrainingError
-from vlatrain.train.distributed import Ranks
 
 NAMES = ("loss", "action_accuracy", "l1_loss")
 

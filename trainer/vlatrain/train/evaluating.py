@@ -10,10 +10,10 @@ from vlad.records.progress import Evaluation, Phase, TaskResult
 from vlad.records.requests import Action
 
 from vlatrain.config import FinetuneConfig
+from vlatrain.distributed import Board
 from vlatrain.evaluate.results import EvaluationResult, log_lines, log_name
 from vlatrain.evaluate.rollout import evaluate
 from vlatrain.places import eval_log_folder
-from vlatrain.train.distributed import Board
 from vlatrain.train.rng import preserved
 from vlatrain.train.session import Session
 from vlatrain.train.state import TrainState, is_due

@@ -11,7 +11,7 @@ from vlad.records.progress import RequestDone
 from vlad.records.requests import Action, Request
 from vlad.report import Reporter
 
-from vlatrain.train.distributed import Ranks
+from vlatrain.distributed import Ranks
 
 STOPS = frozenset({Action.STOP, Action.STOP_NOW})
 

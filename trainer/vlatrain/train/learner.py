@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from vlatrain.config import FinetuneConfig, Precision
+from vlatrain.distributed import Ranks
 from vlatrain.errors import ConfigError
 from vlatrain.model.checkpoint_files import load_base
 from vlatrain.model.lora import add_lora, load_adapter
 from vlatrain.model.lora_targets import dead_prefixes
 from vlatrain.model.openvla import OpenVLA
 from vlatrain.train.averages import Averages
-from vlatrain.train.distributed import Ranks
 
 DTYPES = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16, Precision.FP32: torch.float32}
 

@@ -21,8 +21,8 @@ from vlad.records.progress import (
 from vlad.report import Reporter
 
 from vlatrain.config import FinetuneConfig
+from vlatrain.distributed import Ranks
 from vlatrain.train.checkpoint import Saved
-from vlatrain.train.distributed import Ranks
 from vlatrain.train.state import TrainState
 
 

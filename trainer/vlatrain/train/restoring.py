@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from vlatrain.config import FinetuneConfig
+from vlatrain.distributed import Ranks
 from vlatrain.errors import TrainerError
 from vlatrain.model.json_files import read_json
 from vlatrain.train.checkpoint import STATE, latest_checkpoint, verify
-from vlatrain.train.distributed import Ranks
 from vlatrain.train.learner import Learner
 from vlatrain.train.reports import Reports
 from vlatrain.train.rng import seed_all, set_rng_state
@@ -31,7 +31,7 @@ class Restored:
 def checkpoint_to_resume(config: FinetuneConfig) -> Path | None:
     """The checkpoint that the configuration names; a run's adapter folder means the latest one in it."""
     named = config.resume_adapter_dir
-    if named is None or (named / "adapter_config.json").is_file():
+    if named is None or any((named / name).is_file() for name in ("adapter_config.json", "config.json")):
         return named
     return latest_checkpoint(named) or named
 

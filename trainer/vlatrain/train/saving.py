@@ -14,6 +14,7 @@ from vlad.records.progress import Phase
 from vlad.report import RUN_ID_VARIABLE
 
 from vlatrain.data.statistics import DatasetStatistics, save_statistics
+from vlatrain.distributed import Ranks
 from vlatrain.model.checkpoint_files import save_base
 from vlatrain.model.lora import save_adapter
 from vlatrain.train.checkpoint import (
@@ -25,7 +26,6 @@ from vlatrain.train.checkpoint import (
     is_owned,
     size_of,
 )
-from vlatrain.train.distributed import Ranks
 from vlatrain.train.learner import Learner
 from vlatrain.train.reports import Reports
 from vlatrain.train.rng import rng_state

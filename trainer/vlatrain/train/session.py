@@ -17,14 +17,14 @@ from vlatrain.config import Device, FinetuneConfig
 from vlatrain.data.actions import ActionStatistics
 from vlatrain.data.batches import Batches
 from vlatrain.data.training_set import TrainingSet, open_training_set
+from vlatrain.distributed import Ranks, joined
 from vlatrain.errors import TrainerError
 from vlatrain.evaluate.policy import LivePolicy
 from vlatrain.evaluate.suites import Suite, open_suite
+from vlatrain.model.codec import Codec
 from vlatrain.model.hub import find_base
 from vlatrain.model.self_check import vision_self_check
 from vlatrain.places import adapter_folder, base_model_folder
-from vlatrain.train.codec import Codec
-from vlatrain.train.distributed import Ranks, joined
 from vlatrain.train.inbox import Inbox
 from vlatrain.train.learner import Learner, build_learner
 from vlatrain.train.reports import Reports
@@ -153,8 +153,10 @@ def _load(config: FinetuneConfig, ranks: Ranks, reports: Reports, inbox: Inbox, 
         learner=learner,
         checkpoints=checkpoints,
         policy=LivePolicy(
-            learner=learner,
+            vla=learner.vla,
             codec=codec,
+            device=device,
+            dtype=learner.dtype,
             statistics=action_statistics(config, dataset),
             is_cropped=config.eval_center_crop,
         ),

@@ -3,11 +3,15 @@
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 from vlatrain.config import FinetuneConfig, LrScheduler
+from vlatrain.data.augment import augment, draw
 from vlatrain.data.batches import Batch
+from vlatrain.data.resize import resize
+from vlatrain.model.codec import Codec
+from vlatrain.model.images import normalise
 from vlatrain.model.openvla import ActionLogits
-from vlatrain.train.codec import Codec
 from vlatrain.train.learner import Learner
 from vlatrain.train.state import learning_rate
 
@@ -49,12 +53,22 @@ def rate_at(step: int, config: FinetuneConfig) -> float:
 def forward_backward(learner: Learner, batch: Batch, codec: Codec, config: FinetuneConfig) -> None:
     """Adds one micro-batch to the gradients and to the averages."""
     batch = batch.to(learner.device)
-    pixel_values = codec.pixels(batch, augmentation_seed=config.seed if config.image_aug else None, dtype=learner.dtype)
+    pixel_values = pixels(
+        batch, codec, augmentation_seed=config.seed if config.image_aug else None, dtype=learner.dtype
+    )
     with learner.arithmetic():
         out: ActionLogits = learner.wrapped(pixel_values=pixel_values, input_ids=batch.input_ids, labels=batch.labels)
         loss = out.loss()
     learner.averages.add(loss, *out.metrics(codec.actions))
     learner.scaler.scale(loss / config.grad_accumulation_steps).backward()  # type: ignore[no-untyped-call]  # torch's gap
+
+
+def pixels(batch: Batch, codec: Codec, *, augmentation_seed: int | None, dtype: torch.dtype) -> Tensor:
+    """The pictures of a batch as the model takes them, [B, 6, H, W], on the batch's device."""
+    images = resize(batch.images, codec.image_size)
+    if augmentation_seed is not None:
+        images = augment(images, draw(augmentation_seed, batch.positions, images.device))
+    return normalise(images, codec.constants, dtype)
 
 
 def _update(learner: Learner, max_grad_norm: float | None) -> None:
