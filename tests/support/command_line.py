@@ -43,7 +43,7 @@ class Vlad:
     def __call__(self, *words: str) -> Answer:
         self._capsys.readouterr()
         code = run_words(words)
-        self._remember_runs()
+        self.remember_runs()
         return Answer(code, *self._capsys.readouterr())
 
     def started(self, *words: str) -> Run:
@@ -52,7 +52,8 @@ class Vlad:
         assert answer.code == 0, answer.err
         return next(run for run in self.lab.runs if run.directory.run_id == answer.out.strip())
 
-    def _remember_runs(self) -> None:
+    def remember_runs(self) -> None:
+        """Hands new runs to the lab, which ends them with the test."""
         known = {run.directory.run_id for run in self.lab.runs}
         new = [run_id for run_id in self.lab.home.run_ids() if run_id not in known]
         self.lab.runs += [Run(self.lab.home.run(run_id)) for run_id in new]

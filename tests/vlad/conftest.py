@@ -18,6 +18,8 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
 
 
 @pytest.fixture
-def vlad(lab: Lab, capsys: pytest.CaptureFixture[str]) -> Vlad:
+def vlad(lab: Lab, capsys: pytest.CaptureFixture[str]) -> Iterator[Vlad]:
     """The vlad command in the home of `lab`."""
-    return Vlad(lab, capsys)
+    command = Vlad(lab, capsys)
+    yield command
+    command.remember_runs()

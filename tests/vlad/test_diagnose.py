@@ -43,6 +43,7 @@ CASES = (
     Case(log="disk_full", cause=Cause.DISK_FULL, summary="the disk is full"),
     Case(log="checkpoint_mismatch", cause=Cause.CHECKPOINT_MISMATCH, summary="does not fit the model OpenVLA"),
     Case(log="loss_not_a_number", cause=Cause.NOT_A_NUMBER, summary="NaN"),
+    Case(log="trainer_loss_not_a_number", cause=Cause.NOT_A_NUMBER, summary="loss is nan at step 20", rank=1),
     Case(log="old_driver", cause=Cause.VERSION_MISMATCH, summary="driver"),
     Case(log="logged_exception_then_fatal", cause=Cause.CUDA_OUT_OF_MEMORY, summary="86.00 MiB"),
     Case(log="syntax_error", cause=Cause.EXCEPTION, summary="SyntaxError: invalid syntax", confidence="likely"),

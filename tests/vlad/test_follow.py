@@ -14,7 +14,8 @@ from command_line import Story, Vlad
 from hypothesis import given
 from hypothesis import strategies as st
 from supervised_runs import Lab, until
-from vlad.commands.follow import ERASE_LINE, LogFollower, RawOutput, TerminalOutput, follow_run, tail_offset
+from vlad.commands.follow import LogFollower, follow_run, tail_offset
+from vlad.commands.output import ERASE_LINE, RawOutput, TerminalOutput
 from vlad.records.run import RunRecord, State
 
 VLAD = (sys.executable, "-c", "from vlad.cli import main; main()")
@@ -129,14 +130,19 @@ def test_logs_prints_the_end_the_whole_and_earlier_attempts(vlad: Vlad, lab: Lab
     assert (followed.code, followed.out) == (0, "one\ntwo\nthree\n")
 
 
+@pytest.mark.timeout(60)
 def test_interrupting_detaches_and_never_stops_the_run(vlad: Vlad, lab: Lab) -> None:
     words = ("start", "--follow", "--name", "goes-on", "--", "bash", "-c", "echo ready; sleep 600")
-    with subprocess.Popen([*VLAD, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as followed:
+    followed = subprocess.Popen([*VLAD, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
         assert followed.stdout is not None
         run_id = followed.stdout.readline().decode().strip()
         assert followed.stdout.readline() == b"ready\n"
         followed.send_signal(signal.SIGINT)
         out, err = followed.communicate(timeout=30)
+    finally:
+        followed.kill()
+        followed.wait()
     assert followed.returncode == 130
     assert out == b""
     assert f"detached; the run goes on: `vlad logs -f {run_id}`" in err.decode()

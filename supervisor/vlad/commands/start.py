@@ -9,8 +9,9 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
 from vlad.commands.command import CliError, Command, add_json, our_home, print_json, say
-from vlad.commands.follow import follow_until_end, output_to
+from vlad.commands.follow import follow_until_end
 from vlad.commands.outcome import OUTCOMES, exit_code
+from vlad.commands.output import output_to
 from vlad.commands.provenance import git_commit, own_terminal, own_user, package_versions
 from vlad.commands.trainer import ResolvedConfig, add_config_arguments, chosen_python, config_file, resolved_config
 from vlad.policy.launch_argv import POSITIONALS, kept_environment, trainer_argv, training_environment

@@ -16,7 +16,8 @@ LAST_LINES = 5
 BAD_CONFIG_CODE = 2
 _AGENT_FAILURE = re.compile(rb"^ *rank +: (\d+) .*\n *exitcode +: (-?\d+) \(pid: (\d+)\).*$", re.MULTILINE)
 _AGENT_NOISE = re.compile(r"^[WEI]\d{4} .*torch/distributed/|^(?:W|E|I)\d{4} .*elastic")
-_REFUSAL = re.compile(r"^(?:vlatrain|[\w./-]+: error): |^vlatrain\b.*: ")
+_TRAINER_SAYS = re.compile(r"vlatrain: (?:rank (?P<rank>\d+): )?(?P<message>.+)")
+_USAGE_ERROR = re.compile(r"[\w./-]+: error: (?P<message>.+)")
 _AFTERMATH = {-signals.SIGTERM, -signals.SIGABRT, -signals.SIGINT}  # what torchrun and NCCL do to the other ranks
 _CRASHES = {signals.SIGSEGV, signals.SIGBUS, signals.SIGILL, signals.SIGFPE, signals.SIGABRT}
 _RESUME = "`vlad resume` goes on from the last checkpoint"
@@ -36,14 +37,14 @@ def diagnose(failure: Failure) -> Diagnosis | None:
     """The diagnosis of an attempt that ended, None where it succeeded.
 
     The strongest witness speaks: the kernel's counters, then a refusal of the configuration, a rank that was killed,
-    the exception of the earliest failing rank, and at last the bare exit status. What other ranks suffer from it
-    (collective time-outs, lost connections) is a cause only where nothing else is known.
+    our trainer's own word, the exception of the earliest failing rank, and at last the bare exit status. What other
+    ranks suffer from it (collective time-outs, lost connections) is a cause only where nothing else is known.
     """
     if failure.exit.is_success:
         return None
     ranks = _rank_exits(failure.console)
     witnesses: tuple[Callable[[Failure, list[_RankExit]], Diagnosis | None], ...] = (
-        _out_of_host_memory, _refused_config, _killed_rank, _first_exception, _own_signal, _bare_exit,
+        _out_of_host_memory, _refused_config, _killed_rank, _trainers_word, _first_exception, _own_signal, _bare_exit,
     )  # fmt: skip
     return next(found for witness in witnesses if (found := witness(failure, ranks)) is not None)
 
@@ -91,17 +92,25 @@ def _refused_config(failure: Failure, ranks: list[_RankExit]) -> Diagnosis | Non
     refusing = [rank for rank in ranks if rank.code == BAD_CONFIG_CODE]
     if failure.exit.code != BAD_CONFIG_CODE and not refusing:
         return None
-    lines = [(offset, line) for offset, line in failure.console.lines() if _REFUSAL.match(line)]
-    if not lines and failure.kind is not Kind.TRAIN:
+    said = _first_said(failure, _TRAINER_SAYS if failure.kind is Kind.TRAIN else _USAGE_ERROR)
+    if said is None and failure.kind is not Kind.TRAIN:
         return None
-    offset, line = (lines or _last_words(failure.console) or [(failure.console.start, "")])[-1]
+    offset, line = (
+        (said[0], said[1][0]) if said else (_last_words(failure.console) or [(failure.console.start, "")])[-1]
+    )
     return Diagnosis(
         cause=Cause.BAD_CONFIG,
-        summary=_short(line.partition(": ")[2] if lines else line) or "the configuration was refused (exit 2)",
+        summary=_short(said[1]["message"] if said else line) or "the configuration was refused (exit 2)",
         evidence=(_quote(failure, offset, line), *_rank_evidence(failure, refusing)),
-        confidence="certain" if lines else "likely",
+        confidence="certain" if said else "likely",
         advice="correct the value and start again; `vlad config RUN` shows where each one came from",
     )
+
+
+def _first_said(failure: Failure, pattern: re.Pattern[str]) -> tuple[int, re.Match[str]] | None:
+    """The first line of the log that is as `pattern` says, and where it stands."""
+    said = ((offset, pattern.fullmatch(line)) for offset, line in failure.console.lines())
+    return next(((offset, match) for offset, match in said if match), None)
 
 
 def _killed_rank(failure: Failure, ranks: list[_RankExit]) -> Diagnosis | None:
@@ -136,6 +145,23 @@ def _signal_name(number: int) -> str:
         return signals.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def _trainers_word(failure: Failure, ranks: list[_RankExit]) -> Diagnosis | None:
+    """Our trainer tells what it understands in one line instead of a traceback."""
+    said = _first_said(failure, _TRAINER_SAYS) if failure.kind is Kind.TRAIN else None
+    if said is None:
+        return None
+    offset, match = said
+    known = matching_rule(match["message"])
+    return Diagnosis(
+        cause=known[0].cause if known else Cause.EXCEPTION,
+        summary=_short(match["message"]),
+        evidence=(_quote(failure, offset, match[0]),),
+        confidence="certain",
+        advice=known[0].advice if known else _RESUME,
+        rank=None if match["rank"] is None else int(match["rank"]),
+    )
 
 
 def _first_exception(failure: Failure, ranks: list[_RankExit]) -> Diagnosis | None:
