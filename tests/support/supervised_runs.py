@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from vlad.host import processes
-from vlad.records.outcome import ProcessIdentity
+from vlad.records.outcome import AgentClaim, ProcessIdentity
 from vlad.records.requests import Action, send_request
 from vlad.records.run import AnyEvent, RunRecord, State, decode_event
 from vlad.records.files import read_lines
@@ -24,7 +24,7 @@ DEADLINE_S = 30.0
 Found = TypeVar("Found")
 
 
-def until(condition: Callable[[], Found], what: str, deadline_s: float = DEADLINE_S) -> Found:
+def until(condition: Callable[[], Found], what: object, deadline_s: float = DEADLINE_S) -> Found:
     """The first true answer of `condition`; fails by name when there is none in time."""
     end = time.monotonic() + deadline_s
     while not (found := condition()):
@@ -38,6 +38,10 @@ class Run:
 
     def __init__(self, directory: RunDirectory) -> None:
         self.directory = directory
+
+    def __repr__(self) -> str:
+        """Read when a wait was in vain: where the run stands."""
+        return f"{self.record} {self.directory.supervisor_log.read_text()[-2000:]}"
 
     @property
     def record(self) -> RunRecord:
@@ -59,18 +63,18 @@ class Run:
         return self.directory.attempt(attempt).console.read_text()
 
     def until_state(self, *states: State, deadline_s: float = DEADLINE_S) -> RunRecord:
-        until(lambda: self.record.state in states, f"{states}, is {self.record}", deadline_s)
+        until(lambda: self.record.state in states, (states, self), deadline_s)
         return self.record
 
     def until_ended(self, deadline_s: float = DEADLINE_S) -> RunRecord:
         """Ended, no longer listed as live, and looked after by nobody."""
-        until(lambda: self.record.state.is_final, f"end of {self.record}", deadline_s)
+        until(lambda: self.record.state.is_final, self, deadline_s)
         until(lambda: not locks.is_locked(self.directory.keeper_lock), "end of keeper and supervisor")
         until(lambda: self.directory.run_id not in self.directory.home.live_ids(), "no longer listed as live")
         return self.record
 
     def until_step(self, step: int) -> None:
-        until(lambda: (self.newest_step() or 0) >= step, f"step {step} of {self.record}")
+        until(lambda: (self.newest_step() or 0) >= step, (step, self))
 
     def newest_step(self) -> int | None:
         steps = [line.step for line in self.directory.read_progress()[0] if hasattr(line, "loss")]
@@ -87,7 +91,11 @@ class Run:
         return tagged(b"VLAD_RUN_ID", self.directory.run_id)
 
     def agent(self) -> ProcessIdentity:
-        return until(lambda: self.directory.newest_attempt() and self.directory.newest_attempt().read_agent(), "agent")
+        return until(self._claim, "agent").identity
+
+    def _claim(self) -> AgentClaim | None:
+        attempt = self.directory.newest_attempt()
+        return attempt.read_agent() if attempt else None
 
     def is_guarded_by(self, record: RunRecord) -> bool:
         guards = (record.keeper, record.supervisor)
@@ -115,6 +123,16 @@ def kill(identity: ProcessIdentity) -> None:
     """Returns when it is dead."""
     assert processes.signal_process(identity, signal.SIGKILL), f"{identity} is gone already"
     until(lambda: not processes.is_alive(identity), "death")
+
+
+def kill_both(run: Run) -> None:
+    """At once: the supervisor sees nothing of its keeper's death."""
+    guards = run.guard()
+    for guard in guards:
+        processes.signal_process(guard, signal.SIGSTOP)
+    for guard in guards:
+        kill(guard)
+    until(lambda: not run.guards(), "nobody looks after the run")
 
 
 class Lab:

@@ -22,7 +22,7 @@ NEVER_RETRIED = frozenset(
 )
 """Trying again changes nothing about these."""
 
-BLAMELESS = frozenset({Cause.LOST_NODE, Cause.PREEMPTED, Cause.REBOOT, Cause.TIME_LIMIT})
+BLAMELESS = frozenset({Cause.LOST_NODE, Cause.REBOOT, Cause.TIME_LIMIT})
 """The host's doing: restarts after these cost nothing of the budget."""
 
 EXIT_BAD_CONFIG = 2

@@ -84,17 +84,19 @@ class JournalWriter:
         os.close(self._handle)
 
 
-def read_lines(path: Path, offset: int = 0) -> tuple[list[bytes], int]:
+def read_lines(path: Path, offset: int = 0, limit: int = -1) -> tuple[list[bytes], int]:
     """Complete lines of a journal from byte `offset`, and the offset after them. A missing file is empty.
 
-    A file that shrank below `offset` is read from its start.
+    A file that shrank below `offset` is read from its start. With a `limit`, lines of about so many bytes at most.
     """
     try:
         with path.open("rb") as file:
             if offset > os.fstat(file.fileno()).st_size:
                 offset = 0
             file.seek(offset)
-            content = file.read()
+            content = file.read(limit)
+            if 0 <= limit <= len(content):
+                content += file.readline()
     except FileNotFoundError:
         return [], 0
     end = content.rfind(b"\n") + 1

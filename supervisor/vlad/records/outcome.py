@@ -58,6 +58,13 @@ class ProcessIdentity(msgspec.Struct, frozen=True, kw_only=True):
     boot_id: str
 
 
+class AgentClaim(msgspec.Struct, frozen=True, kw_only=True):
+    """agent.json: who the agent of an attempt is, and how often the kernel had killed for lack of memory before it."""
+
+    identity: ProcessIdentity
+    oom_kills: int | None = None
+
+
 class Exit(msgspec.Struct, frozen=True, kw_only=True):
     """exit.json: how torchrun (or the command) ended. Exactly one of `code` and `signal`, neither when unknown."""
 

@@ -148,7 +148,7 @@ class Noted(Event, frozen=True, kw_only=True, tag="noted"):
 AnyEvent = Created | Moved | Supervised | AttemptStarted | AgentStarted | AttemptEnded | Requested | RungReached | Noted
 
 
-class RunRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """state.json: the fold of the journal. Live numbers (step, loss, success rate) are in the trainer's own files."""
 
     schema: int = STATE_SCHEMA
@@ -186,9 +186,15 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def fold(record: RunRecord | None, event: AnyEvent) -> RunRecord:
     """The run after `event`. The first event must be Created. Raises IllegalMove for a move the table does not have."""
+    if record is not None and isinstance(event, Created):
+        raise IllegalMove(f"{record.run_id} is created twice")
+    if record is not None and isinstance(event, Moved) and event.state not in MOVES[record.state]:
+        raise IllegalMove(f"{record.run_id}: {record.state} -> {event.state} ({event.why})")
+    return _after(record, event)
+
+
+def _after(record: RunRecord | None, event: AnyEvent) -> RunRecord:
     if isinstance(event, Created):
-        if record is not None:
-            raise IllegalMove(f"{record.run_id} is created twice")
         return RunRecord(
             run_id=event.run_id, name=event.name, state=State.QUEUED, seq=event.seq, created_at=event.at,
             updated_at=event.at, host=event.host, cwd=event.cwd, tty=event.tty, nproc=event.nproc,
@@ -211,13 +217,12 @@ def _folded(record: RunRecord, event: AnyEvent) -> RunRecord:
             )  # fmt: skip
             return replace(record, attempts=(*record.attempts, attempt))
         case AgentStarted():
-            return _with_last_attempt(record, replace(record.attempts[-1], agent=event.agent))
+            return _with_attempt(record, event.number, agent=event.agent)
         case AttemptEnded():
-            ended = replace(
-                record.attempts[-1], exit=event.exit, end_step=event.end_step,
+            return _with_attempt(
+                record, event.number, exit=event.exit, end_step=event.end_step,
                 checkpoint_step=event.checkpoint_step, diagnosis=event.diagnosis,
             )  # fmt: skip
-            return _with_last_attempt(record, ended)
         case Requested():
             return _requested(record, event)
         case RungReached():
@@ -226,8 +231,9 @@ def _folded(record: RunRecord, event: AnyEvent) -> RunRecord:
             return record
 
 
-def _with_last_attempt(record: RunRecord, attempt: Attempt) -> RunRecord:
-    return msgspec.structs.replace(record, attempts=(*record.attempts[:-1], attempt))
+def _with_attempt(record: RunRecord, number: int, **changes: object) -> RunRecord:
+    attempts = [msgspec.structs.replace(one, **changes) if one.number == number else one for one in record.attempts]
+    return msgspec.structs.replace(record, attempts=tuple(attempts))
 
 
 def _requested(record: RunRecord, event: Requested) -> RunRecord:
@@ -241,8 +247,6 @@ STOP_ACTIONS = frozenset({"stop", "stop_now"})
 
 
 def _moved(record: RunRecord, event: Moved) -> RunRecord:
-    if event.state not in MOVES[record.state]:
-        raise IllegalMove(f"{record.run_id}: {record.state} -> {event.state} ({event.why})")
     moved = msgspec.structs.replace(
         record,
         state=event.state,
@@ -275,13 +279,14 @@ def decode_event(line: bytes) -> AnyEvent | None:
 def fold_all(lines: list[bytes]) -> RunRecord | None:
     """The record that a journal tells, None for a journal without events.
 
-    An event that stands there twice (appended again because its first fsync failed) counts once.
+    An event that stands there twice (appended again because its first fsync failed) counts once. Moves are not checked
+    again: they were legal when they were written, and lines lost with a disk must not make the rest unreadable.
     """
     record: RunRecord | None = None
     for line in lines:
         event = decode_event(line)
-        if event is not None and (record is None or event.seq > record.seq):
-            record = fold(record, event)
+        if event is not None and (event.seq > record.seq if record else isinstance(event, Created)):
+            record = _after(record, event)
     return record
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import msgspec
 
 from vlad.records.files import RecordError, private_folder, read_lines, replace_file, set_aside, sync_folder
+from vlad.records.outcome import AgentClaim
 from vlad.records.progress import Evaluation, ProgressLine, decode_evaluations, decode_progress
-from vlad.records.run import STATE_SCHEMA, Exit, ProcessIdentity, RunRecord, fold_all
+from vlad.records.run import STATE_SCHEMA, Exit, RunRecord, fold_all
 from vlad.records.spec import SPEC_SCHEMA, RunSpec
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -192,6 +193,11 @@ class RunDirectory:
         """What keeper and supervisor say about themselves (a traceback, say)."""
         return self.path / "supervisor.log"
 
+    @property
+    def reserve(self) -> Path:
+        """Space that is given back when the disk is full, so that the end of the run can still be recorded."""
+        return self.path / "reserve"
+
     def attempt(self, number: int) -> "AttemptDirectory":
         return AttemptDirectory(self.path / "attempts" / str(number))
 
@@ -280,10 +286,10 @@ class AttemptDirectory:
     def ranks(self) -> Path:
         return self.path / "ranks"
 
-    def read_agent(self) -> ProcessIdentity | None:
+    def read_agent(self) -> AgentClaim | None:
         """The attempt's agent, None where none has claimed it yet."""
         try:
-            return msgspec.json.decode(self.agent.read_bytes(), type=ProcessIdentity)
+            return msgspec.json.decode(self.agent.read_bytes(), type=AgentClaim)
         except (OSError, msgspec.DecodeError):
             return None
 

@@ -38,7 +38,7 @@ class ConfigValue(msgspec.Struct, frozen=True, kw_only=True):
     origin: str
 
 
-class RunSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Everything needed to launch an attempt again, on this host or another."""
 
     schema: int = SPEC_SCHEMA

@@ -9,6 +9,7 @@ from vlad.records.files import JournalWriter, private_folder, sync_folder, write
 from vlad.records.run import Created, fold
 from vlad.records.rundir import Home, RunDirectory
 from vlad.records.spec import RunSpec
+from vlad.supervise.reserve import keep_reserve
 
 
 def create_run(home: Home, spec: RunSpec) -> RunDirectory:
@@ -49,5 +50,6 @@ def _fill(run: RunDirectory, spec: RunSpec) -> None:
     journal = JournalWriter(run.events)
     journal.append(msgspec.json.encode(created), durable=True)
     journal.close()
+    keep_reserve(run)
     write_new(run.state, msgspec.json.encode(fold(None, created)))
     sync_folder(run.path)

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from vlad.host.processes import read_stat
+from vlad.host.cgroup import oom_kills
+from vlad.host.processes import identity_of
 from vlad.records.files import replace_file
 from vlad.records.outcome import Exit
 from vlad.records.rundir import AttemptDirectory, RunDirectory
@@ -50,7 +51,7 @@ def reap(run: RunDirectory, ended: os.waitid_result) -> None:
     if attempt is None:
         os.waitpid(ended.si_pid, 0)
         return
-    found = exit_from_status(_wait_status(ended), "parent")
+    found = _with_oom_kills(attempt, exit_from_status(_wait_status(ended), "parent"))
     failpoints.reach("exit.before")
     write_exit(attempt, found)
     failpoints.reach("exit.after")
@@ -68,9 +69,8 @@ def reap_children(run: RunDirectory) -> None:
 def _attempt_of(run: RunDirectory, pid: int) -> AttemptDirectory | None:
     """The newest attempt, if the (zombie) child with this pid is its agent."""
     attempt = run.newest_attempt()
-    agent = attempt.read_agent() if attempt else None
-    stat = read_stat(pid)
-    if agent is None or stat is None or (agent.pid, agent.start_ticks) != (pid, stat.start_ticks):
+    claim = attempt.read_agent() if attempt else None
+    if claim is None or claim.identity != identity_of(pid):
         return None
     return attempt
 
@@ -102,6 +102,14 @@ def exit_from_pidfd(handle: int) -> Exit | None:
 
 def unknown_exit() -> Exit:
     return Exit(at=time.time(), recorded_by="nobody")
+
+
+def _with_oom_kills(attempt: AttemptDirectory, exit: Exit) -> Exit:
+    """Adds how often the kernel has killed for lack of memory since the agent was started."""
+    claim, now = attempt.read_agent(), oom_kills()
+    if claim is None or claim.oom_kills is None or now is None:
+        return exit
+    return msgspec.structs.replace(exit, oom_kills=now - claim.oom_kills)
 
 
 def write_exit(attempt: AttemptDirectory, exit: Exit) -> None:

@@ -8,6 +8,7 @@ from vlad.records.progress import CheckpointSaved, Finished, ProgressLine, Reque
 from vlad.records.rundir import RunDirectory
 
 CHECKPOINTS_REMEMBERED = 16
+PIECE_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +47,15 @@ class ProgressFollower:
         self._offset = 0
 
     def read_new(self) -> Progress:
-        """The progress up to now."""
-        if _size(self._path) != self._offset:
-            lines, self._offset = read_lines(self._path, self._offset)
+        """The progress up to now. A long file is read in pieces, so that its size costs no memory."""
+        while True:
+            lines, self._offset = read_lines(self._path, self._offset, PIECE_BYTES)
+            if not lines:
+                return self.progress
             for line in decode_progress(lines):
                 self.progress = self.progress.after(line)
-        return self.progress
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-def existing_checkpoint(progress: Progress) -> CheckpointSaved | None:
-    """The newest reported checkpoint that is still on the disk."""
-    return next((saved for saved in reversed(progress.checkpoints) if Path(saved.path).is_dir()), None)
+def existing_checkpoint(progress: Progress, cwd: str) -> CheckpointSaved | None:
+    """The newest reported checkpoint that is still on the disk; its path may be relative to `cwd`, of the program."""
+    return next((saved for saved in reversed(progress.checkpoints) if Path(cwd, saved.path).is_dir()), None)

@@ -1,17 +1,12 @@
 """The job of a run: its current attempt from the intent to launch it to the last of its processes."""
 
-import logging
 import os
 import time
 from signal import SIGKILL, SIGTERM
 
-from vlad.host import processes
-from vlad.host.evidence import failure_of
 from vlad.policy.attempt import attempt_argv, job_environment
-from vlad.policy.diagnose import diagnose
-from vlad.policy.restart import plain_diagnosis
 from vlad.policy.stop import sweep_rung
-from vlad.records.outcome import Cause, Diagnosis, Exit, ProcessIdentity
+from vlad.records.outcome import Exit, ProcessIdentity
 from vlad.records.progress import Finished
 from vlad.records.requests import Action, Request
 from vlad.records.run import AgentStarted, Attempt, AttemptEnded, AttemptStarted, Noted, StopRung
@@ -19,13 +14,14 @@ from vlad.records.rundir import RunDirectory
 from vlad.records.spec import Kind, RunSpec
 from vlad.supervise import failpoints, locks
 from vlad.supervise.chronicle import Chronicle
+from vlad.supervise.explain import explain
 from vlad.supervise.follow import ProgressFollower, existing_checkpoint
 from vlad.supervise.inbox import Inbox
-from vlad.supervise.launch import cannot_start_message, launch
+from vlad.supervise.launch import launch
+from vlad.supervise.reserve import keep_reserve
 from vlad.supervise.worker_group import Life, WorkerGroup, members, signal_all
 
 LOCK_PATIENCE_S = 1.0
-_log = logging.getLogger(__name__)
 
 
 class Job:
@@ -76,8 +72,9 @@ class Job:
 
     def plan_attempt(self) -> None:
         """Journals the intent, before anything can be executed."""
+        keep_reserve(self._run)
         self._inbox.clear_trainer()
-        checkpoint = existing_checkpoint(self._follower.read_new())
+        checkpoint = existing_checkpoint(self._follower.read_new(), self._spec.cwd)
         event = AttemptStarted(
             **self._chronicle.stamp(),
             number=len(self._chronicle.record.attempts) + 1,
@@ -93,7 +90,7 @@ class Job:
         assert attempt is not None
         if not locks.lock_within(self._lock, LOCK_PATIENCE_S):
             raise OSError(f"{self._run.lock} is held by a process of an earlier attempt")
-        checkpoint = existing_checkpoint(self._follower.read_new())
+        checkpoint = existing_checkpoint(self._follower.read_new(), self._spec.cwd)
         environment = job_environment(os.environ, self._spec, self._run.path, attempt.number)
         folder = self._run.attempt(attempt.number)
         agent = launch(folder, attempt_argv(self._spec, checkpoint), environment, self._spec.cwd, self._lock)
@@ -153,6 +150,7 @@ class Job:
         progress = self._follower.read_new()
         attempt = self.open_attempt
         assert attempt is not None
+        is_stopped = self._chronicle.record.stop_requested
         newest = progress.checkpoints[-1] if progress.checkpoints else None
         event = AttemptEnded(
             **self._chronicle.stamp(),
@@ -160,32 +158,13 @@ class Job:
             exit=exit,
             end_step=progress.step,
             checkpoint_step=newest.step if newest else None,
-            diagnosis=None if self._chronicle.record.stop_requested else self._diagnosis(attempt, exit),
+            diagnosis=None if is_stopped else explain(self._run, attempt, exit, self.finished()),
         )
         self._inbox.clear_trainer()
         self._chronicle.append(event)
         self._sweep_began = None
         self._terminated.clear()
         self.close()
-
-    def _diagnosis(self, attempt: Attempt, exit: Exit) -> Diagnosis | None:
-        finished = self.finished()
-        if message := cannot_start_message(self._run.attempt(attempt.number)):
-            return Diagnosis(cause=Cause.CANNOT_START, summary=message, confidence="certain")
-        rebooted = attempt.agent is not None and attempt.agent.boot_id != processes.boot_id()
-        plain = plain_diagnosis(exit, rebooted=rebooted, finished=finished)
-        if plain is None or plain.cause in (Cause.REBOOT, Cause.PREEMPTED):
-            return plain
-        found = self._diagnosis_from_evidence(attempt, exit) or plain
-        is_our_doing = found.cause is Cause.KILLED and self._chronicle.record.stop_requested
-        return None if is_our_doing else found
-
-    def _diagnosis_from_evidence(self, attempt: Attempt, exit: Exit) -> Diagnosis | None:
-        try:
-            return diagnose(failure_of(self._run, attempt.number, exit))
-        except Exception:  # whatever stands in a log, an explanation that fails must not keep the run from going on
-            _log.exception("the end of attempt %d could not be explained", attempt.number)
-            return None
 
     def _note(self, message: str) -> None:
         self._chronicle.append(Noted(**self._chronicle.stamp(), message=message))

@@ -12,6 +12,7 @@ from vlad.host import processes
 from vlad.records.outcome import ProcessIdentity
 from vlad.records.rundir import RunDirectory
 from vlad.supervise import exits, failpoints, locks
+from vlad.supervise.reserve import give_reserve
 from vlad.supervise.supervisor import Ending, Supervisor
 
 LOCK_PATIENCE_S = 2.0
@@ -117,6 +118,7 @@ def _can_reap(run: RunDirectory, ended: os.waitid_result) -> bool:
         exits.reap(run, ended)
     except OSError as error:
         _log.warning("the exit of process %d cannot be recorded yet: %s", ended.si_pid, error)
-        time.sleep(DISK_PAUSE_S)
+        if not give_reserve(run, error):
+            time.sleep(DISK_PAUSE_S)
         return False
     return True

@@ -10,9 +10,10 @@ from typing import NoReturn
 
 import msgspec
 
+from vlad.host.cgroup import oom_kills
 from vlad.host.processes import own_identity
 from vlad.records.files import private_folder, write_new
-from vlad.records.outcome import ProcessIdentity
+from vlad.records.outcome import AgentClaim, ProcessIdentity
 from vlad.records.rundir import AttemptDirectory
 from vlad.supervise import failpoints
 
@@ -31,8 +32,8 @@ def launch(
     between) one goes on. Raises OSError where neither does.
     """
     private_folder(attempt.path)
-    if (agent := attempt.read_agent()) is not None:
-        return agent
+    if (claim := attempt.read_agent()) is not None:
+        return claim.identity
     failpoints.reach("launch.before_fork")
     closed_at_exec, held_by_child = os.pipe()
     if os.fork() == 0:
@@ -42,10 +43,10 @@ def launch(
     failpoints.reach("launch.after_fork")
     select.select([closed_at_exec], [], [], PATIENCE_S)
     os.close(closed_at_exec)
-    agent = attempt.read_agent()
-    if agent is None:
+    claim = attempt.read_agent()
+    if claim is None:
         raise OSError(f"the program of {attempt.path} was not started; see supervisor.log")
-    return agent
+    return claim.identity
 
 
 def _become_agent(
@@ -96,7 +97,8 @@ def _claim_and_execute(attempt: AttemptDirectory, argv: Sequence[str], environme
 def _claim(attempt: AttemptDirectory) -> bool:
     """Writes this process into agent.json, unless another stands there."""
     aside = attempt.path / f".agent.{os.getpid()}"
-    write_new(aside, msgspec.json.encode(own_identity()))
+    claim = AgentClaim(identity=own_identity(), oom_kills=oom_kills())
+    write_new(aside, msgspec.json.encode(claim))
     try:
         os.link(aside, attempt.agent)
     except FileExistsError:

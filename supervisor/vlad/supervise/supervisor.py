@@ -18,6 +18,8 @@ from vlad.supervise import exits, failpoints
 from vlad.supervise.chronicle import Chronicle
 from vlad.supervise.inbox import Inbox
 from vlad.supervise.job import Job
+from vlad.supervise.reserve import give_reserve
+from vlad.supervise.timer import Timer
 
 IDLE_S = 0.25
 BUSY_S = 0.03
@@ -47,7 +49,10 @@ class Supervisor:
         self._chronicle = Chronicle(run)
         self._inbox = Inbox(run, self._chronicle)
         self._job = Job(run, self._spec, self._chronicle, self._inbox, lock)
+        self._timer = Timer()
+        self._has_announced = False
         self._pause_s = 0.0
+        self._refusal = ""
 
     def close(self) -> None:
         """Gives up the journal and all handles; the processes of the run go on."""
@@ -63,8 +68,6 @@ class Supervisor:
     def run_until_ended(self) -> Ending:
         """Ticks until the run has ended, or until the keeper has died and this process must be it."""
         self._resume_if_asked()
-        if not self._record.state.is_final:
-            self._announce()
         while not self._record.state.is_final:
             if os.getppid() != self._keeper.pid:
                 return Ending.KEEPER_DIED
@@ -85,14 +88,17 @@ class Supervisor:
         why = "first" if self._record.supervisor is None else "the one before has ended"
         me = processes.own_identity()
         self._chronicle.append(Supervised(**self._chronicle.stamp(), keeper=self._keeper, supervisor=me, why=why))
+        self._has_announced = True
 
     def _tick_unless_disk_refuses(self) -> None:
         """A full or read-only disk does not hurt the job: what could not be written is tried again until it can."""
         try:
             self._tick()
         except OSError as error:
-            _log.warning("will be tried again: %r", error)
-            self._pause_s = DISK_PAUSE_S
+            if repr(error) != self._refusal:
+                _log.warning("will be tried again: %r", error)
+            self._refusal = repr(error)
+            self._pause_s = 0.0 if give_reserve(self._run, error) else DISK_PAUSE_S
 
     def _wait(self) -> None:
         """Until something may have happened; the ends of keeper and agent wake at once."""
@@ -105,6 +111,8 @@ class Supervisor:
         self._pause_s = IDLE_S
         self._chronicle.flush()
         exits.reap_children(self._run)
+        if not self._has_announced:
+            self._announce()
         self._inbox.consume()
         self._look()
         if self._record.seq != before:
@@ -155,10 +163,10 @@ class Supervisor:
             self._move(State.STOPPED, "stopped while waiting to restart")
             return
         restart_at = self._record.restart_at or 0.0
-        remaining_s = min(restart_at - time.time(), self._spec.restart.backoff_cap_s)
-        if remaining_s <= 0:
+        remaining_s = self._timer.remaining_s(restart_at, at_most=self._spec.restart.backoff_cap_s)
+        if remaining_s == 0:
             self._move(State.STARTING, "restart")
-        self._pause_s = min(IDLE_S, max(remaining_s, 0.0))
+        self._pause_s = min(IDLE_S, remaining_s)
 
     def _when_stopping(self) -> None:
         if self._job.open_attempt is not None and self._job.exit() is None:
@@ -202,13 +210,15 @@ class Supervisor:
 
     def _climb(self) -> None:
         """One rung of the stop ladder where it is time; the last one is gone on with until nothing is left."""
-        rung, ladder = self._record.rung, self._spec.stop
-        now = self._record.stop_now
-        if rung is None:
-            self._reach(stopping.first_rung(self._spec.kind, stop_now=now))
-        elif (higher := stopping.next_rung(ladder, rung, self._elapsed_on_rung_s(), stop_now=now)) is not None:
+        record, ladder = self._record, self._spec.stop
+        if record.rung is None:
+            self._reach(stopping.first_rung(self._spec.kind, stop_now=record.stop_now))
+            return
+        elapsed_s = self._timer.elapsed_s(record.rung_at or 0.0)
+        higher = stopping.next_rung(ladder, record.rung, elapsed_s, stop_now=record.stop_now)
+        if higher is not None:
             self._reach(higher)
-        elif rung is StopRung.KILL:
+        elif record.rung is StopRung.KILL:
             self._job.kill()
 
     def _reach(self, rung: StopRung) -> None:
@@ -222,9 +232,6 @@ class Supervisor:
                 self._job.terminate()
             case StopRung.KILL:
                 self._job.kill()
-
-    def _elapsed_on_rung_s(self) -> float:
-        return time.time() - (self._record.rung_at or 0.0)
 
     def _move(self, state: State, why: str, reason: Reason | None = None, restart_at: float | None = None) -> None:
         stamp = self._chronicle.stamp()

@@ -1,0 +1,51 @@
+"""Collects what is known about the end of an attempt, and asks the policies for the cause."""
+
+import logging
+
+import msgspec
+
+from vlad.host import processes
+from vlad.host.evidence import failure_of
+from vlad.policy.diagnose import diagnose
+from vlad.policy.restart import exit_in_words, plain_diagnosis
+from vlad.records.outcome import Cause, Diagnosis, Exit
+from vlad.records.progress import Finished
+from vlad.records.run import Attempt
+from vlad.records.rundir import RunDirectory
+from vlad.supervise.launch import cannot_start_message
+from vlad.supervise.reserve import is_disk_full
+
+CERTAIN_BY_THEMSELVES = frozenset({Cause.REBOOT, Cause.PREEMPTED})
+NOTHING_FOUND = frozenset({Cause.EXITED, Cause.KILLED, Cause.UNKNOWN})
+_log = logging.getLogger(__name__)
+
+
+def explain(run: RunDirectory, attempt: Attempt, exit: Exit, finished: Finished | None) -> Diagnosis | None:
+    """Why the attempt ended, None for a success."""
+    if message := cannot_start_message(run.attempt(attempt.number)):
+        return Diagnosis(cause=Cause.CANNOT_START, summary=message, confidence="certain")
+    rebooted = attempt.agent is not None and attempt.agent.boot_id != processes.boot_id()
+    plain = plain_diagnosis(exit, rebooted=rebooted, finished=finished)
+    if plain is None or plain.cause in CERTAIN_BY_THEMSELVES:
+        return plain
+    found = _from_evidence(run, attempt, exit) or plain
+    return _disk_full(run, exit, found) if found.cause in NOTHING_FOUND and is_disk_full(run) else found
+
+
+def _from_evidence(run: RunDirectory, attempt: Attempt, exit: Exit) -> Diagnosis | None:
+    try:
+        return diagnose(failure_of(run, attempt.number, exit))
+    except Exception:  # whatever stands in a log: an explanation that fails must not keep the run from going on
+        _log.exception("the end of attempt %d could not be explained", attempt.number)
+        return None
+
+
+def _disk_full(run: RunDirectory, exit: Exit, found: Diagnosis) -> Diagnosis:
+    """Where the log has no room left for the error, the disk itself is the witness."""
+    return msgspec.structs.replace(
+        found,
+        cause=Cause.DISK_FULL,
+        summary=f"the disk of {run.path} is full ({exit_in_words(exit)})",
+        confidence="likely",
+        advice="make space (`df` shows where), then `vlad resume` goes on from the last checkpoint",
+    )

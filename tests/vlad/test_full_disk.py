@@ -1,0 +1,101 @@
+"""A disk that is full hurts neither the job nor the record of it."""
+
+import ctypes
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from supervised_runs import Lab, Run, until
+from vlad.records.outcome import Cause
+from vlad.records.run import State
+from vlad.records.spec import RestartPolicy
+from vlad.supervise import detach
+
+MNT_DETACH = 2
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def mount(folder: Path) -> bool:
+    return bool(_libc.mount(b"tmpfs", bytes(folder), b"tmpfs", 0, b"size=1m,mode=700") == 0)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 1 MB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if not mount(folder):
+        pytest.skip("mounting a small tmpfs needs rights that this user has not")
+    yield folder
+    _libc.umount2(bytes(folder), MNT_DETACH)
+
+
+@pytest.fixture
+def cramped(small: Path) -> Iterator[Lab]:
+    """Runs on that disk."""
+    laboratory = Lab(small)
+    yield laboratory
+    laboratory.close()
+
+
+def fill(folder: Path) -> Path:
+    """A file that takes what is left of the disk."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        for size in (65536, 4096, 1):
+            try:
+                while file.write(bytes(size)):
+                    pass
+            except OSError:
+                continue
+    return filler
+
+
+def test_a_job_whose_log_fills_the_disk_ends_on_record(cramped: Lab) -> None:
+    run = cramped.start("bash", "-c", "while echo 'loss 0.1234567 and so on and so on'; do :; done; exit 1",
+                        restart=RestartPolicy(budget=3))  # fmt: skip
+    record = run.until_ended()
+    assert record.state is State.FAILED
+    assert len(record.attempts) == 1
+    assert record.diagnosis is not None
+    assert record.diagnosis.cause is Cause.DISK_FULL
+    assert not run.directory.reserve.exists()
+
+
+def test_the_reserve_is_kept_again_when_there_is_space(lab: Lab) -> None:
+    run = lab.create(lab.spec("true"))
+    run.directory.reserve.unlink()
+    detach.start(run.directory)
+    run.until_ended()
+    assert run.directory.reserve.stat().st_size > 0
+
+
+def start_waiting(lab: Lab, tmp_path: Path) -> Run:
+    """A run without reserve whose job exits 4 when the file `go` is there."""
+    run = lab.create(lab.spec("bash", "-c", f"while ! test -e {tmp_path}/go; do sleep 0.02; done; exit 4"))
+    run.directory.reserve.unlink()
+    detach.start(run.directory)
+    run.until_state(State.RUNNING)
+    return run
+
+
+@pytest.mark.parametrize("victim", [None, 0, 1], ids=["no kill", "keeper killed", "supervisor killed"])
+def test_an_end_on_a_full_disk_is_recorded_when_there_is_space_again(
+    cramped: Lab, tmp_path: Path, victim: int | None
+) -> None:
+    run = start_waiting(cramped, tmp_path)
+    agent, guard = run.agent(), run.guard()
+    filler = fill(cramped.path)
+    if victim is not None:
+        os.kill(guard[victim].pid, signal.SIGKILL)
+    (tmp_path / "go").touch()
+    until(lambda: run.workers() == [], "end of the job")
+    assert run.record.state is State.RUNNING
+    filler.unlink()
+    record = run.until_ended()
+    assert record.state is State.FAILED
+    assert record.attempts[0].agent == agent
+    assert record.attempts[0].exit is not None
+    assert record.attempts[0].exit.code == 4
