@@ -28,7 +28,9 @@ def check() -> int:
 def missing_package() -> str | None:
     """Why LIBERO cannot be imported, as far as that shows without importing it."""
     absent = [name for name in ("libero", "robosuite", "bddl") if find_spec(name) is None]
-    return f"LIBERO is not installed here: no package {', '.join(absent)}; `make libero` installs it" if absent else None
+    return (
+        f"LIBERO is not installed here: no package {', '.join(absent)}; `make libero` installs it" if absent else None
+    )
 
 
 def chosen_gl() -> str | None:
