@@ -103,7 +103,7 @@ class Run:
 
     def guard(self) -> tuple[ProcessIdentity, ProcessIdentity]:
         """Keeper and supervisor, once both live and have said so."""
-        until(lambda: self.is_guarded_by(self.record), "keeper and supervisor", 5.0)
+        until(lambda: self.is_guarded_by(self.record), "keeper and supervisor")
         record = self.record
         assert record.keeper is not None
         assert record.supervisor is not None

@@ -14,8 +14,6 @@ from vlad.records.run import AgentStarted, State, Supervised
 from vlad.records.spec import Kind, RestartPolicy
 from vlad.supervise import detach
 
-HEALED_S = 5.0
-
 
 def steps_of(run: Run, rank: int, attempt: int = 1) -> list[int]:
     lines = [line.split() for line in run.console(attempt).splitlines()]
@@ -27,7 +25,7 @@ def test_a_killed_supervisor_is_replaced_and_the_job_notices_nothing(lab: Lab) -
     run.until_step(3)
     keeper, supervisor = run.guard()
     kill(supervisor)
-    until(lambda: run.record.supervisor != supervisor and run.is_guarded_by(run.record), "healed", HEALED_S)
+    until(lambda: run.record.supervisor != supervisor and run.is_guarded_by(run.record), "healed")
     assert run.record.keeper == keeper
     record = run.until_ended()
     assert (record.state, record.reason, len(record.attempts)) == (State.SUCCEEDED, Reason.MAX_STEPS, 1)
@@ -42,7 +40,7 @@ def test_a_killed_keeper_is_replaced_by_the_supervisor(lab: Lab) -> None:
     run.until_step(3)
     keeper, supervisor = run.guard()
     kill(keeper)
-    until(lambda: run.record.keeper == supervisor and run.is_guarded_by(run.record), "healed", HEALED_S)
+    until(lambda: run.record.keeper == supervisor and run.is_guarded_by(run.record), "healed")
     record = run.until_ended()
     assert (record.state, len(record.attempts)) == (State.SUCCEEDED, 1)
     assert steps_of(run, 0) == list(range(1, 61))
@@ -155,7 +153,7 @@ def test_supervisors_are_replaced_one_at_a_time(lab: Lab) -> None:
     for _ in range(3):
         _, supervisor = run.guard()
         kill(supervisor)
-        until(lambda dead=supervisor: run.record.supervisor != dead, "healed", HEALED_S)
+        until(lambda dead=supervisor: run.record.supervisor != dead, "healed")
         run.guard()
         until(lambda: len(run.guards()) == 2, "one guard")
     assert len([event for event in run.events if isinstance(event, Supervised)]) == 4

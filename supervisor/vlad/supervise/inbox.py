@@ -9,6 +9,7 @@ from vlad.records.requests import Action, Request, pending_requests
 from vlad.records.run import Requested, RunRecord, State
 from vlad.records.rundir import RunDirectory
 from vlad.supervise.chronicle import Chronicle
+from vlad.supervise.follow import ProgressFollower
 
 
 class Inbox:
@@ -58,10 +59,10 @@ class Inbox:
         """Puts a request where the trainer's rank 0 looks between steps; again is the same as once."""
         replace_file(self._trainer_file(request.id), msgspec.json.encode(request))
 
-    def clear_answered(self, answered: frozenset[str]) -> None:
+    def clear_answered(self, follower: ProgressFollower) -> None:
         """Removes what the trainer has done."""
         for path, request in pending_requests(self._run.trainer_requests):
-            if request.id in answered:
+            if request.id in follower.read_new().answered:
                 path.unlink(missing_ok=True)
 
     def clear_trainer(self) -> None:

@@ -107,7 +107,7 @@ class Job:
         return self._follower.read_new().finished_in(len(self._chronicle.record.attempts))
 
     def clear_answered_requests(self) -> None:
-        self._inbox.clear_answered(self._follower.read_new().answered)
+        self._inbox.clear_answered(self._follower)
 
     def ask_to_stop(self) -> None:
         number = len(self._chronicle.record.attempts)

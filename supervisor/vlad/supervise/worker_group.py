@@ -1,6 +1,7 @@
 """The processes of an attempt: the agent (torchrun or the command) and everything that provably came from it."""
 
 import os
+import select
 from dataclasses import dataclass
 from enum import Enum
 
@@ -57,6 +58,8 @@ class WorkerGroup:
             self.pidfd = None
 
     def life(self) -> Life:
+        if self.pidfd is not None and not select.select([self.pidfd], [], [], 0)[0]:
+            return Life.RUNS
         found = processes.stat_of(self.agent)
         if found is None:
             return Life.GONE
@@ -64,17 +67,14 @@ class WorkerGroup:
 
     def exit(self) -> Exit | None:
         """How the agent ended, None while it runs or while its parent is about to record it."""
+        life = self.life()
+        if life is Life.RUNS:
+            return None
         exits.reap_children(self._run)
         recorded = self.attempt.read_exit()
         if recorded is not None:
             return recorded
-        match self.life():
-            case Life.RUNS:
-                return None
-            case Life.UNREAPED:
-                found = self._exit_of_zombie()
-            case Life.GONE:
-                found = self._exit_of_reaped()
+        found = self._exit_of_zombie() if life is Life.UNREAPED else self._exit_of_reaped()
         return exits.write_exit_once(self.attempt, found) if found else None
 
     def _exit_of_zombie(self) -> Exit | None:
