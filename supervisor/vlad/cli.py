@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate": ("control:EVALUATE", "ask a run to evaluate now"),
     "wait": ("wait:WAIT", "wait until runs have ended; exit with their outcome"),
     "config": ("config:CONFIG", "print every configured value with where it came from"),
+    "merge": ("merge:MERGE", "merge a run's adapter into its base model"),
     "ps": ("ps:PS", "list the processes of the live runs"),
 }
 HELP = """\

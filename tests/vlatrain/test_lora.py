@@ -7,18 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from made_adapters import HEAD_COPY, nudged, save_as_the_original_script_did, trainable
+from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from vlatrain.adapters import CONFIG_FILE, WEIGHTS_FILE
 from vlatrain.errors import TrainerError
 from vlatrain.model.checkpoint_files import load_base
-from vlatrain.model.lora import CONFIG_FILE, WEIGHTS_FILE, add_lora, load_adapter, save_adapter
+from vlatrain.model.lora import add_lora, load_adapter, save_adapter
 from vlatrain.model.lora_targets import LM_HEAD, TargetSet, dead_prefixes, pattern, targets
 from vlatrain.model.openvla import IGNORED, OpenVLA, OpenVLAConfig
-
-ATTENTION_AND_MLP = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-OLD_NAMES = [*ATTENTION_AND_MLP, "lm_head", "qkv", "proj", "fc1", "fc2", "fc3", "q", "kv"]
-HEAD_COPY = "base_model.model.language_model.lm_head.base_layer.weight"
 
 
 def batch(model: OpenVLA) -> tuple[Tensor, Tensor, Tensor]:
@@ -33,19 +31,6 @@ def logits(model: torch.nn.Module) -> Tensor:
     base = model.get_base_model() if isinstance(model, PeftModel) else model
     out: Tensor = model.eval()(*batch(base)).logits
     return out.detach()
-
-
-def trainable(model: torch.nn.Module) -> dict[str, Tensor]:
-    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-
-
-def nudged(model: PeftModel) -> PeftModel:
-    """As after some training: no adapter is zero any more."""
-    generator = torch.Generator().manual_seed(6)
-    with torch.no_grad():
-        for parameter in trainable(model).values():
-            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
-    return model
 
 
 @pytest.mark.parametrize(("rank", "parameters"), [(32, 110_828_288), (16, 55_414_144)])
@@ -187,20 +172,6 @@ def test_names_in_the_file_are_those_of_the_original_script(tiny_model: OpenVLA,
     names = load_file(tmp_path / WEIGHTS_FILE).keys()
     assert "base_model.model.vision_backbone.featurizer.blocks.0.attn.qkv.lora_A.weight" in names
     assert "base_model.model.language_model.model.layers.0.self_attn.q_proj.lora_B.weight" in names
-
-
-def save_as_the_original_script_did(model: OpenVLA, folder: Path) -> PeftModel:
-    """Bare names that meet the head, the patch convolutions and dead modules; bf16; a copy of the whole head."""
-    config = LoraConfig(r=4, lora_alpha=4, target_modules=OLD_NAMES, init_lora_weights="gaussian")
-    saved = nudged(get_peft_model(model, config))
-    save_adapter(saved, folder)
-    weights = load_file(folder / WEIGHTS_FILE)
-    weights[HEAD_COPY] = model.state_dict()["language_model.lm_head.base_layer.weight"].clone()
-    save_file({name: tensor.to(torch.bfloat16) for name, tensor in weights.items()}, folder / WEIGHTS_FILE)
-    raw = json.loads((folder / CONFIG_FILE).read_text())
-    kept = ("bias", "lora_alpha", "lora_dropout", "peft_type", "r", "rank_pattern", "use_dora", "use_rslora")
-    (folder / CONFIG_FILE).write_text(json.dumps({name: raw[name] for name in kept} | {"target_modules": OLD_NAMES}))
-    return saved
 
 
 def test_an_adapter_of_the_original_script_gives_the_same_answers_and_can_be_trained_on(

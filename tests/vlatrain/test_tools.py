@@ -1,6 +1,5 @@
 """The command line of the tools around training."""
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,12 +7,7 @@ import h5py
 import numpy as np
 import pytest
 from vlatrain.data.rlds import RLDSDataset
-from vlatrain.tools import Ticker, main
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
+from vlatrain.tools import main
 
 
 def record(out: Path, *more: str) -> int:
@@ -86,14 +80,3 @@ def test_convert_writes_another_format_as_rlds(tmp_path: Path, capsys: pytest.Ca
     assert RLDSDataset(tmp_path / "out" / "libero_mine").instructions == ("open it",)
     assert main(["convert", str(tmp_path / "out"), "--out", str(tmp_path)]) == 2
     assert "holds neither *.hdf5 files nor a LeRobot data set" in capsys.readouterr().err
-
-
-def test_a_ticker_rewrites_its_line_on_a_terminal_and_spares_a_log() -> None:
-    times = iter(number * 0.06 for number in range(1000))
-    terminal, log = Terminal(), io.StringIO()
-    for stream, expected in ((terminal, "\r\x1b[K1/3\r\x1b[K3/3\r\x1b[K3/3\n"), (log, "1/3\n3/3\n")):
-        tell = Ticker(stream, clock=lambda: next(times))
-        for number in (1, 2, 3):
-            tell(f"{number}/3")
-        tell.end()
-        assert stream.getvalue() == expected

@@ -10,17 +10,17 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from vlatrain.adapters import latest_adapter
 from vlatrain.checks import needs
 from vlatrain.config import Device, FinetuneConfig
 from vlatrain.data.names import mixture_parts
 from vlatrain.errors import ConfigError
+from vlatrain.model.tensor_file import read_header
 from vlatrain.places import base_model_folder, hub_caches, weight_files
 from vlatrain.suites import EMBEDDED_SUITES, LIBERO_SUITES
 
 LEAST_FREE_BYTES = 256 * 2**20
 MOST_CPU_BYTES = 2 * 10**9
-STEPS = "step-*"
-MOST_HEADER_BYTES = 100_000_000  # the format's own limit
 GPU_NAME = re.compile(r"\d+|(GPU|MIG)-[\w/-]+")
 
 
@@ -99,24 +99,13 @@ def check_base_model(folder: Path) -> None:
 def check_safetensors(path: Path) -> None:
     """Raises ConfigError for a file that is missing, or shorter or longer than its header says."""
     try:
-        size, expected = path.stat().st_size, _expected_size(path)
+        size, expected = path.stat().st_size, read_header(path).file_bytes
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; the model is incomplete, download it again") from None
     except (ValueError, LookupError, TypeError, AttributeError):
         raise ConfigError(f"{path} is no whole safetensors file; download it again") from None
     if size != expected:
         raise ConfigError(f"{path} has {size} bytes instead of {expected}: it is damaged, download it again")
-
-
-def _expected_size(path: Path) -> int:
-    """Eight bytes with the header's length, the header in JSON, and as many bytes as its last tensor ends at."""
-    with path.open("rb") as file:
-        header_size = int.from_bytes(file.read(8), "little")
-        if header_size > MOST_HEADER_BYTES:
-            raise ValueError(header_size)
-        header = json.loads(file.read(header_size))
-    ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
-    return int(8 + header_size + max(ends, default=0))
 
 
 def check_dataset(config: FinetuneConfig) -> None:
@@ -138,15 +127,20 @@ def _is_there(config: FinetuneConfig, name: str) -> bool:
 
 def check_resume(config: FinetuneConfig) -> None:
     """Raises ConfigError for an adapter or a merged model that cannot be gone on from."""
-    if config.resume_adapter_dir is not None:
+    if config.resume_adapter_dir is not None and config.use_lora:
         check_adapter(config.resume_adapter_dir, config.lora_rank)
-    model = config.resume_full_model_dir
-    if model is not None:
-        if not (model / "config.json").is_file():
-            raise ConfigError(
-                f"--resume_full_model_dir {model}: no model is there (no config.json)", "resume_full_model_dir"
-            )
-        check_base_model(model)
+    elif config.resume_adapter_dir is not None:
+        check_whole_model("resume_adapter_dir", config.resume_adapter_dir)
+    if config.resume_full_model_dir is not None:
+        check_whole_model("resume_full_model_dir", config.resume_full_model_dir)
+
+
+def check_whole_model(flag: str, named: Path) -> None:
+    """Raises ConfigError for a folder without a model (or steps of one)."""
+    folder = latest_adapter(named)
+    if not (folder / "config.json").is_file():
+        raise ConfigError(f"--{flag} {folder}: no model is there (no config.json)", flag)
+    check_base_model(folder)
 
 
 def check_adapter(named: Path, rank: int) -> None:
@@ -154,7 +148,7 @@ def check_adapter(named: Path, rank: int) -> None:
     flag = "resume_adapter_dir"
     if not named.is_dir():
         raise ConfigError(f"--{flag} {named}: no such folder", flag)
-    folder = max(named.glob(STEPS), default=named)
+    folder = latest_adapter(named)
     if not (folder / "adapter_config.json").is_file():
         raise ConfigError(f"--{flag} {folder}: no adapter is there (no adapter_config.json)", flag)
     saved = _json(folder / "adapter_config.json").get("r")

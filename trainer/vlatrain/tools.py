@@ -1,14 +1,16 @@
-"""`python -m vlatrain.tools TOOL …`: what surrounds training: recording demonstrations, looking at data sets."""
+"""`python -m vlatrain.tools TOOL …`: what surrounds training: recording and looking at data, merging adapters."""
 
 import argparse
-import math
+import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
+from vlatrain.config import FinetuneConfig
 from vlatrain.errors import TrainerError
+from vlatrain.places import base_model_folder, placed
+from vlatrain.ticker import Ticker, gigabytes
 
 if TYPE_CHECKING:
     from vlatrain.data.rlds import RLDSDataset
@@ -50,6 +52,12 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument("folder", type=Path, help="DATA_ROOT/DATASET_NAME, or its version folder")
     data.add_argument("--verify", action="store_true", help="check all checksums and decode all images")
     data.set_defaults(run=describe_data)
+    merge = tools.add_parser("merge", help="write the base model with an adapter merged into it, for other programs")
+    merge.add_argument("--adapter", type=Path, required=True, help="a checkpoint, or a folder of checkpoints: the last")
+    merge.add_argument("--base", help="folder, hub id or tabletop_base (what adapter_config.json names)")
+    merge.add_argument("--out", type=Path, required=True, help="folder to be made")
+    merge.add_argument("--statistics", type=Path, help="dataset_statistics.json (the one beside the adapter)")
+    merge.set_defaults(run=merge_adapter)
     return whole
 
 
@@ -109,6 +117,35 @@ def describe_data(arguments: argparse.Namespace) -> None:
     print("\n".join(description(dataset)))
 
 
+def merge_adapter(arguments: argparse.Namespace) -> None:
+    """The tool `merge`."""
+    from vlatrain.adapters import latest_adapter
+    from vlatrain.model.merging import Adapter, merge, statistics_file
+
+    adapter = Adapter.open(latest_adapter(arguments.adapter))
+    base = base_folder(arguments.base or adapter.base_name)
+    statistics = statistics_file(adapter, arguments.statistics)
+    if statistics is None:
+        told = (
+            f"warning: no dataset_statistics.json beside {adapter.folder}; --statistics names that of the fine-tuning"
+        )
+        print(told, file=sys.stderr)
+    tell = Ticker(sys.stderr)
+    merge(adapter, base, arguments.out, statistics, lambda done, total: tell(gigabytes(done, total, "merging")))
+    tell.end()
+    print(arguments.out.absolute())
+
+
+def base_folder(named: str) -> Path:
+    """The folder of a base model, downloaded first where it is a hub id that is not here. Raises TrainerError."""
+    from vlatrain.model.hub import find_base
+
+    if not named:
+        raise TrainerError("the adapter does not name its base model: --base")
+    config = placed(FinetuneConfig(vla_path=named), Path.cwd())
+    return base_model_folder(config, os.environ) or find_base(named)
+
+
 def description(dataset: "RLDSDataset") -> Iterator[str]:
     """What a data set holds, in lines."""
     whole = dataset.statistics[dataset.name]
@@ -118,34 +155,6 @@ def description(dataset: "RLDSDataset") -> Iterator[str]:
     for name in ("q01", "q99", "min", "max", "mean", "std"):
         yield f"{name:>5} " + " ".join(f"{number:8.4f}" for number in action[name])
     yield from sorted(dataset.instructions)
-
-
-class Ticker:
-    """One line on a terminal that changes in place; in a log, a line every few seconds."""
-
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stream = stream
-        self._clock = clock
-        self._is_terminal = stream.isatty()
-        self._every_s = 0.1 if self._is_terminal else 5.0
-        self._last = -math.inf
-        self._shown = ""
-
-    def __call__(self, text: str) -> None:
-        self._shown = text
-        if self._clock() - self._last >= self._every_s:
-            self._last = self._clock()
-            self._show()
-
-    def _show(self) -> None:
-        self._stream.write(f"\r\033[K{self._shown}" if self._is_terminal else f"{self._shown}\n")
-        self._stream.flush()
-
-    def end(self) -> None:
-        """Shows the last text, and goes to the next line."""
-        if self._shown:
-            self._show()
-            self._stream.write("\n" * self._is_terminal)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,10 @@ def add_config_arguments(parser: ArgumentParser) -> None:
         "--set", metavar="FIELD=VALUE", action="append", default=[], dest="settings", help="set one field; repeatable"
     )
     parser.add_argument("--project-root", metavar="DIR", help="where relative paths stand (or VLAD_PROJECT_ROOT)")
+    add_python(parser)
+
+
+def add_python(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--python", metavar="P", help="the Python that has the trainer (or VLAD_PYTHON; default: this one)"
     )

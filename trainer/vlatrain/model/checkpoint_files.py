@@ -63,7 +63,7 @@ def _save_shards(weights: dict[str, Tensor], folder: Path, shard_bytes: int) -> 
 
 
 def _tensors(folder: Path, device: torch.device) -> Iterator[tuple[str, Tensor]]:
-    for path in _weight_files(folder):
+    for path in weight_files(folder):
         yield from read_tensors(path, device)
 
 
@@ -81,7 +81,7 @@ def read_tensors(path: Path, device: torch.device) -> Iterator[tuple[str, Tensor
         raise TrainerError(f"{path}: cannot be read as safetensors: {error}") from error
 
 
-def _weight_files(folder: Path) -> list[Path]:
+def weight_files(folder: Path) -> list[Path]:
     if (single := folder / SINGLE_FILE).exists():
         return [single]
     if not (index := folder / INDEX_FILE).exists():

@@ -1,34 +1,20 @@
 """LoRA through PEFT: adapters on named modules, and adapter folders that every PEFT reads."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import save_file
 from torch import Tensor
 
+from vlatrain.adapters import FILE_KEY, WEIGHTS_FILE, read_plain_config
 from vlatrain.errors import TrainerError
 from vlatrain.model.checkpoint_files import read_tensors
-from vlatrain.model.json_files import read_json
 from vlatrain.model.lora_targets import TargetSet, dead_prefixes, pattern, targets
 from vlatrain.model.openvla import OpenVLA
 
-CONFIG_FILE = "adapter_config.json"
-WEIGHTS_FILE = "adapter_model.safetensors"
 ADAPTER = "default"  # PEFT's name of the one adapter: part of parameter names, left out in files
-FILE_KEY = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_[AB]\.weight")
-PLAIN_LORA = {
-    "peft_type": "LORA",
-    "bias": "none",
-    "use_dora": False,
-    "use_rslora": False,
-    "modules_to_save": None,
-    "rank_pattern": {},
-    "alpha_pattern": {},
-}
 
 
 def add_lora(
@@ -61,8 +47,7 @@ def load_adapter(model: OpenVLA, folder: Path, dropout: float | None = None) -> 
     of modules that never run, and copies of base weights (the head's, as PEFT 0.11 wrote it). `dropout` None keeps
     the folder's own. Raises TrainerError for another kind of adapter, or one that does not fit the model.
     """
-    raw = read_json(folder / CONFIG_FILE)
-    _refuse_other_adapters(folder / CONFIG_FILE, raw)
+    raw = read_plain_config(folder)
     weights, adapted = _live_weights(folder / WEIGHTS_FILE, dead_prefixes(model))
     names = [name for name, _ in model.named_modules() if name in adapted]
     if strangers := sorted(adapted.difference(names)):
@@ -90,14 +75,6 @@ def _wrap(model: OpenVLA, names: list[str], rank: int, alpha: int, dropout: floa
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return get_peft_model(model, config, adapter_name=ADAPTER, autocast_adapter_dtype=True)
-
-
-def _refuse_other_adapters(path: Path, raw: Mapping[str, Any]) -> None:
-    if absent := {"r", "lora_alpha", "lora_dropout"} - raw.keys():
-        raise TrainerError(f"{path}: says no {sorted(absent)[0]}")
-    for name, value in PLAIN_LORA.items():
-        if (raw.get(name) or value) != value:
-            raise TrainerError(f"{path}: {name} = {raw[name]!r} is not supported, only plain LoRA ({value!r})")
 
 
 def _live_weights(path: Path, dead: tuple[str, ...]) -> tuple[dict[str, Tensor], set[str]]:
