@@ -213,6 +213,18 @@ def test_a_stop_request_saves_and_ends_well(workshop: Workshop) -> None:
     assert run.answers[save.id].startswith("checkpoint ")
 
 
+@pytest.mark.slow
+def test_sigterm_to_torchrun_saves_before_the_ranks_end(workshop: Workshop) -> None:
+    """The agent passes the signal on and ends with an error of its own; the run's last word tells the truth."""
+    run = workshop.run(max_steps=100_000, save_steps=100_000)
+    job = run.start(ranks=2)
+    run.wait_until(lambda: len(run.told(Step)) > 1)
+    job.process.terminate()
+    job.wait()
+    assert run.finished.stopped
+    assert run.saved_steps == [run.finished.step]
+
+
 def test_a_stop_during_an_evaluation_gives_it_up(workshop: Workshop) -> None:
     run = workshop.run(max_steps=4, **EVALUATED)
     assert run.train_here(VLAD_FAILPOINTS="in_evaluation:term", VLAD_FAILPOINTS_ONCE=str(workshop.folder)) == 0
