@@ -1,7 +1,6 @@
 """Charts as people see them: their text, cell by cell."""
 
 import pytest
-
 from vlad.records.progress import Evaluation
 from vlatui.canvas import Canvas
 from vlatui.charts import CurveView, curve_chart, success_chart, visible_points

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from vlad.records.terminal_text import MAX_LINE_BYTES
 from vlatui import logfile
 from vlatui.logfile import Change, LogFile, RawLine

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
-
 from vlatui.logfile import RawLine
 from vlatui.loglines import LineCache, ShownLine, broken, shown_line, styled
 

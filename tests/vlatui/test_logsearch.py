@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from vlad.records.terminal_text import clean_line, without_colour
 from vlatui import logsearch
 from vlatui.logsearch import compiled, search

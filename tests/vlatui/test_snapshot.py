@@ -1,12 +1,11 @@
 """Reading a home: everything shown, nothing read twice, nothing broken by what is broken."""
 
+import pytest
 from fake_runs import FakeRun, training_run
 from vlad.records.run import Moved, State
 from vlad.records.rundir import Home, RunDirectory
 from vlatui import snapshot
 from vlatui.snapshot import HomeReader, HomeView
-
-import pytest
 
 
 def test_live_runs_come_first_and_the_newest_of_each_group_before_the_others(

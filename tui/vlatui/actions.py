@@ -6,7 +6,7 @@ import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vlad.records.requests import Action, send_request
@@ -29,6 +29,9 @@ class Answer:
     is_done: bool
     words: str
     output: str = ""
+
+
+Vlad = Callable[[Sequence[str], Home], Answer]
 
 
 def ask(run: RunDirectory, action: Action) -> str:

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from vlad.records.rundir import Home
 
-from vlatui.actions import run_vlad
+from vlatui.actions import Vlad, run_vlad
 from vlatui.keys import key_groups
 from vlatui.messages import ActionFailed
 from vlatui.screens.dashboard import DashboardScreen
@@ -36,13 +36,15 @@ class VlatuiApp(App[None]):
 
     def __init__(
         self, home: Home, *, wanted: str | None = None, readonly: bool = False, clock: Callable[[], float] = time.time,
-        settings_path: Path | None = None, home_name: str | None = None, adopts: bool = True,
+        settings_path: Path | None = None, home_name: str | None = None, adopts: bool = True, vlad: Vlad = run_vlad,
     ) -> None:  # fmt: skip
+        """`clock` gives Unix seconds; `vlad` runs a command line of vlad; `adopts`: look after orphaned runs first."""
         super().__init__()
         self.home = home
         self.wanted = wanted
         self.readonly = readonly
         self.clock = clock
+        self.vlad = vlad
         self.home_name = home_name or _below_user(home.path)
         self.settings_path = settings_path or settings_file()
         self.settings = load_settings(self.settings_path)
@@ -75,7 +77,7 @@ class VlatuiApp(App[None]):
     def _adopt_orphans(self) -> None:
         """`vlad ls` takes care of runs whose keeper and supervisor are both gone."""
         try:
-            answer = run_vlad(["ls", "--json"], self.home)
+            answer = self.vlad(["ls", "--json"], self.home)
         except OSError as error:
             self.screen_of_runs.post_message(ActionFailed(f"vlad cannot be started: {error.strerror}"))
             return

@@ -134,11 +134,11 @@ def banner(run: RunView, now: float, width: int) -> list[Line]:
     if record.state is State.FAILED:
         return diagnosis_lines(record, width)[:MOST_BANNER_LINES]
     if record.state in LIVE_BANNERS:
-        return _barred([_waiting_words(record, now)], Tone.WARN, width)
+        return barred([_waiting_words(record, now)], Tone.WARN, width)
     if not run.is_live and (words := describe.outcome(record)):
-        return _barred([words], describe.state_mark(record.state).tone, width)
+        return barred([words], describe.state_mark(record.state).tone, width)
     if run.is_live and run.summary.warnings:
-        return _barred([run.summary.warnings[-1]], Tone.WARN, width)
+        return barred([run.summary.warnings[-1]], Tone.WARN, width)
     return []
 
 
@@ -157,13 +157,13 @@ def diagnosis_lines(record: RunRecord, width: int) -> list[Line]:
     diagnosis = record.diagnosis
     if diagnosis is None:
         exit = record.attempt.exit if record.attempt else None
-        return _barred([record.why or describe.exit_words(exit)], Tone.BAD, width)
-    lines = _barred([_verdict(diagnosis)], Tone.BAD, width)
+        return barred([record.why or describe.exit_words(exit)], Tone.BAD, width)
+    lines = barred([_verdict(diagnosis)], Tone.BAD, width)
     for evidence in diagnosis.evidence[:2]:
         quoted = format.shortened(safe(evidence.text).strip(), max(8, width - 6))
         lines.append([Span("▌ ", Tone.BAD), Span(f"“{quoted}”", Tone.PLAIN)])
     if diagnosis.advice:
-        lines += _barred([f"→ {diagnosis.advice}"], Tone.BAD, width, Tone.ACCENT)
+        lines += barred([f"→ {diagnosis.advice}"], Tone.BAD, width, Tone.ACCENT)
     return lines
 
 
@@ -173,10 +173,12 @@ def _verdict(diagnosis: Diagnosis) -> str:
     return f"{describe.cause_words(diagnosis)}{rank}{sure}: {diagnosis.summary}"
 
 
-def _barred(paragraphs: Iterable[str], bar: Tone, width: int, tone: Tone | None = None) -> list[Line]:
-    """Paragraphs behind a coloured bar, wrapped to the width; two lines each at most."""
+def barred(
+    paragraphs: Iterable[str], bar: Tone, width: int, tone: Tone | None = None, most_lines: int = 2
+) -> list[Line]:
+    """Paragraphs behind a coloured bar, wrapped to the width; `most_lines` lines each."""
     lines: list[Line] = []
     for paragraph in paragraphs:
-        for text in textwrap.wrap(safe(paragraph), max(8, width - 3), max_lines=2, placeholder="…"):
+        for text in textwrap.wrap(safe(paragraph), max(8, width - 3), max_lines=most_lines, placeholder="…"):
             lines.append([Span("▌ ", bar), Span(text, tone or bar)])
     return lines

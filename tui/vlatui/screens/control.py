@@ -10,7 +10,7 @@ from vlad.records.requests import Action
 from vlad.records.run import RunRecord, State
 
 from vlatui import outlook
-from vlatui.actions import StartForm, ask, run_vlad
+from vlatui.actions import StartForm, ask
 from vlatui.header import diagnosis_lines, header_lines
 from vlatui.messages import ActionDone, ActionFailed
 from vlatui.screens.confirm import ConfirmScreen
@@ -111,7 +111,7 @@ class Control(Screen[None]):
     def _resume(self, run_ids: list[str]) -> None:
         for run_id in run_ids:
             try:
-                answer = run_vlad(["resume", run_id], self.dashboard.home)
+                answer = self.dashboard.vlad(["resume", run_id], self.dashboard.home)
             except OSError as error:
                 self.post_message(ActionFailed(f"vlad cannot be started: {error.strerror}"))
                 return
@@ -126,7 +126,7 @@ class Control(Screen[None]):
         self.notify(message.words, severity="error", markup=False, timeout=12)
 
     def action_new(self) -> None:
-        self.app.push_screen(NewRunScreen(self.dashboard.home, StartForm()), self._started)
+        self.app.push_screen(NewRunScreen(self.dashboard.home, StartForm(), self.dashboard.vlad), self._started)
 
     def _started(self, output: str | None) -> None:
         if output is None:

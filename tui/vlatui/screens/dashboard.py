@@ -12,7 +12,7 @@ from vlad.records.run import State
 
 from vlatui import describe
 from vlatui.detail import RunDetail
-from vlatui.header import header_lines
+from vlatui.header import barred, header_lines
 from vlatui.messages import DetailRead, FilesChanged, HomeRead, ProcessesRead, ReadFailed
 from vlatui.screens.navigation import TABS, Navigation
 from vlatui.snapshot import HomeView, RunView
@@ -190,7 +190,7 @@ class DashboardScreen(Navigation):
         run, width = self.selected, max(20, self.size.width - 2)
         if run is None:
             failure = dict(self.shown.view.unreadable).get(self.selected_id or "", "")
-            header.show_lines([[Span("▌ ", Tone.BAD), Span(failure, Tone.BAD)]] if failure else [])
+            header.show_lines(barred([failure], Tone.BAD, width, most_lines=4) if failure else [])
             return
         most_facts = 0 if self.size.height < 16 else 2 if self.size.height < 30 else 3
         lines = header_lines(run, self.dashboard.clock(), width, most_facts)

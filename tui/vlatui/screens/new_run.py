@@ -1,6 +1,5 @@
 """The form for a new run: what to start, the exact command, and what `vlad` said when it refused."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,7 +13,7 @@ from textual.widgets import Button, Input, Label
 from vlad.records.rundir import Home
 from vlad.records.shipped import shipped_configs
 
-from vlatui.actions import Answer, StartForm, run_vlad
+from vlatui.actions import Answer, StartForm, Vlad
 from vlatui.tones import Span, Tone
 from vlatui.widgets.lines import Lines
 
@@ -49,11 +48,11 @@ class NewRunScreen(ModalScreen[str | None]):
         Binding("ctrl+s,ctrl+enter", "start", "Start"),
     ]
 
-    def __init__(self, home: Home, filled_in: StartForm, run: Callable[..., Answer] = run_vlad) -> None:
+    def __init__(self, home: Home, filled_in: StartForm, vlad: Vlad) -> None:
         super().__init__()
         self._home = home
         self._filled_in = filled_in
-        self._run = run
+        self._vlad = vlad
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide") as dialog:
@@ -113,7 +112,7 @@ class NewRunScreen(ModalScreen[str | None]):
     @work(thread=True, exclusive=True, exit_on_error=False)
     def _start(self, arguments: list[str]) -> None:
         try:
-            answer = self._run(arguments, self._home)
+            answer = self._vlad(arguments, self._home)
         except OSError as error:
             answer = Answer(False, f"vlad cannot be started: {error.strerror}")
         self.app.call_from_thread(self._answered, answer)

@@ -113,7 +113,9 @@ def _patience(summary: Summary) -> Cell:
 def columns_for(width: int) -> tuple[Column, ...]:
     """The columns worth their room at this width: where the phase has no column of its own, the state tells it."""
     is_wide = width >= 110
-    left_out = set() if is_wide else {"phase", "bar", "trend", "ranks"}
+    left_out = set() if is_wide else {"phase", "ranks"}
+    left_out |= {"bar"} if width < 136 else set()
+    left_out |= {"trend"} if width < 152 else set()
     columns = [column for column in COLUMNS if column.key not in left_out]
     if is_wide:
         return tuple(columns)
