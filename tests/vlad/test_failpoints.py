@@ -2,8 +2,9 @@
 
 import pytest
 from supervised_runs import Lab, until
-from vlad.records.run import State
-from vlad.records.spec import RestartPolicy
+from vlad.records.requests import Action
+from vlad.records.run import RungReached, State, StopRung
+from vlad.records.spec import Kind, RestartPolicy
 from vlad.supervise import adopt
 
 FAILPOINTS = [
@@ -87,3 +88,54 @@ def test_an_agent_killed_before_it_executes_was_an_attempt_that_failed(
         (None, 9),
         (0, None),
     ]
+
+
+STOPPING = [
+    "journal.before.requested",
+    "journal.after.requested",
+    "journal.before.STOPPING",
+    "journal.after.STOPPING",
+    "rung.request",
+    "journal.before.rung",
+    "journal.after.rung",
+    "exit.before",
+    "exit.after",
+    "journal.before.attempt_ended",
+    "journal.before.STOPPED",
+    "journal.after.STOPPED",
+    "state.before.STOPPED",
+]
+
+
+@pytest.mark.parametrize("action", ["kill", "kill_parent"])
+@pytest.mark.parametrize("failpoint", STOPPING)
+def test_a_stop_during_which_a_guard_is_killed_still_saves_first(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, failpoint: str, action: str
+) -> None:
+    acted = lab.path / "acted"
+    acted.mkdir()
+    monkeypatch.setenv("VLAD_FAILPOINTS", f"{failpoint}:{action}")
+    monkeypatch.setenv("VLAD_FAILPOINTS_ONCE", str(acted))
+    run = lab.start(*lab.counting("--steps", "5000", "--save-steps", "1000"), kind=Kind.TRAIN)
+    run.until_step(2)
+    run.ask(Action.STOP)
+    record = run.until_ended()
+    assert [path.name for path in acted.iterdir()] == [failpoint]
+    assert record.state is State.STOPPED
+    assert [attempt.exit and attempt.exit.code for attempt in record.attempts] == [0]
+    assert record.attempts[0].checkpoint_step == record.attempts[0].end_step
+    assert [event.rung for event in run.events if isinstance(event, RungReached)] == [StopRung.REQUEST]
+    assert run.workers() == []
+
+
+@pytest.mark.parametrize("action", ["kill", "kill_parent"])
+@pytest.mark.parametrize("failpoint", ["journal.before.BACKOFF", "journal.after.BACKOFF", "state.before.BACKOFF"])
+def test_a_guard_killed_in_backoff_restarts_once(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, failpoint: str, action: str
+) -> None:
+    monkeypatch.setenv("VLAD_FAILPOINTS", f"{failpoint}:{action}")
+    monkeypatch.setenv("VLAD_FAILPOINTS_ONCE", str(lab.path))
+    job = ("bash", "-c", f"echo launched >> {lab.path}/launches; exit 5")
+    record = lab.start(*job, restart=RestartPolicy(budget=1, backoff_s=0.2)).until_ended()
+    assert (lab.path / "launches").read_text() == "launched\n" * 2
+    assert [attempt.exit and attempt.exit.code for attempt in record.attempts] == [5, 5]

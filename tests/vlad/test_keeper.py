@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import pty
 import signal
 import sys
 from pathlib import Path
@@ -157,3 +158,21 @@ def test_supervisors_are_replaced_one_at_a_time(lab: Lab) -> None:
         run.guard()
         until(lambda: len(run.guards()) == 2, "one guard")
     assert len([event for event in run.events if isinstance(event, Supervised)]) == 4
+
+
+def test_a_run_outlives_the_terminal_from_which_it_was_started(lab: Lab) -> None:
+    """The terminal hangs up: its shell and whatever is in its session get SIGHUP, and all reading and writing fails."""
+    run = lab.create(lab.spec(*lab.counting("--steps", "40"), kind=Kind.TRAIN))
+    shell, terminal = pty.fork()
+    if shell == 0:
+        try:
+            detach.start(run.directory)
+            signal.pause()
+        finally:
+            os._exit(1)
+    run.until_step(3)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(shell, 0)[1]) == -signal.SIGHUP
+    record = run.until_ended()
+    assert (record.state, len(record.attempts)) == (State.SUCCEEDED, 1)
+    assert [steps_of(run, rank) for rank in (0, 1)] == [list(range(1, 41))] * 2

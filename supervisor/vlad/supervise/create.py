@@ -22,13 +22,12 @@ def create_run(home: Home, spec: RunSpec) -> RunDirectory:
     try:
         private_folder(aside.path)
         _fill(aside, spec)
-        home.mark_live(spec.run_id)
         aside.path.rename(run.path)
-        sync_folder(home.runs)
     except BaseException:
-        home.mark_ended(spec.run_id)
         shutil.rmtree(aside.path, ignore_errors=True)
         raise
+    sync_folder(home.runs)
+    home.mark_live(spec.run_id)
     return run
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from vlad.policy.attempt import SUPERVISION_VARIABLES
 from vlad.records.files import RecordError
@@ -11,7 +12,7 @@ from vlad.supervise import failpoints
 
 READY = b"ready\n"
 KEPT_ALREADY = b"kept already\n"
-BOOT = "import sys; sys.path[:] = sys.argv[1].split(chr(0x1F)); from vlad.supervise.keeper import main; main()"
+BOOT = "import sys; sys.path[:] = {paths!r}; from vlad.supervise.keeper import main; main()"
 
 
 def start(run: RunDirectory) -> None:
@@ -33,8 +34,8 @@ def start(run: RunDirectory) -> None:
 
 
 def _spawn(run: RunDirectory, told: int) -> int:
-    paths = chr(0x1F).join(path for path in sys.path if path)
-    argv = [sys.executable, "-I", "-S", "-c", BOOT, paths, str(run.path.absolute())]
+    paths = [*(path for path in sys.path if path), str(Path(__file__).parents[2])]
+    argv = [sys.executable, "-I", "-S", "-c", BOOT.format(paths=paths), str(run.path.absolute())]
     log = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
     streams = (
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -162,6 +162,7 @@ class Job:
         )
         self._inbox.clear_trainer()
         self._chronicle.append(event)
+        locks.try_lock(self._lock)  # the job of an adopted run has held it until now
         self._sweep_began = None
         self._terminated.clear()
         self.close()

@@ -51,6 +51,7 @@ class Supervisor:
         self._job = Job(run, self._spec, self._chronicle, self._inbox, lock)
         self._timer = Timer()
         self._has_announced = False
+        self._rung_acted_on: StopRung | None = None
         self._pause_s = 0.0
         self._refusal = ""
 
@@ -87,6 +88,7 @@ class Supervisor:
     def _announce(self) -> None:
         why = "first" if self._record.supervisor is None else "the one before has ended"
         me = processes.own_identity()
+        self._run.home.mark_live(self._run.run_id)
         self._chronicle.append(Supervised(**self._chronicle.stamp(), keeper=self._keeper, supervisor=me, why=why))
         self._has_announced = True
 
@@ -222,9 +224,15 @@ class Supervisor:
             self._job.kill()
 
     def _reach(self, rung: StopRung) -> None:
+        """Acts, then journals: a kill in between makes the next supervisor act again, and a full disk stops no stop."""
+        if self._rung_acted_on is not rung:
+            self._act_on(rung)
+            self._rung_acted_on = rung
+        failpoints.reach(f"rung.{rung}")
         grace_s = stopping.grace_s(self._spec.stop, rung)
         self._chronicle.append(RungReached(**self._chronicle.stamp(), rung=rung, grace_s=grace_s))
-        failpoints.reach(f"rung.{rung}")
+
+    def _act_on(self, rung: StopRung) -> None:
         match rung:
             case StopRung.REQUEST:
                 self._job.ask_to_stop()

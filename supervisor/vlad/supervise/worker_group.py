@@ -103,7 +103,7 @@ def members(run: RunDirectory) -> list[ProcessIdentity]:
     table = processes.all_processes()
     tag = Tag.of(run)
     roots = {pid for pid, process in table.items() if not process.is_zombie and tag.is_on(pid)}
-    roots |= _orphans(table)
+    roots |= _orphans(run, table)
     found = (table[pid] for pid in processes.descendants(roots, table) if not _supervises(pid))
     boot = processes.boot_id()
     return [
@@ -113,10 +113,11 @@ def members(run: RunDirectory) -> list[ProcessIdentity]:
     ]
 
 
-def _orphans(table: dict[int, ProcessStat]) -> set[int]:
+def _orphans(run: RunDirectory, table: dict[int, ProcessStat]) -> set[int]:
     """Processes that the kernel gave to a subreaper of this run: only a descendant's orphan gets there."""
     own, keeper = os.getpid(), os.getppid()
-    guardians = {own, keeper} if _supervises(keeper) else {own}
+    is_ours = processes.environment_of(keeper).get(SUPERVISES_TAG) == run.run_id.encode()
+    guardians = {own, keeper} if is_ours else {own}
     return {pid for pid, process in table.items() if process.parent in guardians and not _supervises(pid)}
 
 
