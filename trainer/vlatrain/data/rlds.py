@@ -34,6 +34,10 @@ def silent(_done_bytes: int, _total_bytes: int) -> None:
     """Progress that nobody watches."""
 
 
+class EmptySplitError(TrainerError):
+    """The part of a data set that was asked for holds no frames."""
+
+
 class RLDSDataset:
     """The frames of one split of a data set.
 
@@ -66,7 +70,7 @@ class RLDSDataset:
         self._action_statistics = whole["action"]
         self._rows = index.rows[self._row_range(split, index.rows["episode"], index.episodes)]
         if not len(self._rows):
-            raise TrainerError(f"{folder}: split {split!r} holds no frames")
+            raise EmptySplitError(f"{folder}: split {split!r} holds no frames")
 
     def _row_range(self, split: str, episode_of_row: NDArray[np.uint32], counts: tuple[int, ...]) -> slice:
         borders: dict[str, tuple[int, int]] = {}
@@ -122,3 +126,9 @@ def training_split(folder: Path) -> str:
     """The split that published fine-tuning trains on: all of `train` beside a `val` split, else its first 95 %."""
     splits = {shard.split for shard in find_shards(version_folder(folder))}
     return "train" if "val" in splits else "train[:95%]"
+
+
+def held_out_split(folder: Path) -> str:
+    """What `training_split` leaves: the `val` split, else the last 5 % of `train`."""
+    splits = {shard.split for shard in find_shards(version_folder(folder))}
+    return "val" if "val" in splits else "train[95%:]"

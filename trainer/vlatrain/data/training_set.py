@@ -49,19 +49,21 @@ def open_training_set(
     if is_first:
         for part in parts:
             ensure_demonstrations(config.data_root_dir, part.name)
-            _open(config, part.name)
+            open_part(config.data_root_dir / part.name, training_split, config.cache_dir)
     wait_for_all()
-    sets = [_open(config, part.name) for part in parts]
+    sets = [open_part(config.data_root_dir / part.name, training_split, config.cache_dir) for part in parts]
     return sets[0] if len(sets) == 1 else Mixture(sets, [part.weight for part in parts])
 
 
-def _open(config: FinetuneConfig, name: str) -> RLDSDataset:
-    folder = imported(config.data_root_dir / name, config.cache_dir, told(f"importing {name}: {{}} episodes"))
+def open_part(folder: Path, split_of: Callable[[Path], str], cache_dir: Path) -> RLDSDataset:
+    """One part of the data set `folder`, imported first where it is of another format; `split_of` names the part."""
+    name = folder.name
+    rlds = imported(folder, cache_dir, told(f"importing {name}: {{}} episodes"))
     walked = told(f"indexing {name}: {{:.1%}}")
     return RLDSDataset(
-        folder,
-        split=training_split(folder),
-        cache_dir=config.cache_dir,
+        rlds,
+        split=split_of(rlds),
+        cache_dir=cache_dir,
         progress=lambda done_bytes, total_bytes: walked(done_bytes / total_bytes),
     )
 

@@ -1,5 +1,6 @@
 """The Llama decoder: causal over right-padded rows, so that no mask is ever needed in training."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -136,11 +137,16 @@ class DecoderLayer(nn.Module):
 
 
 class LlamaModel(nn.Module):
-    """Embedding, layers and the final norm; the norm is applied by the head, to the places that are asked for."""
+    """Embedding, layers and the final norm; the norm is applied by the head, to the places that are asked for.
+
+    `at_input` holds what the states pass before they enter a layer, by the layer's number: nothing, or what changes
+    their gradient.
+    """
 
     def __init__(self, config: TextConfig) -> None:
         super().__init__()
         self.config = config
+        self.at_input: dict[int, Callable[[Tensor], Tensor]] = {}
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.num_hidden_layers))
         self.norm = RmsNorm(config.hidden_size, config.rms_norm_eps)
@@ -163,6 +169,8 @@ class LlamaModel(nn.Module):
         hidden = embeddings
         for index, layer in enumerate(self.layers):
             asked = wanted if index == len(self.layers) - 1 else None
+            if index in self.at_input:
+                hidden = self.at_input[index](hidden)
             hidden = layer(hidden, turn, caches[index] if caches else None, places, asked)
         return hidden
 

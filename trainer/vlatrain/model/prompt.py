@@ -39,6 +39,11 @@ class PromptTokenizer:
         """The prompt up to where the first action token comes. Case and outer space of the instruction are dropped."""
         return list(self._prompt_ids(instruction))
 
+    def spelt(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Any text as ids behind the first token, and for each id the characters [start, end) that it stands for."""
+        encoded = self._tokenizer.encode(text, add_special_tokens=False)
+        return [self.bos_token_id, *encoded.ids], [(0, 0), *encoded.offsets]
+
     def _encode(self, instruction: str) -> tuple[int, ...]:
         text = PROMPT.format(instruction=instruction.strip().lower())
         ids = [self.bos_token_id, *self._tokenizer.encode(text, add_special_tokens=False).ids]
