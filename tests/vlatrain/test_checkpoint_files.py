@@ -46,6 +46,15 @@ def test_a_later_save_in_the_other_form_is_the_one_that_is_read(
         assert_same_weights(load_base(tmp_path).state_dict(), make_tiny_model(seed).state_dict())
 
 
+def test_loading_tells_the_bytes_done_and_in_all(tiny_model: OpenVLA, tmp_path: Path) -> None:
+    save_base(tiny_model, tmp_path, shard_bytes=20_000)
+    told: list[tuple[int, int]] = []
+    load_base(tmp_path, progress=lambda done, total: told.append((done, total)))
+    assert told == sorted(told)
+    assert len(told) == len(tiny_model.state_dict())
+    assert told[-1] == (total := sum(tensor.nbytes for tensor in tiny_model.state_dict().values()), total)
+
+
 def test_weights_take_the_dtype_asked_for(tiny_folder: Path) -> None:
     assert {tensor.dtype for tensor in load_base(tiny_folder, dtype=torch.bfloat16).state_dict().values()} == {
         torch.bfloat16
@@ -75,7 +84,7 @@ def test_of_many_missing_tensors_the_first_few_are_named(tiny_folder: Path) -> N
 def test_a_cut_file_is_refused_by_name(tiny_folder: Path) -> None:
     path = tiny_folder / SINGLE_FILE
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(TrainerError, match=r"model\.safetensors: cannot be read"):
+    with pytest.raises(TrainerError, match=r"model\.safetensors has \d+ bytes instead of \d+: it is damaged"):
         load_base(tiny_folder)
 
 

@@ -1,6 +1,6 @@
 """Model folders: config.json, safetensors and preprocessor_config.json, read strictly and written."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -13,22 +13,31 @@ from vlatrain.model.config import OpenVLAConfig
 from vlatrain.model.images import PUBLISHED, PixelConstants
 from vlatrain.model.json_files import read_json, write_json
 from vlatrain.model.openvla import OpenVLA
+from vlatrain.model.tensor_blocks import whole_header
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 SHARD_BYTES = 5_000_000_000
 NAMES_SHOWN = 3
 
+Progress = Callable[[int, int], None]
 
-def load_base(folder: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> OpenVLA:
+
+def load_base(
+    folder: Path,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    progress: Progress = lambda done, total: None,
+) -> OpenVLA:
     """The model of a folder, every weight from its files and none left over.
 
+    Tensor after tensor goes from the mapped file straight to the device; `progress` is told bytes done and in all.
     Raises TrainerError naming the first missing or unexpected tensors, wrong shapes and files that are not there.
     """
     config = OpenVLAConfig.from_json_file(folder / "config.json")
     with torch.device("meta"):
         model = OpenVLA(config)
-    weights = {name: tensor.to(dtype) for name, tensor in _tensors(folder, torch.device(device))}
+    weights = {name: tensor.to(dtype) for name, tensor in _tensors(folder, torch.device(device), progress)}
     _refuse_difference(folder, model.state_dict(), weights)
     model.load_state_dict(weights, strict=True, assign=True)
     model.name_or_path = str(folder)
@@ -62,9 +71,15 @@ def _save_shards(weights: dict[str, Tensor], folder: Path, shard_bytes: int) -> 
     write_json(folder / INDEX_FILE, {"metadata": {"total_size": total}, "weight_map": weight_map})
 
 
-def _tensors(folder: Path, device: torch.device) -> Iterator[tuple[str, Tensor]]:
-    for path in weight_files(folder):
-        yield from read_tensors(path, device)
+def _tensors(folder: Path, device: torch.device, progress: Progress) -> Iterator[tuple[str, Tensor]]:
+    paths = weight_files(folder)
+    total = sum(entry.size_bytes for path in paths for entry in whole_header(path).entries.values())
+    done = 0
+    for path in paths:
+        for name, tensor in read_tensors(path, device):
+            yield name, tensor
+            done += tensor.nbytes
+            progress(done, total)
 
 
 def read_tensors(path: Path, device: torch.device) -> Iterator[tuple[str, Tensor]]:

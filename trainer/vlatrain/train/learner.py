@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from vlatrain.config import FinetuneConfig, Precision
 from vlatrain.distributed import Ranks
 from vlatrain.errors import ConfigError
-from vlatrain.model.checkpoint_files import load_base
+from vlatrain.model.checkpoint_files import Progress, load_base
 from vlatrain.model.lora import add_lora, load_adapter
 from vlatrain.model.lora_targets import dead_prefixes
 from vlatrain.model.openvla import OpenVLA
@@ -53,16 +53,23 @@ class Learner:
 
 
 def build_learner(
-    config: FinetuneConfig, base: Path, adapter: Path | None, ranks: Ranks, device: torch.device
+    config: FinetuneConfig,
+    base: Path,
+    adapter: Path | None,
+    ranks: Ranks,
+    device: torch.device,
+    progress: Progress = lambda done, total: None,
 ) -> Learner:
     """Loads the base model and makes, or loads from the folder `adapter`, what is trained on it.
 
     Without LoRA everything that reaches the loss is trained, in fp32 weights; `adapter` is then a whole model's folder.
+    `progress` is told the bytes loaded and in all.
     Raises TrainerError for files that do not fit.
     """
     dtype = compute_dtype(config.precision, device)
     is_whole = adapter is not None and not config.use_lora
-    vla = load_base(adapter if is_whole and adapter else base, device, dtype if config.use_lora else torch.float32)
+    folder = adapter if is_whole and adapter else base
+    vla = load_base(folder, device, dtype if config.use_lora else torch.float32, progress)
     adapted = _adapted(config, vla, adapter) if config.use_lora else None
     if adapted is None:
         _train_all_that_lives(vla)

@@ -27,6 +27,7 @@ from vlatrain.model.self_check import vision_self_check
 from vlatrain.places import adapter_folder, base_model_folder
 from vlatrain.train.inbox import Inbox
 from vlatrain.train.learner import Learner, build_learner
+from vlatrain.train.loading import loading_told
 from vlatrain.train.reports import Reports
 from vlatrain.train.restoring import checkpoint_to_resume, restore
 from vlatrain.train.rng import seed_all
@@ -136,7 +137,7 @@ def _load(config: FinetuneConfig, ranks: Ranks, reports: Reports, inbox: Inbox, 
     dataset = open_training_set(config, is_first=ranks.is_first, wait_for_all=ranks.wait_for_all)
     batches = _batches(config, dataset, codec, ranks, device)
     resumed = checkpoint_to_resume(config)
-    learner = build_learner(config, base, resumed, ranks, device)
+    learner = build_learner(config, base, resumed, ranks, device, loading_told(ranks, reports))
     if ranks.is_first:
         vision_self_check(learner.vla, torch.tensor(codec.prompts.inference_ids(dataset.instructions[0])))
     checkpoints = _checkpoints(config, dataset, ranks, reports)
