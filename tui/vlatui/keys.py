@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from textual.binding import Binding
 from textual.dom import DOMNode
 
+from vlatui.widgets.following_scroll import FollowingScroll
 from vlatui.widgets.log_pane import LogPane
-from vlatui.widgets.log_view import LogView
 from vlatui.widgets.metrics import MetricsPane
 from vlatui.widgets.run_table import RunTable
 from vlatui.widgets.table import Table
@@ -19,7 +19,7 @@ def key_groups(everywhere: Sequence[type[DOMNode]], shown_key: Callable[[Binding
     return [
         ("Everywhere", _described(everywhere, shown_key)),
         ("Runs and other tables", _described((Table, RunTable), shown_key)),
-        ("Log", _described((LogPane, LogView), shown_key)),
+        ("Log", _described((LogPane, FollowingScroll), shown_key)),
         ("Metrics", _described((MetricsPane,), shown_key)),
     ]
 

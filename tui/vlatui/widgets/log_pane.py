@@ -65,7 +65,7 @@ class LogPane(Vertical):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._is_live = False
+        self._has_run = self._is_live = False
         self._sources: tuple[LogSource, ...] = ()
         self._chosen: LogSource | None = None
         self._matches: Matches | None = None
@@ -94,15 +94,14 @@ class LogPane(Vertical):
 
     def show_run(self, sources: tuple[LogSource, ...], *, is_other_run: bool, is_live: bool) -> None:
         """The logs of the selected run; a new attempt's is shown unless another was chosen."""
-        self._is_live = is_live
+        self._has_run, self._is_live = True, is_live
         if is_other_run:
             self._chosen = None
         self._sources = sources
         self._open()
 
     def show_none(self) -> None:
-        self._sources, self._chosen = (), None
-        self.view.when_empty = WELCOME
+        self._sources, self._chosen, self._has_run = (), None, False
         self._open()
 
     def _open(self) -> None:
@@ -111,7 +110,7 @@ class LogPane(Vertical):
         if path != self.view.path:
             self._forget_search()
             self.view.open(path)
-        self.view.when_empty = EMPTY_LOG if source else (NO_LOG if self._sources or path else self.view.when_empty)
+        self.view.when_empty = EMPTY_LOG if source else NO_LOG if self._has_run else WELCOME
         self._tell()
 
     def look(self) -> None:
@@ -228,6 +227,10 @@ class LogPane(Vertical):
             self.view.highlight(compiled(event.matches.pattern))
             self.action_match(-1)
         self._tell()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The keys of matches are ours only while there are any."""
+        return action != "match" or (self._matches is not None and bool(self._matches.lines))
 
     def action_match(self, by: int) -> None:
         """Goes to the next (1) or previous (-1) matching line, seen from the present one or the screen."""

@@ -1,46 +1,32 @@
 """The lines of one log: paints what is visible, asks a thread for what is missing, keeps a few MB whatever the size."""
 
 import re
+import textwrap
 from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
-from textual.reactive import reactive
 from textual.strip import Strip
 
 from vlatui.logfile import Extent
 from vlatui.loglines import LineCache, ShownLine, broken, styled
 from vlatui.logreader import LogFailed, LogFetched, LogLooked, LogReader
 from vlatui.threads import start_thread
-from vlatui.tones import PaintedScroll, Span, Tone
+from vlatui.tones import Span, Tone
+from vlatui.widgets.following_scroll import FollowingScroll
 
 AHEAD = 64
 MOST_HIGHLIT = 4096
 
 
-class LogView(PaintedScroll, can_focus=True):
+class LogView(FollowingScroll, can_focus=True):
     """One log at a time, by line number. Follows its end until somebody scrolls away from it."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll_up", "Up", show=False),
-        Binding("down,j", "scroll_down", "Down", show=False),
-        Binding("pageup,ctrl+u,b", "page_up", "Page up", show=False),
-        Binding("pagedown,ctrl+d", "page_down", "Page down", show=False),
-        Binding("home,g", "scroll_home", "First line", show=False),
-        Binding("end,G", "follow_end", "Last line, and follow", show=False),
-        Binding("left,h", "scroll_left", "Left", show=False),
-        Binding("right,l", "scroll_right", "Right", show=False),
-    ]
-    follows: reactive[bool] = reactive(True)
-    wraps: reactive[bool] = reactive(False)
 
     class Looked(Message):
         """What the status line says may have changed."""
@@ -59,7 +45,6 @@ class LogView(PaintedScroll, can_focus=True):
         self._provisional: tuple[ShownLine, ...] | None = None
         self._shown_numbers: array[int] | None = None
         self._asked: frozenset[int] = frozenset()
-        self._moves_itself = False
 
     def on_mount(self) -> None:
         start_thread("log reader", self._reader.run)
@@ -79,7 +64,7 @@ class LogView(PaintedScroll, can_focus=True):
         self.follows = True
         if path is not None:
             self._reader.open(path, self._generation)
-        self._resized()
+        self.resized()
 
     def look(self) -> None:
         """Has the file looked at again."""
@@ -89,8 +74,8 @@ class LogView(PaintedScroll, can_focus=True):
     def show_only(self, numbers: "array[int] | None") -> None:
         """Shows the lines with these numbers only; None shows all."""
         self._shown_numbers = numbers
-        self._resized()
-        self._to_end() if self.follows else self.scroll_to(y=0, animate=False)
+        self.resized()
+        self.to_end() if self.follows else self.scroll_to(y=0, animate=False)
 
     def highlight(self, pattern: re.Pattern[str] | None, current: int | None = None) -> None:
         """Lights up what matches; `current` is the line number of the match under the cursor."""
@@ -137,7 +122,7 @@ class LogView(PaintedScroll, can_focus=True):
             self._leave_provisional()
             self._lines.hold(dict(enumerate(message.tail, message.first)))
         self._asked = frozenset()
-        self._resized()
+        self.resized()
         self.post_message(self.Looked())
 
     def on_log_fetched(self, message: LogFetched) -> None:
@@ -145,7 +130,7 @@ class LogView(PaintedScroll, can_focus=True):
         if message.generation == self._generation:
             self._lines.hold(message.lines)
             self._asked -= message.lines.keys()
-            self._resized()
+            self.resized()
 
     def on_log_failed(self, message: LogFailed) -> None:
         message.stop()
@@ -161,58 +146,32 @@ class LogView(PaintedScroll, can_focus=True):
             self._provisional = None
             self.virtual_size = Size(self._lines.width, self._height())
             if not self.follows:
-                self._scroll_itself(self.scroll_offset.y + moved)
+                self.scroll_itself(self.scroll_offset.y + moved)
 
     def _forget(self) -> None:
         self._lines.clear()
         self._asked = frozenset()
 
-    def _resized(self) -> None:
+    def resized(self) -> None:
         self.virtual_size = Size(0 if self.wraps else self._lines.width, self._height())
         if self.follows:
-            self._to_end()
+            self.to_end()
         self.refresh()
 
     def _height(self) -> int:
         """In wrap mode every line can be brought to the top."""
         return self.line_count + (max(0, self.size.height - 1) if self.wraps and not self.follows else 0)
 
-    def _to_end(self) -> None:
-        self._scroll_itself(self.line_count)
-
-    def _scroll_itself(self, y: int) -> None:
-        self._moves_itself = True
-        try:
-            self.scroll_to(y=y, animate=False, force=True)
-        finally:
-            self._moves_itself = False
-
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Scrolling away from the end stops following; coming back to it by hand follows again."""
-        super().watch_scroll_y(old_value, new_value)
-        if self._moves_itself or round(old_value) == round(new_value):
-            return
-        if new_value < old_value and round(new_value) < self.max_scroll_y:
-            self.follows = False
-        elif not self.wraps and self.is_vertical_scroll_end:
-            self.follows = True
-
     def watch_follows(self, follows: bool) -> None:
-        if self.is_mounted:
-            self._resized()
-            self.post_message(self.Looked())
+        super().watch_follows(follows)
+        self.post_message(self.Looked())
 
     def watch_wraps(self) -> None:
-        if self.is_mounted:
-            self._resized()
-            self.post_message(self.Looked())
+        super().watch_wraps()
+        self.post_message(self.Looked())
 
     def on_resize(self, event: events.Resize) -> None:
-        self._resized()
-
-    def action_follow_end(self) -> None:
-        self.follows = True
-        self._to_end()
+        self.resized()
 
     def _line(self, position: int) -> ShownLine | None:
         """The line at a position of the scrolled area, None while it is not read yet (it is then asked for)."""
@@ -280,10 +239,12 @@ class LogView(PaintedScroll, can_focus=True):
         return Strip(segments).apply_style(self.rich_style).extend_cell_length(width, self.rich_style)
 
     def _empty_line(self, y: int, width: int) -> Strip:
-        lines = (self.failure, "the file is read again as soon as it changes") if self.failure else self.when_empty
+        lines = self.when_empty
+        if self.failure:
+            lines = (*textwrap.wrap(self.failure, max(8, width - 4)), "it is read again as soon as it changes")
         from_top = y - max(0, (self.size.height - len(lines)) // 2)
         if not 0 <= from_top < len(lines):
             return Strip.blank(width, self.rich_style)
         text = lines[from_top]
-        tone = Tone.BAD if self.failure and from_top == 0 else Tone.MUTED
+        tone = Tone.BAD if self.failure and from_top < len(lines) - 1 else Tone.MUTED
         return self.painted([Span(" " * max(1, (width - len(text)) // 2)), Span(text, tone)], width)
