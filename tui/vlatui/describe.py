@@ -11,6 +11,8 @@ from vlad.records.run import (
     AttemptEnded,
     AttemptStarted,
     Created,
+    Leased,
+    LeftBehind,
     Moved,
     Noted,
     Requested,
@@ -19,6 +21,7 @@ from vlad.records.run import (
     State,
     StopRung,
     Supervised,
+    Waits,
 )
 from vlad.records.summary import Summary
 
@@ -121,6 +124,13 @@ def event_words(event: AnyEvent) -> tuple[Span, str]:
             return Span("stopping", Tone.WARN), f"{RUNGS[event.rung]}; the next step follows in {event.grace_s:.0f} s"
         case Noted():
             return Span("note", Tone.MUTED), event.message
+        case Waits():
+            return Span("queue", Tone.INFO), event.place.reason
+        case Leased():
+            return Span("GPUs", Tone.INFO), ", ".join(f"{gpu.index} {gpu.name}".strip() for gpu in event.gpus) or "none"
+        case LeftBehind():
+            left = ", ".join(f"{one.name} (pid {one.process.pid})" for one in event.processes)
+            return Span("left", Tone.BAD), f"could not be ended: {left}"
         case _:
             assert_never(event)
 

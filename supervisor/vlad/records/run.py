@@ -1,51 +1,32 @@
-"""state.json and events.jsonl: what a run is now, how it got there, and the table of legal moves between its states."""
-
-from enum import StrEnum
+"""state.json: what a run is now, folded from its journal; no move that the table does not have."""
 
 import msgspec
 
+from vlad.records.events import (
+    FINAL,
+    MOVES,
+    AgentStarted,
+    AnyEvent,
+    AttemptEnded,
+    AttemptStarted,
+    Created,
+    Leased,
+    LeftBehind,
+    Moved,
+    Noted,
+    Requested,
+    RungReached,
+    State,
+    StopRung,
+    Supervised,
+    Waits,
+    decode_event,
+)
+from vlad.records.gpus import LeasedGpu, Leftover, QueuePlace
 from vlad.records.outcome import Cause, Diagnosis, Evidence, Exit, ProcessIdentity
 from vlad.records.progress import Phase, Reason
 
 STATE_SCHEMA = 1
-
-
-class State(StrEnum):
-    """Where a run stands. Outcome details are in reason and cause."""
-
-    QUEUED = "QUEUED"
-    STARTING = "STARTING"
-    RUNNING = "RUNNING"
-    BACKOFF = "BACKOFF"
-    STOPPING = "STOPPING"
-    STOPPED = "STOPPED"
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-
-    @property
-    def is_final(self) -> bool:
-        return self in FINAL
-
-
-FINAL = frozenset({State.STOPPED, State.SUCCEEDED, State.FAILED})
-MOVES: dict[State, frozenset[State]] = {
-    State.QUEUED: frozenset({State.STARTING, State.STOPPING, State.STOPPED, State.FAILED}),
-    State.STARTING: frozenset({State.RUNNING, State.BACKOFF, State.STOPPING, *FINAL}),
-    State.RUNNING: frozenset({State.BACKOFF, State.STOPPING, *FINAL}),
-    State.BACKOFF: frozenset({State.STARTING, State.STOPPING, State.STOPPED, State.FAILED}),
-    State.STOPPING: frozenset({State.STOPPED, State.SUCCEEDED, State.FAILED}),
-    State.STOPPED: frozenset({State.QUEUED, State.STARTING}),
-    State.SUCCEEDED: frozenset({State.QUEUED, State.STARTING}),
-    State.FAILED: frozenset({State.QUEUED, State.STARTING}),
-}
-
-
-class StopRung(StrEnum):
-    """How hard a run is being stopped."""
-
-    REQUEST = "request"
-    TERM = "term"
-    KILL = "kill"
 
 
 class IllegalMove(Exception):
@@ -64,88 +45,6 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     checkpoint_step: int | None = None
     exit: Exit | None = None
     diagnosis: Diagnosis | None = None
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True):
-    """One line of the supervisor's journal: `seq` counts from 1 without gaps, `at` is Unix seconds."""
-
-    seq: int
-    at: float
-
-
-class Created(Event, frozen=True, kw_only=True, tag="created"):
-    run_id: str
-    name: str
-    nproc: int | None = None
-    host: str
-    tty: str | None = None
-    cwd: str = ""
-
-
-class Moved(Event, frozen=True, kw_only=True, tag="moved"):
-    """The run went to `state`; `why` in plain words."""
-
-    state: State
-    why: str = ""
-    reason: Reason | None = None
-    restart_at: float | None = None
-
-
-class Supervised(Event, frozen=True, kw_only=True, tag="supervised"):
-    """A keeper and a supervisor own the run; also written when either was replaced."""
-
-    keeper: ProcessIdentity
-    supervisor: ProcessIdentity
-    why: str = ""
-
-
-class AttemptStarted(Event, frozen=True, kw_only=True, tag="attempt_started"):
-    """The intent to launch, journaled before anything is executed; AgentStarted follows when it was."""
-
-    number: int
-    argv: tuple[str, ...]
-    resumed_from: str | None = None
-    start_step: int | None = None
-
-
-class AgentStarted(Event, frozen=True, kw_only=True, tag="agent_started"):
-    """The attempt's torchrun (or command) runs as `agent`."""
-
-    number: int
-    agent: ProcessIdentity
-
-
-class AttemptEnded(Event, frozen=True, kw_only=True, tag="attempt_ended"):
-    number: int
-    exit: Exit
-    end_step: int | None = None
-    checkpoint_step: int | None = None
-    diagnosis: Diagnosis | None = None
-
-
-class Requested(Event, frozen=True, kw_only=True, tag="requested"):
-    """A request was consumed."""
-
-    request_id: str
-    action: str
-    by: str = ""
-    detail: str = ""
-
-
-class RungReached(Event, frozen=True, kw_only=True, tag="rung"):
-    """The stop ladder reached `rung`; the next one follows `grace_s` later."""
-
-    rung: StopRung
-    grace_s: float
-
-
-class Noted(Event, frozen=True, kw_only=True, tag="noted"):
-    """Something worth knowing later that changes no state: a leftover, a warning."""
-
-    message: str
-
-
-AnyEvent = Created | Moved | Supervised | AttemptStarted | AgentStarted | AttemptEnded | Requested | RungReached | Noted
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,6 +73,9 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     keeper: ProcessIdentity | None = None
     supervisor: ProcessIdentity | None = None
     attempts: tuple[Attempt, ...] = ()
+    queue: QueuePlace | None = None
+    gpus: tuple[LeasedGpu, ...] = ()
+    leftovers: tuple[Leftover, ...] = ()
 
     @property
     def attempt(self) -> Attempt | None:
@@ -227,6 +129,12 @@ def _folded(record: RunRecord, event: AnyEvent) -> RunRecord:
             return _requested(record, event)
         case RungReached():
             return replace(record, rung=event.rung, rung_at=event.at)
+        case Waits():
+            return replace(record, queue=event.place, why=event.place.reason)
+        case Leased():
+            return replace(record, gpus=event.gpus)
+        case LeftBehind():
+            return replace(record, leftovers=event.processes)
         case _:
             return record
 
@@ -253,6 +161,7 @@ def _moved(record: RunRecord, event: Moved) -> RunRecord:
         why=event.why,
         reason=event.reason,
         restart_at=event.restart_at,
+        queue=None,
         ended_at=event.at if event.state.is_final else None,
     )
     return _begun_anew(moved) if record.state.is_final else moved
@@ -263,17 +172,6 @@ def _begun_anew(record: RunRecord) -> RunRecord:
     return msgspec.structs.replace(
         record, stop_requested=False, stop_now=False, rung=None, rung_at=None, first_attempt=len(record.attempts) + 1
     )
-
-
-_event: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
-
-
-def decode_event(line: bytes) -> AnyEvent | None:
-    """One journal line, or None where it is none (torn by a crash)."""
-    try:
-        return _event.decode(line)
-    except msgspec.DecodeError:
-        return None
 
 
 def fold_all(lines: list[bytes]) -> RunRecord | None:
@@ -291,6 +189,8 @@ def fold_all(lines: list[bytes]) -> RunRecord | None:
 
 
 __all__ = [
-    "FINAL", "MOVES", "AnyEvent", "Cause", "Diagnosis", "Evidence", "Exit", "Phase", "ProcessIdentity", "Reason",
-    "RunRecord", "State", "fold", "fold_all",
+    "FINAL", "MOVES", "AgentStarted", "AnyEvent", "AttemptEnded", "AttemptStarted", "Cause", "Created", "Diagnosis",
+    "Evidence", "Exit", "Leased", "LeasedGpu", "LeftBehind", "Leftover", "Moved", "Noted", "Phase", "ProcessIdentity",
+    "QueuePlace", "Reason", "Requested", "RunRecord", "RungReached", "State", "StopRung", "Supervised", "Waits",
+    "decode_event", "fold", "fold_all",
 ]  # fmt: skip

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
+from vlad.records.gpus import GpuWish
+
 SPEC_SCHEMA = 1
 
 
@@ -31,6 +33,13 @@ class StopLadder(msgspec.Struct, frozen=True, kw_only=True):
     kill_grace_s: float = 10.0
 
 
+class Predecessor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A run that must have succeeded (or only ended, with `any_end`) before this one starts."""
+
+    run_id: str
+    any_end: bool = False
+
+
 class ConfigValue(msgspec.Struct, frozen=True, kw_only=True):
     """One resolved field of the trainer's configuration and where its value came from."""
 
@@ -54,6 +63,9 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     resume_from: str | None = None
     restart: RestartPolicy = RestartPolicy()
     stop: StopLadder = StopLadder()
+    gpus: GpuWish | None = None
+    priority: int = 0
+    after: tuple[Predecessor, ...] = ()
     created_at: float
     created_by: str
     host: str
