@@ -1,0 +1,70 @@
+"""~/.config/vlad/config.yaml: what a user sets once for all runs. Every field has a default, unknown ones are refused."""
+
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from vlad.records.files import RecordError
+from vlad.records.gpus import FREE_BELOW_BYTES
+
+
+class Occasion(StrEnum):
+    """What a user may want to be told about."""
+
+    END = "end"
+    CRASH = "crash"
+    EARLY_STOP = "early_stop"
+    HANG = "hang"
+
+
+class GpuSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`free_below_mib`: a GPU of which others use less counts as free. `lock_folder`: where all users have leases."""
+
+    free_below_mib: int = FREE_BELOW_BYTES // 2**20
+    lock_folder: str | None = None
+
+
+class NotifySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`urls` as apprise has them (https://github.com/caronc/apprise/wiki); `about` what to tell."""
+
+    urls: tuple[str, ...] = ()
+    about: tuple[Occasion, ...] = tuple(Occasion)
+
+
+class UserConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole file. `large_file_roots`: below which folders models, data and checkpoints may be (`vlad doctor`)."""
+
+    gpus: GpuSettings = GpuSettings()
+    notify: NotifySettings = NotifySettings()
+    large_file_roots: tuple[str, ...] = ()
+
+
+def user_config_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """`$XDG_CONFIG_HOME/vlad/config.yaml`, else `~/.config/vlad/config.yaml`."""
+    base = environ.get("XDG_CONFIG_HOME")
+    return (Path(base) if base else Path.home() / ".config") / "vlad" / "config.yaml"
+
+
+def read_user_config(path: Path | None = None) -> UserConfig:
+    """All defaults where there is no such file. Raises RecordError for one that is no YAML or has an unknown field."""
+    path = path or user_config_path()
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return UserConfig()
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read: {error.strerror}") from error
+    return _decoded(path, content)
+
+
+def _decoded(path: Path, content: bytes) -> UserConfig:
+    import yaml  # 40 ms and some MB: only for those who have such a file
+
+    try:
+        document = yaml.safe_load(content)
+        return msgspec.convert({} if document is None else document, UserConfig, strict=False)
+    except (yaml.YAMLError, msgspec.ValidationError) as error:
+        raise RecordError(f"{path}: {' '.join(str(error).split())}") from error
