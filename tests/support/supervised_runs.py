@@ -41,7 +41,8 @@ class Run:
 
     def __repr__(self) -> str:
         """Read when a wait was in vain: where the run stands."""
-        return f"{self.record} {self.directory.supervisor_log.read_text()[-2000:]}"
+        log = self.directory.supervisor_log
+        return f"{self.record} {log.read_text()[-2000:] if log.exists() else ''}"
 
     @property
     def record(self) -> RunRecord:
