@@ -161,6 +161,7 @@ class Run:
         """Polls until the claim holds, or fails with what the job said."""
         deadline = time.monotonic() + PATIENCE_S
         while not is_so():
+            assert self.jobs[-1].process.poll() is None or is_so(), self.jobs[-1].output
             assert time.monotonic() < deadline, self.jobs[-1].output
             time.sleep(0.01)
 
