@@ -22,6 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "wait": ("wait:WAIT", "wait until runs have ended; exit with their outcome"),
     "config": ("config:CONFIG", "print every configured value with where it came from"),
     "merge": ("merge:MERGE", "merge a run's adapter into its base model"),
+    "icsm": ("icsm:ICSM", "compute the method's offline statistics of the base model"),
     "ps": ("ps:PS", "list the processes of the live runs"),
 }
 HELP = """\

@@ -32,6 +32,7 @@ class Ticker:
         if self._shown:
             self._show()
             self._stream.write("\n" * self._is_terminal)
+            self._shown = ""
 
 
 def gigabytes(done: int, total: int, doing: str) -> str:

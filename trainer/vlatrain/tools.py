@@ -1,4 +1,4 @@
-"""`python -m vlatrain.tools TOOL …`: what surrounds training: recording and looking at data, merging adapters."""
+"""`python -m vlatrain.tools TOOL …`: what surrounds training: recording and looking at data, merging adapters, ICSM."""
 
 import argparse
 import os
@@ -20,13 +20,20 @@ BAD_ARGUMENTS = 2
 
 def main(words: Sequence[str]) -> int:
     """Runs one tool. Exit status 2 for what the user must put right, told in one line."""
-    arguments = parser().parse_args(words)
+    arguments = parsed(words)
     try:
         arguments.run(arguments)
     except TrainerError as error:
         print(f"vlatrain {arguments.tool}: {error}", file=sys.stderr)
         return BAD_ARGUMENTS
     return 0
+
+
+def parsed(words: Sequence[str]) -> argparse.Namespace:
+    """The tool and its arguments; `icsm` takes the trainer's own words, which argparse would take apart."""
+    if list(words[:1]) == ["icsm"] and not {"-h", "--help"} & set(words):
+        return argparse.Namespace(tool="icsm", run=compute_statistics, words=words[1:])
+    return parser().parse_args(words)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,6 +65,8 @@ def parser() -> argparse.ArgumentParser:
     merge.add_argument("--out", type=Path, required=True, help="folder to be made")
     merge.add_argument("--statistics", type=Path, help="dataset_statistics.json (the one beside the adapter)")
     merge.set_defaults(run=merge_adapter)
+    icsm = tools.add_parser("icsm", help="compute the method's offline statistics of the frozen base model")
+    icsm.add_argument("words", nargs="*", metavar="CONFIG --field value", help="as `python -m vlatrain` takes them")
     return whole
 
 
@@ -134,6 +143,13 @@ def merge_adapter(arguments: argparse.Namespace) -> None:
     merge(adapter, base, arguments.out, statistics, lambda done, total: tell(gigabytes(done, total, "merging")))
     tell.end()
     print(arguments.out.absolute())
+
+
+def compute_statistics(arguments: argparse.Namespace) -> None:
+    """The tool `icsm`."""
+    from vlatrain.offline import compute_statistics
+
+    print(compute_statistics(arguments.words, os.environ))
 
 
 def base_folder(named: str) -> Path:

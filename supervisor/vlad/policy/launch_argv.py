@@ -85,6 +85,11 @@ def trainer_argv(python: str, nproc: int, config_file: str | None, overrides: Se
     return (*torchrun, "-m", "vlatrain", *_given(config_file), *overrides)
 
 
+def icsm_argv(python: str, config_file: str | None, overrides: Sequence[str] = ()) -> tuple[str, ...]:
+    """Computes the method's offline statistics, in this process group and with its terminal."""
+    return (python, "-m", "vlatrain.tools", "icsm", *_given(config_file), *overrides)
+
+
 def kept_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """What a run's spec keeps of the environment: what programs need and people set.
 

@@ -10,6 +10,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+LEAST_TO_SHRINK = 3
+
 
 class Covariance(Protocol):
     """A covariance C by what is asked of it."""
@@ -79,16 +81,15 @@ def shrunk_distance(samples: Tensor, teacher: Covariance) -> float:
     """The same after the samples' covariance was shrunk towards the teacher's as far as it is noise.
 
     Ledoit and Wolf (2004) with the teacher's covariance as the target: a distance that sampling alone explains counts
-    as none, and a large one stays what it is.
+    as none, and a large one stays what it is. Their estimate of the noise is for many samples; the divisor m - 2 in
+    place of m makes it right for few normal ones, and takes at least three.
     """
     x = centre(samples)
     products = inner(x, x)
     own = float(products.square().sum()) / len(x) ** 2
     squared = own - 2 * teacher.overlap(x) + teacher.frobenius**2
-    noise = (float(products.diagonal().square().sum()) / len(x) - own) / len(x)
-    if squared <= noise or squared <= 0:
-        return 0.0
-    return math.sqrt(squared) * (1 - max(0.0, noise) / squared)
+    noise = max(0.0, float(products.diagonal().square().sum()) / len(x) - own) / (len(x) - 2)
+    return math.sqrt(squared) * (1 - noise / squared) if squared > noise else 0.0
 
 
 def paired_distance(samples: Tensor, teacher_samples: Tensor) -> float:

@@ -48,3 +48,14 @@ def instruction_shares(batch: ProbeBatch, n_patches: int) -> Tensor:
 def pool(hidden: Tensor, shares: Tensor) -> Tensor:
     """The weighted mean of states [B, S, D] over places, in fp32: [B, D]."""
     return torch.einsum("bs,bsd->bd", shares, hidden.float())
+
+
+@torch.no_grad()
+def entering_state(vla: OpenVLA, batch: ProbeBatch, layer: int) -> Tensor:
+    """The states [B, S, D] that enter a layer; one past the last: that leave the last, before the final norm."""
+    decoder = vla.language_model.model
+    hidden = vla.embed(batch.pixel_values, batch.input_ids)
+    turn = rotary(torch.arange(hidden.shape[1], device=hidden.device), decoder.config, hidden.dtype)
+    for index in range(layer):
+        hidden = decoder.layers[index](hidden, turn)
+    return hidden

@@ -1,0 +1,62 @@
+"""`python -m vlatrain.tools icsm CONFIG --field value …`: computes the offline statistics of a configuration."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+import torch
+
+from vlatrain.arguments import parse_arguments
+from vlatrain.config import FinetuneConfig
+from vlatrain.method.icsm import Job, compute
+from vlatrain.method.probe import ProbeSet, open_probe
+from vlatrain.model.checkpoint_files import load_base
+from vlatrain.model.codec import Codec
+from vlatrain.model.hub import find_base
+from vlatrain.places import artifact_folder, base_model_folder, hub_caches
+from vlatrain.preflight import check_room
+from vlatrain.resolve import resolve
+from vlatrain.ticker import Ticker, gigabytes
+from vlatrain.train.learner import compute_dtype
+from vlatrain.train.session import chosen_device
+
+
+def compute_statistics(words: Sequence[str], environ: Mapping[str, str], stream: TextIO = sys.stderr) -> Path:
+    """The folder of the statistics, made or completed; progress and warnings go to `stream`. Raises TrainerError."""
+    arguments = parse_arguments(words)
+    config = resolve(arguments.config_file, arguments.overrides, environ).config
+    folder = artifact_folder(config)
+    check_room("icms_artifact_dir", folder)
+    tell = Ticker(stream)
+
+    def warn(message: str) -> None:
+        tell.end()
+        print(f"warning: {message}", file=stream, flush=True)
+
+    probe = open_probe(config)
+    if probe.warning:
+        warn(probe.warning)
+    if len(probe) < config.probe_samples:
+        warn(f"the probe set has {len(probe)} samples, not the {config.probe_samples} of probe_samples")
+    os.environ.setdefault("HF_HUB_CACHE", str(hub_caches(config, environ)[0]))
+    compute(_job(config, folder, probe, environ, tell), tell, warn)
+    tell.end()
+    return folder
+
+
+def _job(config: FinetuneConfig, folder: Path, probe: ProbeSet, environ: Mapping[str, str], tell: Ticker) -> Job:
+    base = base_model_folder(config, environ) or find_base(config.vla_path)
+    device = torch.device(chosen_device(config.device))
+    dtype = compute_dtype(config.precision, device)
+    vla = load_base(base, device, dtype, lambda done, total: tell(gigabytes(done, total, "loading")))
+    return Job(
+        config=config,
+        folder=folder,
+        vla=vla.eval(),
+        codec=Codec.from_folder(base),
+        probe=probe,
+        device=device,
+        dtype=dtype,
+    )
