@@ -1,4 +1,4 @@
-"""~/.config/vlad/config.yaml: what a user sets once for all runs. Every field has a default, unknown ones are refused."""
+"""~/.config/vlad/config.yaml: what a user sets once for all runs. Fields have defaults; unknown ones are refused."""
 
 import os
 from collections.abc import Mapping
