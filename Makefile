@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 DEMO := $(BIN)/vlad start --config configs/demo.yaml --project-root .demo --name demo
 PROJECT_FILES := pyproject.toml constraints.txt
+# what `make gpu-check` runs; on a machine that has torch already: make gpu-check GPU_PYTHON=python3
+GPU_PYTHON ?= $(BIN)/python
 
-.PHONY: help demo test test-all check format bench clean
+.PHONY: help demo test test-all gpu-check check format bench clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -24,6 +26,10 @@ $(VENV)/.dev: $(VENV)/.train
 	@$(PIP) --editable '.[train,dev]'
 	@touch $@
 
+$(VENV)/.oracles: $(VENV)/.dev
+	@$(PIP) --editable '.[train,dev,oracles]'
+	@touch $@
+
 demo: $(VENV)/.train  ## install, train the demo under vlad, watch it in vlatui (or as text)
 	@if [ -t 0 ] && [ -t 1 ]; then $(DEMO) && $(BIN)/vlatui demo; else $(DEMO) --follow; fi
 
@@ -32,6 +38,9 @@ test: $(VENV)/.dev check  ## format, lint, types, import contracts and tests (un
 
 test-all: $(VENV)/.dev check  ## the slow tests too
 	@$(BIN)/pytest -n 2 --dist loadgroup -m 'not gpu'
+
+gpu-check: $(if $(filter $(BIN)/%,$(GPU_PYTHON)),$(VENV)/.oracles)  ## checks on CUDA devices, against timm and transformers
+	@PYTHONPATH=supervisor:trainer:tui $(GPU_PYTHON) -m pytest -m gpu tests/gpu
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
