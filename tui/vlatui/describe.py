@@ -1,11 +1,10 @@
 """Runs in words: the one place that knows how states, phases, outcomes and journal entries are called and coloured."""
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from vlad.records import figures
-from vlad.records.outcome import Diagnosis, Exit
-from vlad.records.progress import Phase, Reason
-from vlad.records.run import (
+from vlad.records.events import (
     AgentStarted,
     AnyEvent,
     AttemptEnded,
@@ -17,12 +16,15 @@ from vlad.records.run import (
     Noted,
     Requested,
     RungReached,
-    RunRecord,
     State,
     StopRung,
     Supervised,
     Waits,
 )
+from vlad.records.gpus import LeasedGpu, Leftover, QueuePlace
+from vlad.records.outcome import Diagnosis, Exit
+from vlad.records.progress import Phase, Reason
+from vlad.records.run import RunRecord
 from vlad.records.summary import Summary
 
 from vlatui.tones import Span, Tone
@@ -125,6 +127,12 @@ def event_words(event: AnyEvent) -> tuple[Span, str]:
         case Noted():
             return Span("note", Tone.MUTED), event.message
         case Waits():
+            return Span("waits", Tone.INFO), queue_words(event.place)
+        case Leased():
+            return Span("GPUs", Tone.INFO), f"holds {gpu_words(event.gpus)}" if event.gpus else "gave up its GPUs"
+        case LeftBehind():
+            return Span("leftover", Tone.BAD), leftover_words(event.processes)
+        case Waits():
             return Span("queue", Tone.INFO), event.place.reason
         case Leased():
             return Span("GPUs", Tone.INFO), ", ".join(f"{gpu.index} {gpu.name}".strip() for gpu in event.gpus) or "none"
@@ -133,6 +141,21 @@ def event_words(event: AnyEvent) -> tuple[Span, str]:
             return Span("left", Tone.BAD), f"could not be ended: {left}"
         case _:
             assert_never(event)
+
+
+def queue_words(place: QueuePlace) -> str:
+    at = f", {place.position} of {place.length} in the queue" if place.position is not None else ""
+    return f"{place.reason}{at}"
+
+
+def gpu_words(gpus: Sequence[LeasedGpu]) -> str:
+    """GPU 0, 1 or GPU 0 for one."""
+    return f"GPU {', '.join(str(gpu.index) for gpu in gpus)}"
+
+
+def leftover_words(processes: Sequence[Leftover]) -> str:
+    told = ", ".join(f"{one.name} ({one.process.pid})" for one in processes)
+    return f"could not be ended: {told}"
 
 
 def _attempt_ended(event: AttemptEnded) -> tuple[Span, str]:

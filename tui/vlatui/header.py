@@ -45,6 +45,7 @@ def _place(run: RunView) -> Line:
     ranks = run.summary.ranks or record.nproc
     words = [figures.plural(ranks, "rank")] if ranks else []
     words += [f"attempt {len(record.attempts)}"] if len(record.attempts) > 1 else []
+    words += [describe.gpu_words(record.gpus)] if record.gpus else []
     words += [figures.terminal(record.tty), record.host]
     return [Span(" · ".join(words), Tone.MUTED)]
 
@@ -131,6 +132,8 @@ def flowed(chunks: Iterable[Fact], width: int, gap: int = 3) -> list[Line]:
 def banner(run: RunView, now: float, width: int) -> list[Line]:
     """What the user must know now: a cause of death, a pending restart, a stop under way, the newest warning."""
     record = run.record
+    if record.leftovers:
+        return barred([describe.leftover_words(record.leftovers)], Tone.BAD, width)
     if record.state is State.FAILED:
         return diagnosis_lines(record, width)[:MOST_BANNER_LINES]
     if record.state in LIVE_BANNERS:
@@ -146,7 +149,7 @@ def _waiting_words(record: RunRecord, now: float) -> str:
     if record.state is State.STOPPING:
         return record.why or "stopping: a checkpoint is saved first"
     if record.state is State.QUEUED:
-        return record.why or "waits to be started"
+        return describe.queue_words(record.queue) if record.queue else record.why or "waits to be started"
     at = record.restart_at
     due = "soon" if at is None or at <= now else f"in {figures.duration(at - now)}"
     return f"{record.why or 'the attempt failed'}; restarts {due}"

@@ -61,7 +61,9 @@ def cell(text: str, tone: Tone = Tone.PLAIN) -> Cell:
 
 def safe(text: str) -> str:
     """`text` with nothing in it that a terminal would obey: names, messages and quoted evidence come from anywhere."""
-    return text if text.isprintable() else without_colour(clean_line(text.encode("utf-8", "replace")))
+    if text.isprintable():
+        return text
+    return without_colour(clean_line(text.replace("\n", " ").encode("utf-8", "replace")))
 
 
 def width_of(spans: Iterable[Span]) -> int:
