@@ -252,5 +252,6 @@ def _sampled(content: mmap.mmap, size: int) -> tuple[Summary, int]:
     marks = {content.rfind(f'"kind":"{kind}"'.encode(), gap_start, tail_start) for kind in ("plan", "checkpoint")}
     gap = [content[content.rfind(b"\n", 0, mark) + 1 : content.find(b"\n", mark)] for mark in sorted(marks) if mark > 0]
     summary = _folded(EMPTY, content[:head_end].split(b"\n"))
-    summary = msgspec.structs.replace(summary, phase=None, phase_since=None, step_at=None)  # times across the gap lie
+    # times across the gap lie, and so would a plot of losses
+    summary = msgspec.structs.replace(summary, phase=None, phase_since=None, step_at=None, loss_history=())
     return msgspec.structs.replace(_folded(summary, gap), phase=None, phase_since=None, step_at=None), tail_start
