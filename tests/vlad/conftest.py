@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 from command_line import Vlad
+from hypothesis import settings
 from supervised_runs import Lab
+
+settings.register_profile("any machine", deadline=None)  # tests assert structure, not how fast a machine is
+settings.load_profile("any machine")
 
 
 @pytest.fixture

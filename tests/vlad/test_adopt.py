@@ -10,8 +10,8 @@ from vlad.host import processes
 from vlad.records.outcome import Cause, ProcessIdentity
 from vlad.records.progress import Reason
 from vlad.records.requests import Action
-from vlad.records.run import State
-from vlad.records.spec import Kind, RestartPolicy
+from vlad.records.run import State, StopRung
+from vlad.records.spec import Kind, RestartPolicy, StopLadder
 from vlad.supervise import adopt, locks
 
 
@@ -127,26 +127,51 @@ def pretend_reboot(run: Run) -> None:
         path.write_text(text)
 
 
-def test_a_recycled_pid_is_never_signalled(lab: Lab) -> None:
-    """The record's agent has the pid of a process of this boot that started at another time."""
-    run = lab.start("sleep", "600")
+@pytest.fixture
+def bystander() -> Iterator[ProcessIdentity]:
+    """A process of the same user that is of no run."""
+    pid = os.posix_spawn("/bin/sleep", ["sleep", "600"], {})
+    identity = processes.identity_of(pid)
+    assert identity is not None
+    yield identity
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def forge_agent(run: Run, *changes: tuple[str, str]) -> None:
+    """Kills the whole run, and makes its records say something else about its agent."""
     run.until_state(State.RUNNING)
     kill_both(run)
     for worker in run.workers():
         os.kill(worker, signal.SIGKILL)
-    bystander = os.posix_spawn("/bin/sleep", ["sleep", "600"], {})
-    try:
-        agent = run.agent()
-        for path in (run.directory.events, run.directory.state, run.directory.attempt(1).agent):
-            path.write_text(path.read_text().replace(f'"pid":{agent.pid}', f'"pid":{bystander}'))
-        adopt.adopt_orphans(lab.home)
-        run.ask(Action.STOP_NOW)
-        run.until_ended()
-        assert processes.read_stat(bystander) is not None
-        assert not processes.read_stat(bystander).is_zombie
-    finally:
-        os.kill(bystander, signal.SIGKILL)
-        os.waitpid(bystander, 0)
+    for path in (run.directory.events, run.directory.state, run.directory.attempt(1).agent):
+        text = path.read_text()
+        for old, new in changes:
+            text = text.replace(old, new)
+        path.write_text(text)
+
+
+def test_a_recycled_pid_is_never_signalled(lab: Lab, bystander: ProcessIdentity) -> None:
+    """The record's agent has the pid of a process of this boot that started at another time."""
+    run = lab.start("sleep", "600")
+    forge_agent(run, (f'"pid":{run.agent().pid}', f'"pid":{bystander.pid}'))
+    adopt.adopt_orphans(lab.home)
+    run.ask(Action.STOP_NOW)
+    run.until_ended()
+    assert processes.is_alive(bystander)
+
+
+def test_a_forged_identity_is_never_signalled(lab: Lab, bystander: ProcessIdentity) -> None:
+    """The record names a process that lives, with its true start; but nothing proves that it is of the run."""
+    run = lab.start("sleep", "600", stop=StopLadder(term_grace_s=0.1, kill_grace_s=0.1))
+    agent = run.agent()
+    ticks = (f'"start_ticks":{agent.start_ticks}', f'"start_ticks":{bystander.start_ticks}')
+    forge_agent(run, (f'"pid":{agent.pid}', f'"pid":{bystander.pid}'), ticks)
+    adopt.adopt_orphans(lab.home)
+    run.ask(Action.STOP_NOW)
+    until(lambda: run.record.rung is StopRung.KILL, "last rung")
+    assert f"process {bystander.pid} is not signalled" in "".join(run.messages())
+    assert processes.is_alive(bystander)
 
 
 def test_a_run_of_another_host_is_left_alone(lab: Lab) -> None:

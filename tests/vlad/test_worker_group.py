@@ -13,7 +13,7 @@ from vlad.host import processes
 from vlad.records.outcome import AgentClaim
 from vlad.records.rundir import AttemptDirectory
 from vlad.supervise import exits
-from vlad.supervise.worker_group import Life, WorkerGroup, members
+from vlad.supervise.worker_group import Life, WorkerGroup, members, signal_all
 
 
 @pytest.fixture
@@ -134,14 +134,15 @@ def test_a_process_that_was_gone_before_we_looked_ended_nobody_knows_how(run: Ru
     assert (found.code, found.signal, found.recorded_by) == (None, None, "nobody")
 
 
-def test_an_agent_is_signalled_as_long_as_it_lives(run: Run) -> None:
+def test_an_agent_that_is_our_child_is_proven_to_be_ours(run: Run) -> None:
     attempt, agent = start_agent(run, "sleep 600")
     group = WorkerGroup(run.directory, attempt, agent)
     assert group.life() is Life.RUNS
-    assert group.signal_agent(signal.SIGTERM)
+    assert agent in members(run.directory)
+    signal_all([agent], signal.SIGTERM)
     found = until(group.exit, "exit")
     assert found.signal == signal.SIGTERM
-    assert not group.signal_agent(signal.SIGTERM)
+    assert members(run.directory) == []
     group.close()
 
 

@@ -4,6 +4,7 @@ import os
 import time
 from signal import SIGKILL, SIGTERM
 
+from vlad.host import processes
 from vlad.policy.attempt import attempt_argv, job_environment
 from vlad.policy.stop import sweep_rung
 from vlad.records.outcome import Exit, ProcessIdentity
@@ -115,8 +116,13 @@ class Job:
 
     def terminate(self) -> None:
         """SIGTERM to the agent alone: torchrun hands it on, and would replace ranks that were ended before it."""
-        if self._group is not None:
-            self._group.signal_agent(SIGTERM)
+        group = self._group
+        if group is None or group.life() is not Life.RUNS:
+            return
+        if group.agent in members(self._run):
+            processes.signal_process(group.agent, SIGTERM)
+        else:
+            self._note(f"process {group.agent.pid} is not signalled: nothing proves that it is of this run")
 
     def kill(self) -> None:
         signal_all(members(self._run), SIGKILL)

@@ -90,10 +90,6 @@ class WorkerGroup:
         found = exits.exit_from_pidfd(self.pidfd) if self.pidfd is not None else None
         return found or self.attempt.read_exit() or exits.unknown_exit()
 
-    def signal_agent(self, number: int) -> bool:
-        """False where the agent has ended."""
-        return self.life() is Life.RUNS and processes.signal_process(self.agent, number)
-
 
 def members(run: RunDirectory) -> list[ProcessIdentity]:
     """Every living process that is provably of the run, whatever session or group it has put itself into.
