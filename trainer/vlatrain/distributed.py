@@ -34,11 +34,15 @@ class Ranks:
     def gather(self, numbers: Sequence[float]) -> list[list[float]]:
         """Everybody's numbers, by rank: summed in this order they give the same bits on every rank and in every run."""
         own = torch.tensor(list(numbers), dtype=torch.float64)
+        return [part.tolist() for part in self.gather_tensors(own)]
+
+    def gather_tensors(self, own: torch.Tensor) -> list[torch.Tensor]:
+        """Everybody's tensor on the CPU, by rank; of one shape and type on all of them."""
         if self.group is None:
-            return [own.tolist()]
+            return [own]
         parts = [torch.empty_like(own) for _ in range(self.world_size)]
-        dist.all_gather(parts, own, group=self.group)
-        return [part.tolist() for part in parts]
+        dist.all_gather(parts, own.contiguous(), group=self.group)
+        return parts
 
     def any_of(self, flags: Sequence[bool]) -> list[bool]:
         """For each flag, whether any rank raises it."""

@@ -15,8 +15,9 @@ from vlatrain.checks import needs
 from vlatrain.config import Device, FinetuneConfig
 from vlatrain.data.names import mixture_parts
 from vlatrain.errors import ConfigError
+from vlatrain.method_config import ThermostatMode
 from vlatrain.model.tensor_file import read_header
-from vlatrain.places import base_model_folder, hub_caches, weight_files
+from vlatrain.places import artifact_folder, base_model_folder, hub_caches, weight_files
 from vlatrain.suites import EMBEDDED_SUITES, LIBERO_SUITES
 
 LEAST_FREE_BYTES = 256 * 2**20
@@ -30,13 +31,13 @@ def check_files(config: FinetuneConfig, environ: Mapping[str, str]) -> None:
     check_base_model_path(config, environ)
     check_dataset(config)
     check_resume(config)
+    check_method(config)
     for name in ("run_root_dir", "adapter_tmp_dir"):
         check_room(name, getattr(config, name))
 
 
 def check_supported(config: FinetuneConfig) -> None:
     """Raises ConfigError for what this version cannot do, rather than training something else."""
-    needs(config, "method_enabled", not config.method_enabled, "this version trains plain LoRA; set it false")
     needs(config, "use_quantization", not config.use_quantization, "this version has no 4-bit base; set it false")
     is_left = not config.merge_lora_during_training
     needs(config, "merge_lora_during_training", is_left, "this version saves adapters only; set it false")
@@ -123,6 +124,35 @@ def check_dataset(config: FinetuneConfig) -> None:
 
 def _is_there(config: FinetuneConfig, name: str) -> bool:
     return name in EMBEDDED_SUITES or (config.data_root_dir / name).is_dir()
+
+
+def check_method(config: FinetuneConfig) -> None:
+    """Raises ConfigError where the method lacks its offline statistics, or its probe set."""
+    if not config.method_enabled:
+        return
+    folder = artifact_folder(config)
+    if not (folder / "meta.json").is_file():
+        raise ConfigError(
+            f"--icms_artifact_dir {folder}: holds no offline statistics (meta.json); make them with `vlad icsm` and "
+            "this configuration, or set method_enabled false",
+            "icms_artifact_dir",
+            "method_enabled",
+        )
+    if config.thermostat_mode is not ThermostatMode.OFF:
+        check_probe(config)
+
+
+def check_probe(config: FinetuneConfig) -> None:
+    """Raises ConfigError for a probe set that is not there. Those of the embedded simulator are made on demand."""
+    name, jsonl = config.probe_dataset_name, config.probe_jsonl
+    if jsonl is not None:
+        needs(config, "probe_jsonl", jsonl.is_file(), "no such file")
+    elif name not in EMBEDDED_SUITES and not (config.probe_root_dir / name).is_dir():
+        raise ConfigError(
+            f"--probe_dataset_name {name}: no such folder in {config.probe_root_dir}; name a data set there, or a "
+            "probe_jsonl, or set thermostat_mode off",
+            "probe_dataset_name",
+        )
 
 
 def check_resume(config: FinetuneConfig) -> None:

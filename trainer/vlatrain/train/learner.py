@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from vlatrain.config import FinetuneConfig, Precision
 from vlatrain.distributed import Ranks
 from vlatrain.errors import ConfigError
+from vlatrain.method.live import LiveMethod
 from vlatrain.model.checkpoint_files import Progress, load_base
 from vlatrain.model.lora import add_lora, load_adapter
 from vlatrain.model.lora_targets import dead_prefixes
@@ -25,7 +26,10 @@ DTYPES = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16, Precisi
 
 @dataclass(frozen=True, slots=True)
 class Learner:
-    """`wrapped` is what training calls (it averages gradients over ranks), `vla` the same model bare."""
+    """`wrapped` is what training calls (it averages gradients over ranks), `vla` the same model bare.
+
+    `method` steers the gradients; None is plain training.
+    """
 
     vla: OpenVLA
     adapted: PeftModel | None
@@ -35,6 +39,7 @@ class Learner:
     averages: Averages
     device: torch.device
     dtype: torch.dtype
+    method: LiveMethod | None = None
 
     def arithmetic(self) -> AbstractContextManager[Any]:
         """The context of every forward pass."""
@@ -46,6 +51,15 @@ class Learner:
             return nullcontext()
         context: AbstractContextManager[Any] = self.wrapped.no_sync()
         return context
+
+    def told(self, ranks: Ranks, step: int) -> dict[str, float]:
+        """What is logged of the passes since the last log, by name. Collective; raises TrainingError for a NaN loss."""
+        told = self.averages.means(ranks, step)
+        self.averages.clear()
+        if self.method is not None:
+            told |= self.method.metrics()
+            self.method.clear()
+        return told
 
     @property
     def trained(self) -> list[Tensor]:

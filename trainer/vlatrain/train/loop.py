@@ -71,12 +71,11 @@ def update(session: Session, state: TrainState, batches: Iterator[Batch]) -> Tra
     after = state.stepped(session.samples_per_step)
     failpoint(f"step_{after.step}")
     is_logged = is_due(after.step, session.config.log_every_steps, session.config.max_steps)
-    means = session.learner.averages.means(session.ranks, after.step) if is_logged else None
+    told = session.learner.told(session.ranks, after.step) if is_logged else None
     session.reports.took(time.monotonic() - started)
-    if means is not None:
-        session.learner.averages.clear()
+    if told is not None:
         epoch = after.position / session.samples
-        session.reports.step(after.step, rate_at(state.step, session.config), means, session.samples_per_step, epoch)
+        session.reports.step(after.step, rate_at(state.step, session.config), told, session.samples_per_step, epoch)
     return after
 
 

@@ -22,6 +22,7 @@ from vlad.report import Reporter
 
 from vlatrain.config import FinetuneConfig
 from vlatrain.distributed import Ranks
+from vlatrain.method.live import method_line
 from vlatrain.train.checkpoint import Saved
 from vlatrain.train.state import TrainState
 
@@ -73,6 +74,8 @@ class Reports:
             f"[train] step={step} lr={rate:.6g} loss={means['loss']:.6f} acc={means['action_accuracy']:.4f} "
             f"l1={means['l1_loss']:.4f} sec/step={step_s:.3f}"
         )
+        if "beta" in means:
+            self._print(method_line(step, rate, means["loss"], step_s, means))
         self._tell(
             Step(
                 at=time.time(),
@@ -100,7 +103,7 @@ class Reports:
             f"[eval] step {evaluation.step} success_rate={evaluation.success_rate:.2f}% "
             f"({evaluation.successes}/{evaluation.episodes}, 95% {evaluation.low:.1f} to {evaluation.high:.1f})"
         )
-        if is_scheduled and policy.enabled:
+        if is_scheduled and policy.enabled and evaluation.failure is None:
             self._print(early_stop_line(evaluation, policy))
         if self._speaks:
             self.reporter.evaluation(evaluation)

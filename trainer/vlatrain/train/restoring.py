@@ -57,6 +57,8 @@ def restore(
     if ours is not None and (folder / STATE).is_file():
         return _restore_ours(learner, folder, ours, ranks, reports, mark)
     step = _step(saved, config, folder, reports)
+    if learner.method is not None:
+        learner.method.load(None, [], reports.warn)
     seed_all(mark.seed, ranks.rank, step)
     return Restored(state=TrainState(step=step, position=step * samples_per_step))
 
@@ -130,6 +132,8 @@ def _restore_ours(
         state = TrainState(step=state.step, evaluated_step=state.evaluated_step, early_stop=state.early_stop)
     learner.averages.load_states([one["averages"] for one in ours["ranks"]], ranks)
     learner.scaler.load_state_dict(ours["scaler"])
+    if learner.method is not None:
+        learner.method.load(ours.get("method"), [one.get("method") for one in ours["ranks"]], reports.warn)
     _restore_generators(learner, ours["ranks"], ranks, reports, mark.seed, state.step)
     return Restored(state=state, lineage=lineage)
 

@@ -70,6 +70,8 @@ class Checkpoints:
             return True
         learner.averages.check(self.ranks, state.step)
         own = {"rng": rng_state(learner.device), "averages": learner.averages.state_dict()}
+        if learner.method is not None:
+            own["method"] = learner.method.rank_state()
         rank_states = self.ranks.gather_objects(own)
         [is_saved] = self.ranks.any_of([self.ranks.is_first and self._try_to_write(learner, state, rank_states)])
         self.saved = state if is_saved else self.saved
@@ -149,9 +151,10 @@ def save_torch(content: dict[str, Any], path: Path) -> None:
 
 def _trainer_state(learner: Learner, state: TrainState, rank_states: list[dict[str, Any]]) -> dict[str, Any]:
     """The first three keys are the original script's, so that it could go on from our checkpoints."""
+    method = None if learner.method is None else learner.method.state_dict()
     return {
         "global_step": state.step,
         "optimizer": learner.optimizer.state_dict(),
         "scheduler": {"last_epoch": state.step},
-        "vlatrain": {"schema": SCHEMA, "ranks": rank_states, "scaler": learner.scaler.state_dict()},
+        "vlatrain": {"schema": SCHEMA, "ranks": rank_states, "scaler": learner.scaler.state_dict(), "method": method},
     }

@@ -4,7 +4,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from vlatrain.distributed import Ranks, joined
 from vlatrain.errors import TrainerError
 from vlatrain.evaluate.policy import LivePolicy
 from vlatrain.evaluate.suites import Suite, open_suite
+from vlatrain.method.drift import Student
+from vlatrain.method.live import open_method
 from vlatrain.model.codec import Codec
 from vlatrain.model.hub import find_base
 from vlatrain.model.self_check import vision_self_check
@@ -138,6 +140,9 @@ def _load(config: FinetuneConfig, ranks: Ranks, reports: Reports, inbox: Inbox, 
     batches = _batches(config, dataset, codec, ranks, device)
     resumed = checkpoint_to_resume(config)
     learner = build_learner(config, base, resumed, ranks, device, loading_told(ranks, reports))
+    if config.method_enabled:
+        student = Student(vla=learner.vla, codec=codec, device=device, dtype=learner.dtype)
+        learner = replace(learner, method=open_method(config, student, ranks, reports.warn))
     if ranks.is_first:
         vision_self_check(learner.vla, torch.tensor(codec.prompts.inference_ids(dataset.instructions[0])))
     checkpoints = _checkpoints(config, dataset, ranks, reports)

@@ -18,6 +18,8 @@ from vlatrain.train.state import learning_rate
 
 def train_step(learner: Learner, batches: Iterator[Batch], codec: Codec, config: FinetuneConfig, step: int) -> None:
     """The update that follows `step` finished ones."""
+    if learner.method is not None:
+        learner.method.before_step(step)
     for group in learner.optimizer.param_groups:
         group["lr"] = rate_at(step, config)
     for number in range(1, config.grad_accumulation_steps + 1):
@@ -36,6 +38,8 @@ def rehearse(learner: Learner, batch: Batch, codec: Codec, config: FinetuneConfi
     forward_backward(learner, batch, codec, config)
     learner.optimizer.zero_grad(set_to_none=True)
     learner.averages.clear()
+    if learner.method is not None:
+        learner.method.clear()
 
 
 def rate_at(step: int, config: FinetuneConfig) -> float:
@@ -56,6 +60,8 @@ def forward_backward(learner: Learner, batch: Batch, codec: Codec, config: Finet
     pixel_values = pixels(
         batch, codec, augmentation_seed=config.seed if config.image_aug else None, dtype=learner.dtype
     )
+    if learner.method is not None:
+        learner.method.before_pass(learner.scaler)
     with learner.arithmetic():
         out: ActionLogits = learner.wrapped(pixel_values=pixel_values, input_ids=batch.input_ids, labels=batch.labels)
         loss = out.loss()
