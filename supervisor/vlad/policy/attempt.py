@@ -1,6 +1,6 @@
 """How an attempt of a run is launched: its command line and its environment."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vlad.records.progress import CheckpointSaved
@@ -29,8 +29,10 @@ def attempt_argv(spec: RunSpec, checkpoint: CheckpointSaved | None) -> tuple[str
     return (*spec.argv, RESUME_FLAG, checkpoint.path)
 
 
-def job_environment(inherited: Mapping[str, str], spec: RunSpec, run_directory: Path, attempt: int) -> dict[str, str]:
-    """What an attempt is executed with.
+def job_environment(
+    inherited: Mapping[str, str], spec: RunSpec, run_directory: Path, attempt: int, gpus: Sequence[str] = ()
+) -> dict[str, str]:
+    """What an attempt is executed with; it sees the `gpus` (UUIDs) that it holds and no others.
 
     `inherited` is what the run was started with: kept in memory only, so that secrets reach the program and no file.
     What the spec has recorded wins over it, and what names the run over both. PET_LOG_DIR is torchrun's own --log-dir.
@@ -39,4 +41,5 @@ def job_environment(inherited: Mapping[str, str], spec: RunSpec, run_directory: 
     kept = {name: value for name, value in inherited.items() if name not in dropped}
     ours = {"VLAD_RUN_ID": spec.run_id, "VLAD_RUN_DIR": str(run_directory), "VLAD_ATTEMPT": str(attempt)}
     logs = {"PET_LOG_DIR": str(run_directory / "attempts" / str(attempt) / "ranks")}
-    return {**kept, **logs, **spec.environment, **ours}
+    seen = {"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {}
+    return {**kept, **logs, **spec.environment, **seen, **ours}

@@ -19,6 +19,7 @@ from vlad.supervise.explain import explain
 from vlad.supervise.follow import ProgressFollower, existing_checkpoint
 from vlad.supervise.inbox import Inbox
 from vlad.supervise.launch import launch
+from vlad.supervise.queue import Queue
 from vlad.supervise.reserve import keep_reserve
 from vlad.supervise.worker_group import Life, WorkerGroup, members, signal_all
 
@@ -28,11 +29,14 @@ LOCK_PATIENCE_S = 1.0
 class Job:
     """Owns the agent of the current attempt, and what ends the processes that it leaves behind."""
 
-    def __init__(self, run: RunDirectory, spec: RunSpec, chronicle: Chronicle, inbox: Inbox, lock: int) -> None:
+    def __init__(
+        self, run: RunDirectory, spec: RunSpec, chronicle: Chronicle, inbox: Inbox, queue: Queue, lock: int
+    ) -> None:
         self._run = run
         self._spec = spec
         self._chronicle = chronicle
         self._inbox = inbox
+        self._queue = queue
         self._lock = lock
         self._follower = ProgressFollower(run)
         self._held: WorkerGroup | None = None
@@ -92,9 +96,10 @@ class Job:
         if not locks.lock_within(self._lock, LOCK_PATIENCE_S):
             raise OSError(f"{self._run.lock} is held by a process of an earlier attempt")
         checkpoint = existing_checkpoint(self._follower.read_new(), self._spec.cwd)
-        environment = job_environment(os.environ, self._spec, self._run.path, attempt.number)
-        folder = self._run.attempt(attempt.number)
-        agent = launch(folder, attempt_argv(self._spec, checkpoint), environment, self._spec.cwd, self._lock)
+        gpus = tuple(gpu.uuid for gpu in self._queue.gpus)
+        environment = job_environment(os.environ, self._spec, self._run.path, attempt.number, gpus)
+        folder, argv = self._run.attempt(attempt.number), attempt_argv(self._spec, checkpoint)
+        agent = launch(folder, argv, environment, self._spec.cwd, self._lock, self._queue.lease_handle)
         failpoints.reach("launch.done")
         self._chronicle.append(AgentStarted(**self._chronicle.stamp(), number=attempt.number, agent=agent))
 

@@ -9,9 +9,11 @@ import time
 from pathlib import Path
 
 from vlad.host import processes
+from vlad.host.leases import Lease
 from vlad.records.outcome import ProcessIdentity
 from vlad.records.rundir import RunDirectory
 from vlad.supervise import exits, failpoints, locks
+from vlad.supervise.queue import open_lease
 from vlad.supervise.reserve import give_reserve
 from vlad.supervise.supervisor import Ending, Supervisor
 
@@ -34,11 +36,12 @@ def main() -> None:
     if not locks.lock_within(guard, LOCK_PATIENCE_S):
         _answer(KEPT_ALREADY)
         return
+    lease = open_lease(run)
     lock = locks.open_lock(run.lock)
     locks.try_lock(lock)
     _answer(READY)
     gc.freeze()
-    live(run, lock)
+    live(run, lock, lease)
 
 
 def _leave_terminal() -> None:
@@ -59,13 +62,13 @@ def _answer(line: bytes) -> None:
     os.dup2(2, 1)
 
 
-def live(run: RunDirectory, lock: int) -> None:
+def live(run: RunDirectory, lock: int, lease: Lease | None) -> None:
     """Is keeper, and in the forked child supervisor; a supervisor whose keeper died is keeper from then on."""
     while True:
         keeper = keep(run)
         if keeper is None:
             return
-        if supervise(run, lock, keeper) is Ending.RUN_ENDED:
+        if supervise(run, lock, lease, keeper) is Ending.RUN_ENDED:
             os._exit(0)
 
 
@@ -89,11 +92,11 @@ def keep(run: RunDirectory) -> ProcessIdentity | None:
     return None
 
 
-def supervise(run: RunDirectory, lock: int, keeper: ProcessIdentity) -> Ending:
+def supervise(run: RunDirectory, lock: int, lease: Lease | None, keeper: ProcessIdentity) -> Ending:
     processes.become_subreaper()
     processes.set_process_name("vlad-supervisor")
     failpoints.reach("supervisor.start")
-    supervisor = Supervisor(run, lock, keeper)
+    supervisor = Supervisor(run, lock, lease, keeper)
     try:
         return supervisor.run_until_ended()
     finally:

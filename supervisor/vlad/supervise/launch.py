@@ -23,13 +23,18 @@ PATIENCE_S = 20.0
 
 
 def launch(
-    attempt: AttemptDirectory, argv: Sequence[str], environment: Mapping[str, str], cwd: str, lock: int
+    attempt: AttemptDirectory,
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    cwd: str,
+    lock: int,
+    lease: int | None = None,
 ) -> ProcessIdentity:
     """Executes `argv` as the agent of the attempt, and returns who that is; an agent already there is returned instead.
 
-    The agent has a session of its own, the run's lock as standard input, and console.log as standard output and error.
-    It claims the attempt under its own name before it executes: of two that try (because a supervisor was killed in
-    between) one goes on. Raises OSError where neither does.
+    The agent has a session of its own, the run's lock as standard input, and console.log as standard output and error;
+    a `lease` of GPUs stays open in it. It claims the attempt under its own name before it executes: of two that try
+    (because a supervisor was killed in between) one goes on. Raises OSError where neither does.
     """
     private_folder(attempt.path)
     if (claim := attempt.read_agent()) is not None:
@@ -38,6 +43,8 @@ def launch(
     closed_at_exec, held_by_child = os.pipe()
     if os.fork() == 0:
         os.close(closed_at_exec)
+        if lease is not None:
+            os.set_inheritable(lease, True)
         _become_agent(attempt, argv, environment, cwd, lock)
     os.close(held_by_child)
     failpoints.reach("launch.after_fork")

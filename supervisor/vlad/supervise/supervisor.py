@@ -8,7 +8,9 @@ from enum import Enum
 from typing import assert_never
 
 from vlad.host import processes
+from vlad.host.leases import Lease
 from vlad.policy import stop as stopping
+from vlad.policy.predecessors import Broken, Met
 from vlad.policy.restart import Decision, GiveUp, Restart, Stop, Succeed, decide, exit_in_words
 from vlad.records.outcome import ProcessIdentity
 from vlad.records.progress import Reason
@@ -18,6 +20,7 @@ from vlad.supervise import exits, failpoints
 from vlad.supervise.chronicle import Chronicle
 from vlad.supervise.inbox import Inbox
 from vlad.supervise.job import Job
+from vlad.supervise.queue import Queue
 from vlad.supervise.reserve import give_reserve
 from vlad.supervise.timer import Timer
 
@@ -41,14 +44,15 @@ class Supervisor:
     where another was killed just goes on.
     """
 
-    def __init__(self, run: RunDirectory, lock: int, keeper: ProcessIdentity) -> None:
+    def __init__(self, run: RunDirectory, lock: int, lease: Lease | None, keeper: ProcessIdentity) -> None:
         self._run = run
         self._keeper = keeper
         self._keeper_handle = processes.open_process(keeper)
         self._spec = run.read_spec()
         self._chronicle = Chronicle(run)
         self._inbox = Inbox(run, self._chronicle)
-        self._job = Job(run, self._spec, self._chronicle, self._inbox, lock)
+        self._queue = Queue(run, self._spec, self._chronicle, lease)
+        self._job = Job(run, self._spec, self._chronicle, self._inbox, self._queue, lock)
         self._timer = Timer()
         self._has_announced = False
         self._rung_acted_on: StopRung | None = None
@@ -75,6 +79,7 @@ class Supervisor:
             self._tick_unless_disk_refuses()
             self._wait()
         failpoints.reach("run.ended")
+        self._queue.release()
         if self._chronicle.flush():
             self._run.home.mark_ended(self._run.run_id)
         return Ending.RUN_ENDED
@@ -82,7 +87,7 @@ class Supervisor:
     def _resume_if_asked(self) -> None:
         request = self._inbox.resume_request()
         if request is not None and self._record.state.is_final:
-            self._move(State.STARTING, f"resumed by {request.by}")
+            self._move(self._next_start, f"resumed by {request.by}")
             self._inbox.record(request, "resumed")
 
     def _announce(self) -> None:
@@ -140,17 +145,29 @@ class Supervisor:
     def _when_queued(self) -> None:
         if self._record.stop_requested:
             self._move(State.STOPPED, "stopped before it started")
-        else:
-            self._move(State.STARTING, "first attempt")
+            return
+        match self._queue.look():
+            case Met():
+                self._move(State.STARTING, f"attempt {len(self._record.attempts) + 1}")
+            case Broken(why):
+                self._move(State.FAILED, why)
+
+    @property
+    def _next_start(self) -> State:
+        """Where an attempt begins: in the queue again for a run that has not (or no longer) what it waits for."""
+        return State.STARTING if self._queue.is_passed else State.QUEUED
 
     def _when_starting(self) -> None:
         attempt = self._job.open_attempt
         if attempt is None and self._record.stop_requested:
             self._move(State.STOPPED, "stopped before it started")
+        elif attempt is None and not self._queue.is_passed:
+            self._move(State.QUEUED, "others hold its GPUs")
         elif attempt is None:
             self._job.plan_attempt()
         elif attempt.agent is None:
-            self._job.launch()
+            if self._queue.is_passed or isinstance(self._queue.look(), Met):
+                self._job.launch()
         else:
             self._move(State.RUNNING, f"attempt {attempt.number}")
 
@@ -167,7 +184,7 @@ class Supervisor:
         restart_at = self._record.restart_at or 0.0
         remaining_s = self._timer.remaining_s(restart_at, at_most=self._spec.restart.backoff_cap_s)
         if remaining_s == 0:
-            self._move(State.STARTING, "restart")
+            self._move(self._next_start, "restart")
         self._pause_s = min(IDLE_S, remaining_s)
 
     def _when_stopping(self) -> None:

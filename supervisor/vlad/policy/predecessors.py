@@ -1,0 +1,38 @@
+"""Whether a run may start as far as the runs before it are concerned. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vlad.records.events import State
+from vlad.records.spec import Predecessor
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """Nothing stands in the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What the run waits for cannot come any more by itself."""
+
+    why: str
+
+
+def predecessors(after: Sequence[Predecessor], states: Mapping[str, State | None]) -> Met | Pending | Broken:
+    """`states` by run id; None for a run that is gone. One that is broken counts before one that is pending."""
+    pending = []
+    for one in after:
+        state = states[one.run_id]
+        if state is None:
+            return Broken(f"{one.run_id}, which it was to follow, is gone")
+        if not state.is_final:
+            pending.append(f"{one.run_id} ({state})")
+        elif state is not State.SUCCEEDED and not one.any_end:
+            return Broken(f"{one.run_id}, which it was to follow, is {state}")
+    return Pending(f"waits for the end of {', '.join(pending)}") if pending else Met()
