@@ -47,7 +47,7 @@ def test_impossible_counts_are_refused(successes: int, episodes: int) -> None:
 
 def test_successes_are_counted_by_task() -> None:
     found = result("x..", "xxx", "...")
-    assert list(found.task_successes()) == [("task 0", 1), ("task 1", 3), ("task 2", 0)]
+    assert list(found.by_task()) == [("task 0", 1, 3), ("task 1", 3, 3), ("task 2", 0, 3)]
     assert (found.successes, found.episodes) == (4, 9)
     assert math.isclose(found.success_rate, 400 / 9)
 

@@ -2,53 +2,68 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from vlatrain.config import FinetuneConfig
 from vlatrain.distributed import Board, Ranks
 from vlatrain.errors import TrainerError
+from vlatrain.evaluate.evaluation import evaluate
 from vlatrain.evaluate.results import Episode, EvaluationResult, Outcome, plan_episodes
-from vlatrain.evaluate.rollout import evaluate, roll_out
-from vlatrain.evaluate.suites import Ending, Image, open_suite
+from vlatrain.evaluate.rollout import roll_out
+from vlatrain.evaluate.suites import open_suite
+from vlatrain.evaluate.venue import Ended, Image, Observation, Seen, Venue
 
 LENGTHS = (3, 1, 5)
 
 
 @dataclass(slots=True)
-class FakeSimulator:
-    """Of a task: over after so many steps; succeeds where the trial is even and the action names the task."""
+class FakeVenue:
+    """Episodes are over after their task's steps; it succeeds if its trial is even and the action names it."""
 
-    task: int
     suite: "FakeSuite"
-    image: Image = field(default_factory=lambda: np.zeros((2, 2, 3), np.uint8))
-    trial: int = -1
-    steps: int = 0
+    seats: int
+    steps: dict[Episode, int] = field(default_factory=dict)
+    happened: list[Seen | Ended] = field(default_factory=list)
 
-    def start(self, trial: int) -> None:
-        self.trial = trial
-        self.image = np.full((2, 2, 3), self.task, np.uint8)
+    def begin(self, episode: Episode) -> None:
+        self.suite.begun += 1
+        self.steps[episode] = 0
+        self.happened.append(Seen(episode, seen(episode.task), is_start=True))
 
-    def act(self, action: NDArray[np.float64]) -> Ending:
-        self.steps += 1
-        is_over = self.steps == LENGTHS[self.task]
-        return Ending(is_over, is_over and self.trial % 2 == 0 and action[0] == self.task)
+    def act(self, episode: Episode, action: NDArray[np.float64]) -> None:
+        self.steps[episode] += 1
+        if self.steps[episode] < LENGTHS[episode.task]:
+            self.happened.append(Seen(episode, seen(episode.task)))
+            return
+        success = episode.trial % 2 == 0 and action[0] == episode.task
+        self.happened.append(Ended(episode, Outcome(success=success, steps=self.steps[episode])))
+
+    def events(self, timeout_s: float) -> list[Seen | Ended]:
+        happened, self.happened = self.happened, []
+        return happened
 
     def close(self) -> None:
         self.suite.closed += 1
+
+
+def seen(number: int) -> Observation:
+    return Observation(np.full((2, 2, 3), number, np.uint8))
 
 
 @dataclass(slots=True)
 class FakeSuite:
     name: str = "fake"
     instructions: tuple[str, ...] = ("one", "two", "three")
-    opened: int = 0
+    versions: dict[str, str] = field(default_factory=lambda: {"mujoco": "0"})
+    begun: int = 0
     closed: int = 0
 
-    def open(self, task: int) -> FakeSimulator:
-        self.opened += 1
-        return FakeSimulator(task, self)
+    def open(self, batch_size: int, episodes: int) -> FakeVenue:
+        return FakeVenue(self, min(batch_size, episodes))
 
 
 @dataclass(slots=True)
@@ -57,16 +72,33 @@ class SeeingPolicy:
 
     sizes: list[int] = field(default_factory=list)
 
-    def __call__(self, images: Sequence[Image], instructions: Sequence[str]) -> NDArray[np.float64]:
-        self.sizes.append(len(images))
-        assert len(images) == len(instructions)
-        return np.array([[float(image[0, 0, 0])] * 7 for image in images])
+    def __call__(self, observations: Sequence[Observation], instructions: Sequence[str]) -> NDArray[np.float64]:
+        self.sizes.append(len(observations))
+        assert len(observations) == len(instructions)
+        return np.array([[float(one.image[0, 0, 0])] * 7 for one in observations])
+
+
+@dataclass(slots=True)
+class Notes:
+    """Notes what a rollout tells; `on_tick` may raise."""
+
+    on_tick: Callable[[], None] = lambda: None
+    outcomes: dict[Episode, Outcome] = field(default_factory=dict)
+
+    def tick(self) -> None:
+        self.on_tick()
+
+    def seen(self, episode: Episode, observation: Observation, *, is_start: bool) -> None:
+        assert episode not in self.outcomes
+
+    def ended(self, episode: Episode, outcome: Outcome) -> None:
+        self.outcomes[episode] = outcome
 
 
 def played(batch_size: int, suite: FakeSuite, policy: SeeingPolicy) -> dict[Episode, Outcome]:
-    outcomes: dict[Episode, Outcome] = {}
-    roll_out(policy, suite, plan_episodes(3, 4), batch_size, lambda: None, outcomes.__setitem__)
-    return outcomes
+    notes = Notes()
+    roll_out(policy, suite, plan_episodes(3, 4), batch_size, notes)
+    return notes.outcomes
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 100])
@@ -77,7 +109,7 @@ def test_plays_every_episode_to_its_end(batch_size: int) -> None:
         episode: Outcome(success=episode.trial % 2 == 0, steps=LENGTHS[episode.task]) for episode in plan_episodes(3, 4)
     }
     assert max(policy.sizes) <= batch_size
-    assert suite.opened == suite.closed == 12
+    assert (suite.begun, suite.closed) == (12, 1)
 
 
 def test_a_free_seat_takes_the_next_episode_at_once() -> None:
@@ -95,12 +127,13 @@ def test_simulators_are_closed_when_an_evaluation_is_given_up() -> None:
         pass
 
     def tick() -> None:
-        if suite.closed > 2:
+        if suite.begun > 5:
             raise StopError
 
     with pytest.raises(StopError):
-        roll_out(SeeingPolicy(), suite, plan_episodes(3, 4), 4, tick, lambda _episode, _outcome: None)
-    assert 0 < suite.opened == suite.closed < 12
+        roll_out(SeeingPolicy(), suite, plan_episodes(3, 4), 4, Notes(tick))
+    assert 0 < suite.begun < 12
+    assert suite.closed == 1
 
 
 def evaluated(
@@ -122,7 +155,8 @@ def test_counts_successes_by_task_and_tells_how_far_it_is() -> None:
     told: list[tuple[int, int]] = []
     result = evaluated(Ranks(), progress=lambda done, total: told.append((done, total)))
     assert result is not None
-    assert list(result.task_successes()) == [("one", 2), ("two", 2), ("three", 2)]
+    assert list(result.by_task()) == [("one", 2, 4), ("two", 2, 4), ("three", 2, 4)]
+    assert result.versions == {"mujoco": "0"}
     assert told == [(done, 12) for done in range(13)]
 
 
@@ -164,25 +198,32 @@ def test_the_board_lets_nobody_pass_before_all_have_come() -> None:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("libero_spatial", r"\[libero\] extra"),
         ("tabletop_old", "there are tabletop_base"),
         ("simpler", "names begin with tabletop_ or libero_"),
     ],
 )
 def test_a_suite_that_cannot_be_opened_is_refused(name: str, told: str) -> None:
     with pytest.raises(TrainerError, match=told):
-        open_suite(name, None)
+        open_suite(FinetuneConfig(), name)
 
 
 def test_the_tabletop_suite_plays_under_its_step_limit() -> None:
-    suite = open_suite("tabletop_new", 3)
+    suite = open_suite(FinetuneConfig(eval_max_steps=3), "tabletop_new")
     assert len(suite.instructions) == 10
-    simulator = suite.open(2)
-    simulator.start(0)
-    first = simulator.image
-    endings = [simulator.act(np.array([0.5, 0, 0, 0, 0, 0, 1.0])) for _ in range(3)]
-    assert [ending.is_over for ending in endings] == [False, False, True]
-    assert not any(ending.success for ending in endings)
-    assert not np.array_equal(first, simulator.image)
-    simulator.start(0)
-    assert np.array_equal(first, simulator.image)
+    episode = Episode(task=2, trial=0)
+    with closing(suite.open(4, 1)) as venue:
+        venue.begin(episode)
+        first = image_of(venue)
+        for _ in range(2):
+            venue.act(episode, np.array([0.5, 0, 0, 0, 0, 0, 1.0]))
+            assert not np.array_equal(first, image_of(venue))
+        venue.act(episode, np.zeros(7))
+        assert venue.events(0) == [Ended(episode, Outcome(success=False, steps=3))]
+        venue.begin(episode)
+        assert np.array_equal(first, image_of(venue))
+
+
+def image_of(venue: Venue) -> Image:
+    [event] = venue.events(0)
+    assert isinstance(event, Seen)
+    return event.observation.image

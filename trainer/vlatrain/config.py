@@ -6,8 +6,10 @@ from pathlib import Path
 
 from vlatrain.checks import above, at_least, needs, one_of, ordered, within
 from vlatrain.errors import ConfigError
+from vlatrain.memory_config import Memory
 from vlatrain.method_config import Icsm, Method, Probe, Thermostat
 from vlatrain.option import option
+from vlatrain.simulation_config import Inputs, Simulation
 from vlatrain.suites import TASKS_OF_SUITE
 
 
@@ -25,6 +27,13 @@ class Precision(StrEnum):
     BF16 = "bf16"
     FP16 = "fp16"
     FP32 = "fp32"
+
+
+class EarlyStopRule(StrEnum):
+    """What an evaluation must beat to count as improvement."""
+
+    MIN_DELTA = "min_delta"
+    INTERVAL = "interval"
 
 
 class Device(StrEnum):
@@ -115,7 +124,7 @@ class PeriodicEvaluation:
     eval_center_crop: bool = option(True, "crop as the published evaluation does; right for image_aug")
     eval_run_id_note: str | None = option(None, "added to the log's name")
     eval_cpu_fallback_on_oom: bool = option(True, "kept for old configs: evaluation uses the live model")
-    eval_batch_size: int = option(16, "environments stepped together per process")
+    eval_batch_size: int = option(16, "episodes that the model answers together, a process")
     eval_max_steps: int | None = option(None, "steps of an episode; default: the suite's limit")
     eval_at_start: bool = option(False, "also evaluate before the first step")
 
@@ -132,10 +141,14 @@ class EarlyStopping:
     early_stopping_enabled: bool = option(False, "stop when the success rate no longer improves")
     early_stopping_patience: int = option(5, "evaluations without improvement before the stop")
     early_stopping_min_delta: float = option(0.1, "what counts as improvement, in percentage points")
+    early_stopping_rule: EarlyStopRule = option(
+        EarlyStopRule.MIN_DELTA, "improvement beats the best by min_delta, or lies above the interval of the best"
+    )
 
     def check_early_stopping(self) -> None:
         at_least(self, 1, "early_stopping_patience")
         within(self, 0, 100, "early_stopping_min_delta")
+        one_of(self, EarlyStopRule, "early_stopping_rule")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,21 +201,28 @@ class Resume:
             )
 
 
-TOPICS = (Places, Training, PeriodicEvaluation, EarlyStopping, Lora, Tracking, Resume, Method, Probe, Icsm, Thermostat)
+TOPICS = (
+    Places, Training, PeriodicEvaluation, Simulation, EarlyStopping, Inputs, Lora, Memory, Tracking, Resume, Method,
+    Probe, Icsm, Thermostat,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig(
-    Thermostat, Icsm, Probe, Method, Resume, Tracking, Lora, EarlyStopping, PeriodicEvaluation, Training, Places
-):
+    Thermostat, Icsm, Probe, Method, Resume, Tracking, Memory, Lora, Inputs, EarlyStopping, Simulation,
+    PeriodicEvaluation, Training, Places,
+):  # fmt: skip
     """A whole configuration: the flat field names of the original script, and a few of our own. Raises ConfigError."""
 
     def __post_init__(self) -> None:
         self.check_places()
         self.check_training()
         self.check_evaluation()
+        self.check_simulation()
+        self.check_inputs()
         self.check_early_stopping()
         self.check_lora()
+        self.check_memory()
         self.check_resume()
         self.check_method()
         self.check_probe()

@@ -14,7 +14,7 @@ from vlatrain.adapters import latest_adapter
 from vlatrain.checks import needs
 from vlatrain.config import Device, FinetuneConfig
 from vlatrain.data.names import mixture_parts
-from vlatrain.errors import ConfigError
+from vlatrain.errors import ConfigError, TrainerError
 from vlatrain.method_config import ThermostatMode
 from vlatrain.model.tensor_file import read_header
 from vlatrain.places import artifact_folder, base_model_folder, hub_caches, weight_files
@@ -32,6 +32,7 @@ def check_files(config: FinetuneConfig, environ: Mapping[str, str]) -> None:
     check_dataset(config)
     check_resume(config)
     check_method(config)
+    check_simulator(config)
     for name in ("run_root_dir", "adapter_tmp_dir"):
         check_room(name, getattr(config, name))
 
@@ -41,8 +42,22 @@ def check_supported(config: FinetuneConfig) -> None:
     needs(config, "use_quantization", not config.use_quantization, "this version has no 4-bit base; set it false")
     is_left = not config.merge_lora_during_training
     needs(config, "merge_lora_during_training", is_left, "this version saves adapters only; set it false")
-    is_there = not config.enable_periodic_eval or config.eval_task_suite_name not in LIBERO_SUITES
-    needs(config, "eval_task_suite_name", is_there, "this version has no LIBERO; set enable_periodic_eval false")
+    for name in ("use_wrist_image", "use_proprio", "soft_target_bins"):
+        needs(config, name, not getattr(config, name), "this version's model has the published inputs and targets only")
+
+
+def check_simulator(config: FinetuneConfig) -> None:
+    """Raises ConfigError where LIBERO shall be evaluated on and cannot be simulated: absent, or of a wrong version."""
+    if not config.enable_periodic_eval or config.eval_task_suite_name not in LIBERO_SUITES:
+        return
+    from vlatrain.sim.finding import found_libero
+
+    try:
+        found_libero(config.sim_python)
+    except TrainerError as error:
+        raise ConfigError(
+            f"--eval_task_suite_name {config.eval_task_suite_name}: {error}", "eval_task_suite_name", "sim_python"
+        ) from None
 
 
 def check_base_model_path(config: FinetuneConfig, environ: Mapping[str, str]) -> None:

@@ -109,7 +109,11 @@ class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of evaluations.jsonl. Rates and intervals are in percent; early-stop values are those *after* it."""
+    """One line of evaluations.jsonl. Rates and intervals are in percent; early-stop values are those *after* it.
+
+    With a `failure` it is no measurement and has moved no counter. `versions` are the simulator's; `repeats` counts the
+    episodes that were begun anew because a simulator was lost.
+    """
 
     at: float
     attempt: int = 1
@@ -131,6 +135,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     videos: tuple[str, ...] = ()
     duration_s: float | None = None
     failure: str | None = None
+    versions: dict[str, str] = {}
+    repeats: int = 0
 
 
 _progress = msgspec.json.Decoder(ProgressLine)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vlatrain.data.actions import ActionStatistics, to_environment, unnormalise
 from vlatrain.data.batches import pad_right
 from vlatrain.data.resize import evaluation_images, jpeg_pass
-from vlatrain.evaluate.suites import Image
+from vlatrain.evaluate.venue import Observation
 from vlatrain.model.codec import Codec
 from vlatrain.model.images import normalise
 from vlatrain.model.openvla import OpenVLA
@@ -27,10 +27,10 @@ class LivePolicy:
     statistics: ActionStatistics
     is_cropped: bool
 
-    def __call__(self, images: Sequence[Image], instructions: Sequence[str]) -> NDArray[np.float64]:
+    def __call__(self, observations: Sequence[Observation], instructions: Sequence[str]) -> NDArray[np.float64]:
         """Actions [B, 7] in the simulator's units. The images get the passes that training images had."""
         device, codec = self.device, self.codec
-        seen = torch.from_numpy(np.stack([jpeg_pass(image) for image in images])).to(device)
+        seen = torch.from_numpy(np.stack([jpeg_pass(one.image) for one in observations])).to(device)
         resized = evaluation_images(seen, codec.image_size, crop=self.is_cropped)
         rows = [codec.prompts.inference_ids(instruction) for instruction in instructions]
         with torch.autocast(device.type, self.dtype, enabled=self.dtype is not torch.float32):

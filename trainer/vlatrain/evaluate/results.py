@@ -1,10 +1,11 @@
 """What an evaluation found: successes by task, the rate with its interval, and the log of the original script."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 Z_95 = 1.959963984540054  # two-sided 95 percent of a normal distribution
+LEAST_PLAYED = 0.9  # of the episodes: with fewer, an evaluation has failed
 
 
 def wilson_interval(successes: int, episodes: int) -> tuple[float, float]:
@@ -34,47 +35,82 @@ class Episode:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """How an episode ended, after how many simulator steps."""
+    """How an episode ended, after how many simulator steps.
+
+    `failure` says why it could not be played to its end; `repeats` counts the times it was begun anew.
+    """
 
     success: bool
     steps: int
+    failure: str | None = None
+    repeats: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationResult:
-    """Outcomes of all episodes, in the order of `plan_episodes`: task by task, trial by trial."""
+    """Outcomes of all episodes, in the order of `plan_episodes`: task by task, trial by trial.
+
+    `versions` are the simulator's, `videos` the files that were kept, `remarks` what the user should know.
+    """
 
     suite: str
     tasks: tuple[str, ...]
     trials: int
     outcomes: tuple[Outcome, ...]
+    versions: Mapping[str, str] = field(default_factory=dict)
+    videos: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.outcomes) != len(self.tasks) * self.trials or not self.outcomes:
             raise ValueError(f"{len(self.outcomes)} outcomes for {len(self.tasks)} tasks x {self.trials} trials")
 
     @property
+    def played(self) -> tuple[Outcome, ...]:
+        """The episodes that count."""
+        return tuple(outcome for outcome in self.outcomes if outcome.failure is None)
+
+    @property
     def episodes(self) -> int:
-        return len(self.outcomes)
+        return len(self.played)
 
     @property
     def successes(self) -> int:
-        return sum(outcome.success for outcome in self.outcomes)
+        return sum(outcome.success for outcome in self.played)
 
     @property
     def success_rate(self) -> float:
-        """In percent."""
-        return 100 * self.successes / self.episodes
+        """In percent; 0 where nothing could be played."""
+        return 100 * self.successes / max(1, self.episodes)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 %, in percent."""
-        return wilson_interval(self.successes, self.episodes)
+        """95 %, in percent; everything is possible where nothing could be played."""
+        return wilson_interval(self.successes, self.episodes) if self.episodes else (0.0, 100.0)
 
-    def task_successes(self) -> Iterator[tuple[str, int]]:
-        """Each task with its successes."""
+    @property
+    def unplayed(self) -> str | None:
+        """How many episodes could not be played and why, None where all were."""
+        failures = [outcome.failure for outcome in self.outcomes if outcome.failure is not None]
+        if not failures:
+            return None
+        return f"{len(failures)} of {len(self.outcomes)} episodes could not be played: {failures[0]}"
+
+    @property
+    def failure(self) -> str | None:
+        """Why this is no measurement: too few of its episodes could be played."""
+        return self.unplayed if self.episodes < LEAST_PLAYED * len(self.outcomes) else None
+
+    @property
+    def repeats(self) -> int:
+        """How often an episode was begun anew because its simulator was lost."""
+        return sum(outcome.repeats for outcome in self.outcomes)
+
+    def by_task(self) -> Iterator[tuple[str, int, int]]:
+        """Each task with its successes and the episodes that were played."""
         for number, task in enumerate(self.tasks):
-            yield task, sum(outcome.success for outcome in self.of_task(number))
+            played = [outcome for outcome in self.of_task(number) if outcome.failure is None]
+            yield task, sum(outcome.success for outcome in played), len(played)
 
     def of_task(self, number: int) -> tuple[Outcome, ...]:
         return self.outcomes[number * self.trials : (number + 1) * self.trials]
@@ -96,21 +132,34 @@ def log_lines(result: EvaluationResult) -> Iterator[str]:
     Source: experiments/robot/libero/run_libero_eval.py of openvla/openvla; the last block is OpenVLA-OFT's.
     """
     yield f"Task suite: {result.suite}"
+    if result.versions:
+        yield "Simulator: " + ", ".join(f"{name} {version}" for name, version in result.versions.items())
     done = successes = 0
     for number, task in enumerate(result.tasks):
         outcomes = result.of_task(number)
         for trial, outcome in enumerate(outcomes, start=1):
-            done, successes = done + 1, successes + outcome.success
             yield ""
             yield f"Task: {task}"
             yield f"Starting episode {trial}..."
+            if outcome.failure is not None:
+                yield f"Caught exception: {outcome.failure}"
+                continue
+            done, successes = done + 1, successes + outcome.success
             yield f"Success: {outcome.success}"
             yield f"# episodes completed so far: {done}"
             yield f"# successes: {successes} ({successes / done * 100:.1f}%)"
         yield f"Current task success rate: {sum(outcome.success for outcome in outcomes) / len(outcomes)}"
-        yield f"Current total success rate: {successes / done}"
+        yield f"Current total success rate: {successes / max(1, done)}"
+    yield from (f"Saved rollout MP4 at path {video}" for video in result.videos)
+    yield from _last_lines(result)
+
+
+def _last_lines(result: EvaluationResult) -> Iterator[str]:
     low, high = result.interval
     yield f"Total episodes: {result.episodes}"
     yield f"Total successes: {result.successes}"
     yield f"Overall success rate: {result.success_rate / 100:.4f} ({result.success_rate:.1f}%)"
     yield f"95% interval: {low:.1f}% to {high:.1f}%"
+    if result.repeats:
+        yield f"Episodes begun anew because a simulator was lost: {result.repeats}"
+    yield from (f"Remark: {remark}" for remark in (*result.remarks, result.unplayed) if remark)

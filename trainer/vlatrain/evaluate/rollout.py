@@ -1,128 +1,103 @@
-"""Rolls a policy out: many episodes side by side in one batch, shared among ranks, never waiting in a collective."""
+"""Rolls a policy out over the episodes of a venue: what waits for an action is answered in batches."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from vlatrain.distributed import Board, Ranks
-from vlatrain.evaluate.results import Episode, EvaluationResult, Outcome, plan_episodes
-from vlatrain.evaluate.suites import Image, Simulator, Suite
-from vlatrain.failpoints import failpoint
+from vlatrain.evaluate.results import Episode, Outcome
+from vlatrain.evaluate.venue import Ended, Observation, Suite, Venue
 
-STOP = "stop"
-FINISHED = "finished"
+POLL_S = 0.2
 
 
 class Policy(Protocol):
-    """Pictures uint8 [H, W, 3] and instructions of a batch to actions [B, 7] in the simulator's units."""
+    """Observations and instructions of a batch to actions [B, 7] in the simulator's units."""
 
-    def __call__(self, images: Sequence[Image], instructions: Sequence[str], /) -> NDArray[np.float64]: ...
+    def __call__(self, observations: Sequence[Observation], instructions: Sequence[str], /) -> NDArray[np.float64]: ...
 
 
-class Abandoned(Exception):
-    """The evaluation was given up because the run shall stop."""
+class Watcher(Protocol):
+    """Whoever wants to know how it goes. `tick` comes between batches and may raise; so ends the evaluation."""
+
+    def tick(self) -> None: ...
+    def seen(self, episode: Episode, observation: Observation, *, is_start: bool) -> None: ...
+    def ended(self, episode: Episode, outcome: Outcome) -> None: ...
 
 
 @dataclass(slots=True)
-class Seat:
-    """A place in the batch: an episode under way."""
+class Round:
+    """Episodes on their way through one venue."""
 
-    episode: Episode
-    simulator: Simulator
-    instruction: str
-    steps: int = 0
+    waiting: deque[Episode]
+    under_way: set[Episode] = field(default_factory=set)
+    moving: set[Episode] = field(default_factory=set)
+    """Those past their start; a start takes seconds, so nobody waits for it."""
+    ready: dict[Episode, Observation] = field(default_factory=dict)
+    """What waits for an action, the longest waiting first."""
 
+    @property
+    def is_over(self) -> bool:
+        return not self.waiting and not self.under_way
 
-Finished = Callable[[Episode, Outcome], None]
+    def due(self, batch_size: int, *, in_step: bool) -> list[Episode]:
+        """The next batch: at least half of what moves, so that one half is simulated while the model does the other.
+
+        `in_step` waits for everybody, which makes batches the same in every run.
+        """
+        enough = len(self.under_way) if in_step else (len(self.moving) + 1) // 2
+        is_due = bool(self.ready) and len(self.ready) >= min(enough, batch_size)
+        return list(self.ready)[:batch_size] if is_due else []
 
 
 def roll_out(
-    policy: Policy, suite: Suite, episodes: Sequence[Episode], batch_size: int, tick: Callable[[], None], done: Finished
-) -> None:
-    """Plays every episode, at most `batch_size` at a time; a seat that falls free takes the next episode at once.
-
-    `tick` is called before every batch and may raise; `done` with every outcome. Simulators are closed in any case.
-    """
-    waiting = deque(episodes)
-    seats: list[Seat] = []
-    try:
-        while waiting or seats:
-            tick()
-            while waiting and len(seats) < batch_size:
-                seats.append(_seated(suite, waiting.popleft()))
-            endings = _play(policy, seats)
-            for seat, ending in zip(tuple(seats), endings, strict=True):
-                if ending is not None:
-                    seat.simulator.close()
-                    seats.remove(seat)
-                    done(seat.episode, ending)
-    finally:
-        for seat in seats:
-            seat.simulator.close()
-
-
-def _seated(suite: Suite, episode: Episode) -> Seat:
-    simulator = suite.open(episode.task)
-    simulator.start(episode.trial)
-    return Seat(episode, simulator, suite.instructions[episode.task])
-
-
-def _play(policy: Policy, seats: Sequence[Seat]) -> list[Outcome | None]:
-    """One action for everybody; the outcome of each episode that it ended."""
-    actions = policy([seat.simulator.image for seat in seats], [seat.instruction for seat in seats])
-    outcomes: list[Outcome | None] = []
-    for seat, action in zip(seats, actions, strict=True):
-        seat.steps += 1
-        ending = seat.simulator.act(action)
-        outcomes.append(Outcome(success=ending.success, steps=seat.steps) if ending.is_over else None)
-    return outcomes
-
-
-def evaluate(
     policy: Policy,
     suite: Suite,
-    *,
-    trials: int,
+    episodes: Sequence[Episode],
     batch_size: int,
-    ranks: Ranks,
-    board: Board,
-    wants_stop: Callable[[], bool],
-    progress: Callable[[int, int], None],
-) -> EvaluationResult | None:
-    """Success of the policy on the suite, the same on every rank; None where any rank was told to stop meanwhile.
+    watcher: Watcher,
+    *,
+    in_step: bool = False,
+) -> None:
+    """Plays every episode; the policy gets at most `batch_size` at a time. The venue is closed in any case."""
+    now = Round(deque(episodes))
+    with closing(suite.open(batch_size, len(episodes))) as venue:
+        while not now.is_over:
+            watcher.tick()
+            _begin(now, venue)
+            is_idle = not now.due(batch_size, in_step=in_step)
+            _listen(now, venue, watcher, POLL_S if is_idle else 0.0)
+            batch = now.due(batch_size, in_step=in_step)
+            if batch:
+                _act(policy, suite, now, venue, batch)
 
-    Ranks take interleaved episodes. Until all have arrived they look at the board instead of meeting in a collective,
-    so that no wait can time out. `progress` gets (episodes finished by all ranks, all episodes).
-    """
-    episodes = plan_episodes(len(suite.instructions), trials)
-    counts = torch.zeros(len(episodes), 2, dtype=torch.int64)  # steps and success of each episode; 0 steps: not ours
-    places = {episode: place for place, episode in enumerate(episodes)}
 
-    def look() -> None:
-        failpoint("in_evaluation")
-        if wants_stop():
-            board.raise_flag(STOP)
-        if board.is_raised(STOP):
-            raise Abandoned
+def _begin(now: Round, venue: Venue) -> None:
+    while now.waiting and len(now.under_way) < venue.seats:
+        episode = now.waiting.popleft()
+        now.under_way.add(episode)
+        venue.begin(episode)
 
-    def note(episode: Episode, outcome: Outcome) -> None:
-        counts[places[episode]] = torch.tensor([outcome.steps, int(outcome.success)])
-        progress(board.count(FINISHED, 1), len(episodes))
 
-    progress(0, len(episodes))
-    try:
-        roll_out(policy, suite, episodes[ranks.rank :: ranks.world_size], batch_size, look, note)
-        for _ in board.arrivals():
-            look()
-            progress(board.count(FINISHED), len(episodes))
-    except Abandoned:
-        pass
-    if any(ranks.any_of([board.is_raised(STOP)])):
-        return None
-    outcomes = tuple(Outcome(success=bool(success), steps=steps) for steps, success in ranks.add_up(counts).tolist())
-    return EvaluationResult(suite=suite.name, tasks=suite.instructions, trials=trials, outcomes=outcomes)
+def _listen(now: Round, venue: Venue, watcher: Watcher, timeout_s: float) -> None:
+    """Takes in what has happened."""
+    for event in venue.events(timeout_s):
+        if isinstance(event, Ended):
+            now.under_way.discard(event.episode)
+            now.moving.discard(event.episode)
+            watcher.ended(event.episode, event.outcome)
+        else:
+            watcher.seen(event.episode, event.observation, is_start=event.is_start)
+            now.moving.add(event.episode)
+            now.ready[event.episode] = event.observation
+
+
+def _act(policy: Policy, suite: Suite, now: Round, venue: Venue, batch: list[Episode]) -> None:
+    observations = [now.ready.pop(episode) for episode in batch]
+    actions = policy(observations, [suite.instructions[episode.task] for episode in batch])
+    for episode, action in zip(batch, actions, strict=True):
+        venue.act(episode, action)

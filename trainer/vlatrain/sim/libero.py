@@ -1,9 +1,9 @@
 """LIBERO as the published evaluation plays it, whatever was played before: runs in a worker's Python.
 
 Source of the protocol: experiments/robot/libero/{run_libero_eval,libero_utils}.py of openvla/openvla. There one
-environment serves all trials of a task: it is seeded once, and each trial resets it. The places of fixtures are drawn in
-those resets, so trial 3 belongs to the fourth reset after the seed. Here any worker plays any trial: it draws what the
-earlier resets would have drawn, which takes milliseconds instead of a reset each.
+environment serves all trials of a task: it is seeded once, and each trial resets it. The places of fixtures are drawn
+in those resets, so trial 3 belongs to the fourth reset after the seed. Here any worker plays any trial: it draws what
+the earlier resets would have drawn, which takes milliseconds instead of a reset each.
 """
 
 from contextlib import redirect_stdout
@@ -31,7 +31,7 @@ STANDING_STILL = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0]
 class Shutter:
     """Stands before the renderer of all simulations of this process: shut, it hands out black pictures at no cost.
 
-    Robosuite decides within a step when a camera looks; leaving the cameras on and the shutter shut keeps those moments.
+    Robosuite decides within a step when a camera looks; cameras left on behind a shut shutter keep those moments.
     """
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ class LiberoSimulation:
         self._stage: Stage | None = None
 
     def start(self, request: Message) -> Message:
-        """Puts the task's initial state number `trial` and stands still for `wait_steps`, as objects fall into place."""
+        """Puts the task's initial state number `trial`, then stands still for `wait_steps` as things come to rest."""
         stage = self._stage_of(request["suite"], request["task"])
         waits = request["wait_steps"]
         self._shutter.is_open = False

@@ -1,6 +1,6 @@
-"""What the trainer and a simulator worker say to each other: small JSON messages, pictures and numbers in shared memory.
+"""What the trainer and a simulator worker say: small JSON messages, and pictures and numbers in shared memory.
 
-Standard library and numpy only: the worker runs in a Python of its own (3.10 or newer), with other versions of all else.
+Standard library and numpy only: the worker runs in a Python of its own (3.10 or newer) with other versions of the rest.
 
 A worker says `ready` (with its versions) or `refused` (with a reason) first. Then each request gets one answer:
 `start` (suite, task, trial, wait_steps) and `act` (action) are answered by `seen`, with frame 0 in the memory;
@@ -91,7 +91,7 @@ class Layout:
 
 
 class Frames:
-    """The shared memory as arrays: images uint8 [T, cameras, size, size, 3], actions and states float64 [T, 7 and 8]."""
+    """As arrays: images uint8 [T, cameras, size, size, 3], actions and states float64 [T, 7] and [T, 8]."""
 
     images: NDArray[np.uint8]
     actions: NDArray[np.float64]

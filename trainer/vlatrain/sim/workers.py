@@ -4,12 +4,11 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from vlatrain.errors import TrainerError
-from vlatrain.sim.protocol import Channel, ChannelClosed, Frames, Layout, Message, channel_pair
+from vlatrain.sim.protocol import ChannelClosed, Frames, Layout, Message, channel_pair
 
 PATIENCE_S: Mapping[str, float] = {"ready": 300.0, "start": 300.0, "act": 60.0, "demonstrate": 900.0}
 """How long an answer may take before its worker counts as hung. Starting compiles code and may wait for cores."""
@@ -45,7 +44,7 @@ class SimulatorWorker:
         self.waits_for: str | None = "ready"
         self._program = program
         self._asked_at = time.monotonic()
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the worker is
         memory = os.memfd_create("vlatrain-simulator")
         os.ftruncate(memory, program.layout.size_bytes)
         self.frames = Frames(memory, program.layout)
@@ -122,9 +121,3 @@ class SimulatorWorker:
 
 def _ending(status: int) -> str:
     return f"signal {-status}" if status < 0 else f"status {status}"
-
-
-def libero_program(python: str, layout: Layout, environments: Sequence[Mapping[str, str]] = ()) -> WorkerProgram:
-    """LIBERO in the interpreter that has it."""
-    boot = str(Path(__file__).with_name("libero_boot.py"))
-    return WorkerProgram(argv=(python, boot), layout=layout, environments=tuple(environments) or ({},))

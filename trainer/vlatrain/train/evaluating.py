@@ -11,8 +11,8 @@ from vlad.records.requests import Action
 
 from vlatrain.config import FinetuneConfig
 from vlatrain.distributed import Board
+from vlatrain.evaluate.evaluation import evaluate
 from vlatrain.evaluate.results import EvaluationResult, log_lines, log_name
-from vlatrain.evaluate.rollout import evaluate
 from vlatrain.places import eval_log_folder
 from vlatrain.train.rng import preserved
 from vlatrain.train.session import Session
@@ -40,12 +40,23 @@ def evaluated(session: Session, state: TrainState) -> TrainState:
     if result is None:
         return state
     is_scheduled = owes_evaluation(session.config, state)
-    after = state.evaluated(result.success_rate, session.early_stop) if is_scheduled else state
+    after = counted(session, state, result) if is_scheduled else state
+    for remark in (*result.remarks, result.unplayed):
+        if remark:
+            session.reports.warn(f"evaluation at step {state.step}: {remark}")
     log_file = _write_log(session, state.step, result)
     evaluation = record(session, after, result, log_file, time.monotonic() - started)
     session.reports.evaluation(evaluation, session.early_stop, is_scheduled=is_scheduled)
-    session.inbox.answer({Action.EVALUATE}, f"success rate {result.success_rate:.2f}% at step {state.step}")
+    told = result.failure or f"success rate {result.success_rate:.2f}%"
+    session.inbox.answer({Action.EVALUATE}, f"{told} at step {state.step}")
     return after
+
+
+def counted(session: Session, state: TrainState, result: EvaluationResult) -> TrainState:
+    """What a scheduled evaluation does to the counters; one that failed does nothing."""
+    if result.failure is not None:
+        return state.without_evaluation()
+    return state.evaluated(result.success_rate, session.early_stop, result.interval[1])
 
 
 def _result(session: Session, state: TrainState) -> EvaluationResult | None:
@@ -66,6 +77,9 @@ def _result(session: Session, state: TrainState) -> EvaluationResult | None:
                 board=Board(session.ranks, f"evaluation-{next(session.evaluation_numbers)}"),
                 wants_stop=session.inbox.wants_stop,
                 progress=lambda done, total: session.reports.phase(Phase.EVALUATING, state.step, done, total),
+                videos=session.config.eval_videos,
+                video_folder=eval_log_folder(session.config) / "rollouts" / time.strftime("%Y_%m_%d"),
+                in_step=session.config.deterministic,
             )
     finally:
         session.learner.vla.train()
@@ -86,8 +100,8 @@ def record(
         low=low,
         high=high,
         tasks=tuple(
-            TaskResult(task=task, successes=successes, episodes=result.trials)
-            for task, successes in result.task_successes()
+            TaskResult(task=task, successes=successes, episodes=episodes)
+            for task, successes, episodes in result.by_task()
         ),
         improved=after.is_best,
         best=after.early_stop.best if after.best_step is not None else None,
@@ -96,7 +110,11 @@ def record(
         patience=session.early_stop.patience if session.early_stop.enabled else None,
         checkpoint=session.checkpoints.path_of(after.step),
         log=str(log_file) if log_file else None,
+        videos=result.videos,
         duration_s=duration_s,
+        failure=result.failure,
+        versions=dict(result.versions),
+        repeats=result.repeats,
     )
 
 

@@ -13,14 +13,15 @@ from vlad.policy.early_stop import EarlyStopPolicy
 from vlad.records.progress import Phase
 from vlad.report import RUN_ID_VARIABLE, Reporter
 
-from vlatrain.config import Device, FinetuneConfig
+from vlatrain.config import Device, EarlyStopRule, FinetuneConfig
 from vlatrain.data.actions import ActionStatistics
 from vlatrain.data.batches import Batches
 from vlatrain.data.training_set import TrainingSet, open_training_set
 from vlatrain.distributed import Ranks, joined
 from vlatrain.errors import TrainerError
 from vlatrain.evaluate.policy import LivePolicy
-from vlatrain.evaluate.suites import Suite, open_suite
+from vlatrain.evaluate.suites import open_suite
+from vlatrain.evaluate.venue import Suite
 from vlatrain.method.drift import Student
 from vlatrain.method.live import open_method
 from vlatrain.model.codec import Codec
@@ -117,6 +118,20 @@ def early_stop_policy(config: FinetuneConfig) -> EarlyStopPolicy:
         patience=config.early_stopping_patience,
         min_delta=config.early_stopping_min_delta,
         enabled=config.early_stopping_enabled,
+        beats_interval=config.early_stopping_rule is EarlyStopRule.INTERVAL,
+    )
+
+
+def _suite(config: FinetuneConfig, ranks: Ranks, device: torch.device) -> Suite | None:
+    """Raises TrainerError where what shall be evaluated on cannot be simulated here."""
+    if not config.enable_periodic_eval:
+        return None
+    return open_suite(
+        config,
+        config.eval_task_suite_name,
+        local_rank=ranks.local_rank,
+        local_ranks=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+        has_gpu=device.type == "cuda",
     )
 
 
@@ -133,7 +148,7 @@ def _device(ranks: Ranks, *, uses_cuda: bool) -> torch.device:
 
 def _load(config: FinetuneConfig, ranks: Ranks, reports: Reports, inbox: Inbox, device: torch.device) -> Session:
     """What is quick to check comes before what is slow to load."""
-    suite = open_suite(config.eval_task_suite_name, config.eval_max_steps) if config.enable_periodic_eval else None
+    suite = _suite(config, ranks, device)
     base = config.resume_full_model_dir or base_model_folder(config, os.environ) or _downloaded(config, ranks)
     codec = Codec.from_folder(base)
     dataset = open_training_set(config, is_first=ranks.is_first, wait_for_all=ranks.wait_for_all)

@@ -37,11 +37,15 @@ class TrainState:
         """After one more update on `samples` samples."""
         return replace(self, step=self.step + 1, position=self.position + samples)
 
-    def evaluated(self, success_rate: float, policy: EarlyStopPolicy) -> "TrainState":
-        """After this step's scheduled evaluation; `success_rate` in percent."""
+    def evaluated(self, success_rate: float, policy: EarlyStopPolicy, high: float | None = None) -> "TrainState":
+        """After this step's scheduled evaluation; its rate and the upper end of its interval in percent."""
         return replace(
-            self, evaluated_step=self.step, early_stop=self.early_stop.after(success_rate, self.step, policy)
+            self, evaluated_step=self.step, early_stop=self.early_stop.after(success_rate, self.step, policy, high)
         )
+
+    def without_evaluation(self) -> "TrainState":
+        """After this step's scheduled evaluation has failed: it is not tried again, and moves no counter."""
+        return replace(self, evaluated_step=self.step)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it: no best yet is null."""

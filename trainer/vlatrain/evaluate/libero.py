@@ -1,0 +1,138 @@
+"""LIBERO as a place of evaluation: one simulator process a seat, lost ones replaced, their episodes played again."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from vlatrain.config import FinetuneConfig
+from vlatrain.evaluate.results import Episode, Outcome
+from vlatrain.evaluate.venue import Action, Ended, EvaluationError, Observation, Seen
+from vlatrain.sim.finding import found_libero, render_environment
+from vlatrain.sim.pool import Event, Pool
+from vlatrain.sim.protocol import Layout
+from vlatrain.sim.workers import SimulatorError, WorkerProgram
+
+STEP_LIMITS = {"libero_spatial": 220, "libero_object": 280, "libero_goal": 300, "libero_10": 520, "libero_90": 400}
+"""As published: actions of the policy, after the wait."""
+WAIT_STEPS = 10
+IMAGE_SIZE = 256
+MOST_REPEATS = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LiberoSuite:
+    """One of LIBERO's suites, played by the published protocol."""
+
+    name: str
+    instructions: tuple[str, ...]
+    program: WorkerProgram
+    versions: Mapping[str, str]
+    max_steps: int
+    workers: int
+
+    def open(self, batch_size: int, episodes: int) -> "LiberoVenue":
+        """More workers than `batch_size` hide the starts of episodes. Raises EvaluationError where none can start."""
+        try:
+            return LiberoVenue(self, Pool(self.program, min(self.workers, episodes)))
+        except SimulatorError as error:
+            raise EvaluationError(str(error)) from error
+
+
+def libero_suite(
+    config: FinetuneConfig, name: str, *, local_rank: int = 0, local_ranks: int = 1, has_gpu: bool = False
+) -> LiberoSuite:
+    """Raises TrainerError, in one line, where LIBERO cannot be simulated here."""
+    found = found_libero(config.sim_python)
+    cores = max(1, len(os.sched_getaffinity(0)) // local_ranks)
+    return LiberoSuite(
+        name=name,
+        instructions=found.instructions(name),
+        program=WorkerProgram(
+            argv=found.argv,
+            layout=Layout(1, 2 if config.use_wrist_image else 1, IMAGE_SIZE),
+            environments=(render_environment(os.environ, local_rank, has_gpu=has_gpu),),
+        ),
+        versions=found.versions,
+        max_steps=config.eval_max_steps or STEP_LIMITS[name],
+        workers=config.sim_workers or min(config.eval_batch_size, cores),
+    )
+
+
+@dataclass(slots=True)
+class Game:
+    """An episode under way in a place of the pool."""
+
+    episode: Episode
+    place: int
+    steps: int = 0
+
+
+@dataclass(slots=True)
+class LiberoVenue:
+    """A worker a seat. An episode whose worker is lost is played again from its start, twice at most, and counted."""
+
+    suite: LiberoSuite
+    pool: Pool
+    _games: dict[int, Game] = field(default_factory=dict)
+    _repeats: dict[Episode, int] = field(default_factory=dict)
+
+    @property
+    def seats(self) -> int:
+        return len(self.pool)
+
+    def begin(self, episode: Episode) -> None:
+        place = next(place for place in range(len(self.pool)) if place not in self._games)
+        self._games[place] = Game(episode, place)
+        self._ask_to_start(episode, place)
+
+    def _ask_to_start(self, episode: Episode, place: int) -> None:
+        request = {"do": "start", "suite": self.suite.name, "task": episode.task, "trial": episode.trial}
+        self.pool.ask(place, {**request, "wait_steps": WAIT_STEPS})
+
+    def act(self, episode: Episode, action: Action) -> None:
+        game = next(game for game in self._games.values() if game.episode == episode)
+        game.steps += 1
+        self.pool.ask(game.place, {"do": "act", "action": action.tolist()})
+
+    def events(self, timeout_s: float) -> list[Seen | Ended]:
+        """Raises EvaluationError where the simulators cannot be started."""
+        try:
+            happened = [self._told(event) for event in self.pool.events(timeout_s)]
+        except SimulatorError as error:
+            raise EvaluationError(str(error)) from error
+        return [one for one in happened if one is not None]
+
+    def _told(self, event: Event) -> Seen | Ended | None:
+        game = self._games.get(event.place)
+        if game is None:
+            return None
+        if event.answer is None:
+            return self._again(game, event.lost or "")
+        if not event.answer["done"] and game.steps < self.suite.max_steps:
+            return Seen(game.episode, self._observation(event.place), is_start=game.steps == 0)
+        return self._ended(game, Outcome(success=event.answer["done"], steps=game.steps))
+
+    def _again(self, game: Game, reason: str) -> Ended | None:
+        """The fresh worker in the place plays the episode anew, or it is given up."""
+        repeats = self._repeats[game.episode] = self._repeats.get(game.episode, 0) + 1
+        if repeats > MOST_REPEATS:
+            return self._ended(game, Outcome(success=False, steps=game.steps, failure=f"simulator {reason}"))
+        game.steps = 0
+        self._ask_to_start(game.episode, game.place)
+        return None
+
+    def _ended(self, game: Game, outcome: Outcome) -> Ended:
+        del self._games[game.place]
+        repeats = min(self._repeats.get(game.episode, 0), MOST_REPEATS)
+        return Ended(game.episode, replace(outcome, repeats=repeats))
+
+    def _observation(self, place: int) -> Observation:
+        """A copy: the worker draws the next picture over this one."""
+        frames = self.pool[place].frames
+        wrist = frames.images[0, 1].copy() if frames.layout.cameras > 1 else None
+        return Observation(frames.images[0, 0].copy(), wrist, np.array(frames.states[0]))
+
+    def close(self) -> None:
+        self.pool.close()

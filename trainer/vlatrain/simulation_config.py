@@ -1,0 +1,40 @@
+"""The settings of simulators, of what the policy sees, and of what is kept of evaluations. Loads no torch."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from vlatrain.checks import at_least, one_of
+from vlatrain.option import option
+
+
+class Videos(StrEnum):
+    """Which episodes of an evaluation are kept as videos."""
+
+    NONE = "none"
+    FIRST = "first"
+    ALL = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulation:
+    """Simulators: LIBERO runs in processes of its own, in a Python of its own."""
+
+    sim_python: str | None = option(None, "Python that has LIBERO; default: VLAD_SIM_PYTHON, else the trainer's own")
+    sim_workers: int | None = option(None, "simulators side by side a rank; default: eval_batch_size, or the cores")
+    eval_videos: Videos = option(Videos.FIRST, "keep videos: of the first failure and success of each task, all, none")
+
+    def check_simulation(self) -> None:
+        at_least(self, 1, "sim_workers")
+        one_of(self, Videos, "eval_videos")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """Inputs: what a policy sees besides one picture and one sentence, and how its targets are put."""
+
+    use_wrist_image: bool = option(False, "also the wrist camera's picture; OpenVLA-7B was not made for it")
+    use_proprio: bool = option(False, "also the hand's pose and the fingers; OpenVLA-7B was not made for it")
+    soft_target_bins: float = option(0.0, "spread each action over its neighbour bins, sd in bins; 0: one bin")
+
+    def check_inputs(self) -> None:
+        at_least(self, 0, "soft_target_bins")
