@@ -27,7 +27,7 @@ class Memory:
     """Memory: what to give up where a card cannot hold the training (`vlad plan` tells)."""
 
     activation_checkpointing: Checkpointing = option(
-        Checkpointing.NONE, "compute again what the decoder's blocks would keep (blocks), the towers' too (full): slower"
+        Checkpointing.NONE, "compute again, slower, what the decoder (blocks), or the towers too (full), would keep"
     )
     sharding: Sharding = option(Sharding.NONE, "full: spread the base model over the ranks (FSDP2); slower")
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vlatrain.model.config import TextConfig
+from vlatrain.model.recomputing import run_block
 
 
 class Rotary(NamedTuple):
@@ -140,13 +141,14 @@ class LlamaModel(nn.Module):
     """Embedding, layers and the final norm; the norm is applied by the head, to the places that are asked for.
 
     `at_input` holds what the states pass before they enter a layer, by the layer's number: nothing, or what changes
-    their gradient.
+    their gradient. With `recomputed` the layers keep nothing but their input for the backward pass.
     """
 
     def __init__(self, config: TextConfig) -> None:
         super().__init__()
         self.config = config
         self.at_input: dict[int, Callable[[Tensor], Tensor]] = {}
+        self.recomputed = False
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.num_hidden_layers))
         self.norm = RmsNorm(config.hidden_size, config.rms_norm_eps)
@@ -171,7 +173,8 @@ class LlamaModel(nn.Module):
             asked = wanted if index == len(self.layers) - 1 else None
             if index in self.at_input:
                 hidden = self.at_input[index](hidden)
-            hidden = layer(hidden, turn, caches[index] if caches else None, places, asked)
+            cache = caches[index] if caches else None
+            hidden = run_block(layer, self.recomputed, hidden, turn, cache, places, asked)
         return hidden
 
 

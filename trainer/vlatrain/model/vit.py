@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vlatrain.model.config import TowerConfig
+from vlatrain.model.recomputing import run_block
 
 LAYER_NORM_EPS = 1e-6
 
@@ -93,12 +94,14 @@ class AttentionPool(nn.Module):
 class VisionTransformer(nn.Module):
     """Patch features of one tower: the second-to-last block's output, no final norm, prefix tokens dropped.
 
-    The last block, `norm` and `attn_pool` exist for the checkpoint's sake only and are never run.
+    The last block, `norm` and `attn_pool` exist for the checkpoint's sake only and are never run. With `recomputed`
+    the blocks keep nothing but their input for the backward pass.
     """
 
     def __init__(self, config: TowerConfig) -> None:
         super().__init__()
         self.n_prefix_tokens = config.class_tokens + config.register_tokens
+        self.recomputed = False
         self.patch_embed = PatchEmbedding(config)
         self.pos_embed = nn.Parameter(torch.zeros(1, config.n_patches, config.width))
         self.cls_token = _prefix(config.class_tokens, config.width)
@@ -113,7 +116,7 @@ class VisionTransformer(nn.Module):
         prefix = [token.expand(len(tokens), -1, -1) for token in (self.cls_token, self.reg_token) if token is not None]
         tokens = torch.cat([*prefix, tokens], dim=1) if prefix else tokens
         for block in self.blocks[:-1]:
-            tokens = block(tokens)
+            tokens = run_block(block, self.recomputed, tokens)
         return tokens[:, self.n_prefix_tokens :]
 
 

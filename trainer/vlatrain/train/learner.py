@@ -19,6 +19,7 @@ from vlatrain.model.checkpoint_files import Progress, load_base
 from vlatrain.model.lora import add_lora, load_adapter
 from vlatrain.model.lora_targets import dead_prefixes
 from vlatrain.model.openvla import OpenVLA
+from vlatrain.model.recomputing import recompute
 from vlatrain.train.averages import Averages
 
 DTYPES = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16, Precision.FP32: torch.float32}
@@ -87,6 +88,7 @@ def build_learner(
     adapted = _adapted(config, vla, adapter) if config.use_lora else None
     if adapted is None:
         _train_all_that_lives(vla)
+    recompute(vla, config.activation_checkpointing)
     model: nn.Module = adapted or vla
     model.to(device).train()
     optimizer = torch.optim.AdamW(_trainable(model), lr=config.learning_rate, weight_decay=config.weight_decay)
