@@ -146,7 +146,7 @@ def test_this_process_is_in_the_table_with_its_parent_and_start() -> None:
 def test_a_subreaper_reads_how_orphans_ended() -> None:
     processes.become_subreaper()
     try:
-        with child("sh", "-c", "sh -c 'read line; exit 9' <&0 & echo $!", stdin=subprocess.PIPE,
+        with child("sh", "-c", "exec 3<&0; sh -c 'read line; exit 9' <&3 3<&- & echo $!", stdin=subprocess.PIPE,
                    stdout=subprocess.PIPE) as parent:  # fmt: skip
             assert parent.stdout is not None
             assert parent.stdin is not None

@@ -134,10 +134,9 @@ def test_every_file_of_a_run_is_private(run: Run) -> None:
 
 def test_finding_a_run_by_id_part_name_or_last(lab: Lab) -> None:
     one, two = lab.create(lab.spec("true")), lab.create(lab.spec("true"))
-    newest = sorted([one.directory.run_id, two.directory.run_id])[-1]
     assert lab.home.find(one.directory.run_id) == one.directory
     assert lab.home.find(two.directory.run_id[-4:]) == two.directory
-    assert lab.home.find("last").run_id == lab.home.find("test").run_id == newest
+    assert lab.home.find("last").run_id == lab.home.find("test").run_id == two.directory.run_id
     with pytest.raises(RecordError, match="fits 2 runs"):
         lab.home.find("tes")
     with pytest.raises(RecordError, match="no run fits"):
