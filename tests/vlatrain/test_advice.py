@@ -24,6 +24,7 @@ def test_a_min_delta_finer_than_one_episode_is_doubted() -> None:
         ({}, "use_wandb is on"),
         ({"use_wandb": False, "early_stopping_enabled": True}, "early_stopping_enabled never acts"),
         ({**EVALUATED, "max_steps": 500}, "eval_every_steps 1000 is beyond max_steps 500"),
+        ({"use_wandb": False, "method_enabled": True}, "thermostat_estimator original with 16 probe samples"),
         ({**EVALUATED, "image_aug": False}, "image_aug and eval_center_crop differ"),
     ],
 )

@@ -56,7 +56,10 @@ def test_json_has_values_origins_warnings_processes_places_and_name() -> None:
     )
     assert answer["paths"]["adapters"] == "/data3/embodied/adapter-tmp/" + answer["run_name"]
     assert answer["paths"]["base_model"] is None
-    assert [warning.split()[0] for warning in answer["warnings"]] == ["early_stopping_min_delta"]
+    assert [warning.split()[0] for warning in answer["warnings"]] == [
+        "thermostat_estimator",
+        "early_stopping_min_delta",
+    ]
 
 
 def test_text_has_every_value_with_its_origin() -> None:

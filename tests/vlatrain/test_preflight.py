@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from vlatrain.config import Device, FinetuneConfig
 from vlatrain.errors import ConfigError
+from vlatrain.method_config import ThermostatMode
 from vlatrain.places import placed
 from vlatrain.preflight import check_files, check_machine, check_room, check_safetensors, count_gpus
 
@@ -68,6 +69,15 @@ def test_a_hub_id_is_left_to_be_downloaded_unless_that_is_forbidden(config: Fine
         check_files(hub, {"HF_HUB_OFFLINE": "1"})
 
 
+@pytest.mark.parametrize(
+    "values", [{"probe_dataset_name": "tabletop_base"}, {"thermostat_mode": ThermostatMode.OFF}], ids=str
+)
+def test_the_method_needs_its_statistics_and_a_probe_that_is_measured(
+    config: FinetuneConfig, tmp_path: Path, values: dict[str, Any]
+) -> None:
+    check_files(with_statistics(**values)(config, tmp_path), {})
+
+
 Break = Callable[[FinetuneConfig, Path], FinetuneConfig]
 
 
@@ -101,6 +111,17 @@ def without_a_shard(config: FinetuneConfig, root: Path) -> FinetuneConfig:
 def setting(**values: Any) -> Break:
     def broken(config: FinetuneConfig, root: Path) -> FinetuneConfig:
         return replace(config, **{name: root / value if "dir" in name else value for name, value in values.items()})
+
+    return broken
+
+
+def with_statistics(**values: Any) -> Break:
+    """A run of the method whose offline statistics are there."""
+
+    def broken(config: FinetuneConfig, root: Path) -> FinetuneConfig:
+        (root / "icsm").mkdir()
+        (root / "icsm" / "meta.json").touch()
+        return replace(config, method_enabled=True, icms_artifact_dir=root / "icsm", **values)
 
     return broken
 
@@ -147,7 +168,9 @@ def file_for_a_folder(config: FinetuneConfig, root: Path) -> FinetuneConfig:
         (adapter_without_weights, "the adapter has no weights"),
         (damaged_adapter, "it is damaged"),
         (setting(resume_full_model_dir="datasets"), "no model is there (no config.json)"),
-        (setting(method_enabled=True), "--method_enabled true: this version trains plain LoRA"),
+        (setting(method_enabled=True), "artifacts/icms_base: holds no offline statistics (meta.json); make them with"),
+        (with_statistics(probe_dataset_name="bridge_orig"), "--probe_dataset_name bridge_orig: no such folder"),
+        (with_statistics(probe_jsonl=Path("none.jsonl")), "--probe_jsonl none.jsonl: no such file"),
         (setting(use_quantization=True), "--use_quantization true: this version has no 4-bit base"),
         (setting(merge_lora_during_training=True), "this version saves adapters only"),
         (

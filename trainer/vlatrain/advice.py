@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 
 from vlatrain.config import FinetuneConfig
+from vlatrain.method_config import Estimator, ThermostatMode
 from vlatrain.suites import TASKS_OF_SUITE
+
+LEAST_FOR_A_DRIFT = 32
 
 
 def advice(config: FinetuneConfig) -> tuple[str, ...]:
@@ -16,6 +19,7 @@ def _doubts(config: FinetuneConfig) -> Iterator[str]:
         yield "use_wandb is on, but this version does not log to Weights & Biases; set it false"
     if config.early_stopping_enabled and not config.enable_periodic_eval:
         yield "early_stopping_enabled never acts: enable_periodic_eval is false"
+    yield from _drift(config)
     if not config.enable_periodic_eval:
         return
     if config.eval_every_steps > config.max_steps:
@@ -24,6 +28,16 @@ def _doubts(config: FinetuneConfig) -> Iterator[str]:
         yield "image_aug and eval_center_crop differ: a model trained on crops should be evaluated on crops"
     if config.early_stopping_enabled:
         yield from _resolution(config)
+
+
+def _drift(config: FinetuneConfig) -> Iterator[str]:
+    samples = config.probe_batch_size * config.thermostat_window
+    is_noise = config.thermostat_estimator is Estimator.ORIGINAL and samples < LEAST_FOR_A_DRIFT
+    if config.method_enabled and config.thermostat_mode is ThermostatMode.AUTO and is_noise:
+        yield (
+            f"thermostat_estimator original with {samples} probe samples measures mostly the chance of these samples: "
+            "take paired or shrinkage, or raise probe_batch_size or thermostat_window"
+        )
 
 
 def _resolution(config: FinetuneConfig) -> Iterator[str]:
