@@ -85,9 +85,11 @@ def state_is_always_readable(run: Run) -> Iterator[None]:
 
     reader = threading.Thread(target=read)
     reader.start()
-    yield
-    is_over.set()
-    reader.join()
+    try:
+        yield
+    finally:
+        is_over.set()
+        reader.join()
     assert unreadable == []
 
 

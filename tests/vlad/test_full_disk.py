@@ -75,9 +75,9 @@ def test_the_reserve_is_kept_again_when_there_is_space(lab: Lab) -> None:
 def start_waiting(lab: Lab, tmp_path: Path) -> Run:
     """A run without reserve whose job exits 4 when the file `go` is there."""
     run = lab.create(lab.spec("bash", "-c", f"while ! test -e {tmp_path}/go; do sleep 0.02; done; exit 4"))
-    run.directory.reserve.unlink()
     detach.start(run.directory)
     run.until_state(State.RUNNING)
+    run.directory.reserve.unlink()
     return run
 
 
