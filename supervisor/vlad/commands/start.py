@@ -13,6 +13,13 @@ from vlad.commands.follow import follow_until_end
 from vlad.commands.outcome import OUTCOMES, exit_code
 from vlad.commands.output import output_to
 from vlad.commands.provenance import git_commit, own_terminal, own_user, package_versions
+from vlad.commands.queueing import (
+    add_queue_arguments,
+    figures_with_gpus,
+    followed_runs,
+    wish_of_command,
+    wish_of_trainer,
+)
 from vlad.commands.trainer import ResolvedConfig, add_config_arguments, chosen_python, config_file, resolved_config
 from vlad.policy.launch_argv import POSITIONALS, kept_environment, trainer_argv, training_environment
 from vlad.records.rundir import NAME, Home, RunDirectory, new_run_id
@@ -45,6 +52,7 @@ def _add(parser: ArgumentParser) -> None:
         "--restarts", type=_budget, metavar="N",
         help=f"restarts without new checkpoint between (default {RestartPolicy().budget}, of a COMMAND {NO_RESTART})",
     )  # fmt: skip
+    add_queue_arguments(parser)
     add_json(parser)
     parser.description = f"{parser.description}\nWith --follow, {OUTCOMES}."
 
@@ -80,7 +88,7 @@ def _announce(run: RunDirectory) -> None:
 
 def _training_spec(arguments: Namespace) -> RunSpec:
     file = config_file(arguments.config)
-    resolved = resolved_config(arguments, arguments.figures, file, check=True)
+    resolved = resolved_config(arguments, figures_with_gpus(arguments), file, check=True)
     for warning in resolved.warnings:
         say(f"warning: {warning}")
     at = time.time()
@@ -92,6 +100,8 @@ def _training_spec(arguments: Namespace) -> RunSpec:
         argv=trainer_argv(python, resolved.nproc, str(spec_file)), cwd=str(Path.cwd()), nproc=resolved.nproc,
         environment=_with_caches(training_environment(os.environ), resolved), config=resolved.config,
         config_file=str(file.absolute()), resume_from=resolved.text_of("resume_adapter_dir") or None,
+        gpus=wish_of_trainer(arguments, resolved.nproc, resolved.text_of("device")), priority=arguments.priority,
+        after=followed_runs(arguments),
         restart=_restart_policy(arguments.restarts, RestartPolicy().budget), host=os.uname().nodename,
         tty=own_terminal(), git_commit=git_commit(Path.cwd()), packages=package_versions(python),
     )  # fmt: skip
@@ -109,11 +119,12 @@ def _command_spec(arguments: Namespace) -> RunSpec:
         raise CliError("nothing stands after --; `vlad start -- COMMAND...` supervises any program")
     if shutil.which(command[0]) is None:
         raise CliError(f"{command[0]}: command not found; check PATH, or give its path")
-    at = time.time()
+    at, nproc = time.time(), _processes(command)
     run_id = new_run_id(_name(arguments.name, _command_name(command)), at)
     return RunSpec(
         run_id=run_id, name=_name_in(run_id), kind=Kind.COMMAND, created_at=at, created_by=own_user(), argv=command,
-        cwd=str(Path.cwd()), environment=kept_environment(os.environ), nproc=_processes(command),
+        cwd=str(Path.cwd()), environment=kept_environment(os.environ), nproc=nproc,
+        gpus=wish_of_command(arguments, nproc or 1), priority=arguments.priority, after=followed_runs(arguments),
         restart=_restart_policy(arguments.restarts, NO_RESTART), host=os.uname().nodename, tty=own_terminal(),
         git_commit=git_commit(Path.cwd()),
     )  # fmt: skip
@@ -177,6 +188,7 @@ START = Command(
     vlad start 8 --config my.yaml --profile v100_8gpu --set learning_rate=2e-4 --name spatial
     RESUME_ADAPTER=adapter-tmp/x RESUME_STEP=500 vlad start
     vlad start --config configs/demo.yaml --follow       Ctrl-C only stops following
-    vlad start --name theirs -- torchrun --nproc-per-node 8 their_script.py
+    vlad start --gpus 2 --after spatial --config my.yaml when spatial has succeeded, on two GPUs that are free
+    vlad start --name theirs --gpus auto -- torchrun --nproc-per-node 8 their_script.py
     """,
 )

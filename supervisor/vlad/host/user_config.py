@@ -21,10 +21,14 @@ class Occasion(StrEnum):
 
 
 class GpuSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`free_below_mib`: a GPU of which others use less counts as free. `lock_folder`: where all users have leases."""
+    """`free_below_mib`: a GPU of which others use less counts as free. `lock_folder`: where all users have leases.
+
+    `lease_by_default`: `vlad start` without --gpus waits for a GPU for each process of the trainer.
+    """
 
     free_below_mib: int = FREE_BELOW_BYTES // 2**20
     lock_folder: str | None = None
+    lease_by_default: bool = True
 
 
 class NotifySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
