@@ -30,7 +30,7 @@ def hdf5_files(folder: Path) -> list[Path]:
 
 def hdf5_episodes(folder: Path) -> Iterator[Episode]:
     """Every demonstration of every file. Raises TrainerError for files that are no LIBERO demonstrations."""
-    h5py = _h5py()
+    h5py = h5py_module()
     for path in hdf5_files(folder):
         try:
             with h5py.File(path) as file:
@@ -39,7 +39,7 @@ def hdf5_episodes(folder: Path) -> Iterator[Episode]:
             raise TrainerError(f"{path}: no LIBERO demonstrations in HDF5: {error}") from error
 
 
-def _h5py() -> ModuleType:
+def h5py_module() -> ModuleType:
     try:
         import h5py
     except ImportError as error:

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,38 @@ VERSION = "1.0.0"
 FEATURES = "tensorflow_datasets.core.features"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncodedEpisode:
+    """An episode whose pictures are JPEG files already, of the size `image_shape`."""
+
+    task: str
+    instruction: str
+    image_shape: tuple[int, ...]
+    images: list[bytes]
+    actions: np.ndarray[Any, np.dtype[np.float32]]
+    wrist_images: list[bytes] | None = None
+    states: np.ndarray[Any, np.dtype[np.float32]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def encoded(episode: Episode, quality: int = 95) -> EncodedEpisode:
+    """The episode with its pictures as JPEG."""
+    wrist = episode.wrist_images
+    return EncodedEpisode(
+        task=episode.task,
+        instruction=episode.instruction,
+        image_shape=episode.images.shape[1:],
+        images=[jpeg(image, quality) for image in episode.images],
+        actions=episode.actions,
+        wrist_images=None if wrist is None else [jpeg(image, quality) for image in wrist],
+        states=episode.states,
+    )
+
+
 def write_rlds(
-    folder: Path, name: str, episodes: Iterable[Episode], shards: int = 1, *, jpeg_quality: int = 95
+    folder: Path, name: str, episodes: Iterable[Episode | EncodedEpisode], shards: int = 1, *, jpeg_quality: int = 95
 ) -> Path:
     """Writes `folder/name/1.0.0` and returns `folder/name`: all of it appears at once, by rename, or nothing does.
 
@@ -57,30 +88,38 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _write_version(version: Path, name: str, episodes: Iterable[Episode], shards: int, jpeg_quality: int) -> None:
-    shape: tuple[int, ...] = ()
+def _write_version(
+    version: Path, name: str, episodes: Iterable[Episode | EncodedEpisode], shards: int, jpeg_quality: int
+) -> None:
+    first: EncodedEpisode | None = None
     with ExitStack() as stack:
         paths = [version / f"{name}-train.tfrecord-{number:05d}-of-{shards:05d}" for number in range(shards)]
         writers = [stack.enter_context(TFRecordWriter(path)) for path in paths]
         for number, episode in enumerate(episodes):
-            shape = shape or episode.images.shape[1:]
-            writers[number % shards].write(encode_example(_features(episode, jpeg_quality)))
-    if not shape:
+            ready = encoded(episode, jpeg_quality) if isinstance(episode, Episode) else episode
+            first = first or ready
+            writers[number % shards].write(encode_example(_features(ready)))
+    if first is None:
         raise TrainerError(f"{name}: no episodes to write")
     _write_json(version / "dataset_info.json", _dataset_info(name, writers))
-    _write_json(version / "features.json", _features_document(shape))
+    _write_json(version / "features.json", _features_document(first))
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:
     path.write_text(json.dumps(document, indent=4) + "\n")
 
 
-def _features(episode: Episode, jpeg_quality: int) -> dict[str, FeatureValue]:
+def _features(episode: EncodedEpisode) -> dict[str, FeatureValue]:
     """The flattened features of one episode, every one with a value a step; the last step is rewarded."""
     steps = np.arange(len(episode))
     last = (steps == len(episode) - 1).astype(np.int64)
+    seen: dict[str, FeatureValue] = {"steps/observation/image": episode.images}
+    if episode.wrist_images is not None:
+        seen["steps/observation/wrist_image"] = episode.wrist_images
+    if episode.states is not None:
+        seen["steps/observation/state"] = episode.states.reshape(-1)
     return {
-        "steps/observation/image": [jpeg(image, jpeg_quality) for image in episode.images],
+        **seen,
         "steps/action": episode.actions.reshape(-1),
         "steps/language_instruction": [episode.instruction.encode()] * len(episode),
         "steps/is_first": (steps == 0).astype(np.int64),
@@ -109,13 +148,18 @@ def _dataset_info(name: str, writers: list[TFRecordWriter]) -> dict[str, Any]:
     return {"fileFormat": "tfrecord", "name": name, "splits": [split], "version": VERSION}
 
 
-def _features_document(image_shape: tuple[int, ...]) -> dict[str, Any]:
+def _features_document(episode: EncodedEpisode) -> dict[str, Any]:
     image = {
         "pythonClassName": f"{FEATURES}.image_feature.Image",
-        "image": {"shape": _shape(*image_shape), "dtype": "uint8", "encodingFormat": "jpeg"},
+        "image": {"shape": _shape(*episode.image_shape), "dtype": "uint8", "encodingFormat": "jpeg"},
     }
+    seen = {"image": image}
+    if episode.wrist_images is not None:
+        seen["wrist_image"] = image
+    if episode.states is not None:
+        seen["state"] = _tensor("float32", episode.states.shape[1])
     steps = {
-        "observation": _dictionary({"image": image}),
+        "observation": _dictionary(seen),
         "action": _tensor("float32", 7),
         "language_instruction": _text(),
         **{name: _tensor("bool") for name in ("is_first", "is_last", "is_terminal")},

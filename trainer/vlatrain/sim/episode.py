@@ -8,12 +8,17 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Episode:
-    """T frames: `images[t]` (uint8 [T,H,W,3]) was seen when `actions[t]` (float32 [T,7], raw units) was chosen."""
+    """T frames: `images[t]` (uint8 [T,H,W,3]) was seen when `actions[t]` (float32 [T,7], raw units) was chosen.
+
+    Where they are known: the wrist camera's pictures, shaped alike, and the hand's states float32 [T,8].
+    """
 
     task: str
     instruction: str
     images: npt.NDArray[np.uint8]
     actions: npt.NDArray[np.float32]
+    wrist_images: npt.NDArray[np.uint8] | None = None
+    states: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.shape[3] != 3 or self.images.dtype != np.uint8:

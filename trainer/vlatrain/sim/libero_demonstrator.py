@@ -12,28 +12,38 @@ if TYPE_CHECKING:
 
 SETTLING_STEPS = 20
 STANDING_STILL = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0]
+NOISE = (0.1, 0.35)  # standard deviation, in units of action
+NOISY_EPISODES, PUSHED_EPISODES = 0.8, 0.5
+PUSHES_A_STEP = 0.03
 
 
 class Tremor:
-    """Noise in what is executed, never in what is recorded: the recorded actions then show how to recover."""
+    """Noise in what is executed, never in what is recorded: the recorded actions then show how to recover.
 
-    def __init__(self, seed: int, amount: float) -> None:
-        self._rng = np.random.default_rng([seed, 1])
-        self._amount = amount
+    Most episodes get noise that lasts (first-order, its strength drawn), half of them short pushes.
+    """
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._strength = float(rng.uniform(*NOISE)) if rng.random() < NOISY_EPISODES else 0.0
+        self._is_pushed = bool(rng.random() < PUSHED_EPISODES)
         self._noise = np.zeros(3)
+        self._push, self._push_left = np.zeros(3), 0
 
     def disturbed(self, action: list[float]) -> list[float]:
-        """The action with first-order noise on its three motions; `amount` is its standard deviation."""
-        if not self._amount:
-            return action
-        self._noise = 0.8 * self._noise + 0.6 * self._rng.normal(0, self._amount, 3)
-        return [*np.clip(np.array(action[:3]) + self._noise, -1, 1).tolist(), *action[3:]]
+        """The action with noise on its three motions."""
+        self._noise = 0.8 * self._noise + 0.6 * self._rng.normal(0, self._strength, 3)
+        if self._is_pushed and not self._push_left and self._rng.random() < PUSHES_A_STEP:
+            self._push, self._push_left = self._rng.uniform(-1, 1, 3), int(self._rng.integers(2, 6))
+        push = self._push if self._push_left else np.zeros(3)
+        self._push_left = max(0, self._push_left - 1)
+        return [*np.clip(np.array(action[:3]) + self._noise + push, -1, 1).tolist(), *action[3:]]
 
 
 def demonstrate(stage: "Stage", request: Message, frames: Frames) -> Message:
     """Plays a scene drawn from `seed`, or the benchmark's own state `trial`; see protocol for where the frames go.
 
-    `noise` is the standard deviation of the disturbance; without `pictures` nothing is rendered.
+    A `shaky` hand does not quite obey; without `pictures` nothing is rendered; `cannot` says that no scene will do.
     """
     from vlatrain.sim.libero import show
 
@@ -44,11 +54,11 @@ def demonstrate(stage: "Stage", request: Message, frames: Frames) -> Message:
     for left in reversed(range(SETTLING_STEPS)):
         stage.shutter.is_open = left == 0 and request["pictures"]
         observation, _ = stage.step(STANDING_STILL)
-    tremor = Tremor(request["seed"], request["noise"])
+    tremor = Tremor(np.random.default_rng([request["seed"], 1])) if request["shaky"] else None
     try:
         expert = Expert(stage.inner)
     except CannotError as error:
-        return {"frames": 0, "success": False, "reason": str(error)}
+        return {"frames": 0, "success": False, "reason": str(error), "cannot": True}
     limit = min(frames.layout.frames, request["limit"])
     for step, action in enumerate(expert.actions()):
         if step == limit:
@@ -56,7 +66,7 @@ def demonstrate(stage: "Stage", request: Message, frames: Frames) -> Message:
         if request["pictures"]:
             show(observation, stage.cameras, frames, step)
         frames.actions[step] = action
-        observation, is_done = stage.step(tremor.disturbed(action))
+        observation, is_done = stage.step(tremor.disturbed(action) if tremor else action)
         if is_done:
             return {"frames": step + 1, "success": True, "reason": ""}
     return {"frames": step + 1, "success": False, "reason": "three attempts failed"}

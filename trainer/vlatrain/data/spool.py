@@ -1,0 +1,59 @@
+"""Recorded episodes on the disk, one file each, until they become a data set: what makes recording resumable."""
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from vlad.records.files import replace_file
+
+from vlatrain.data.rlds_writer import EncodedEpisode
+from vlatrain.errors import TrainerError
+
+SUFFIX = ".npz"
+
+
+def save_episode(path: Path, episode: EncodedEpisode) -> None:
+    """Writes the file, all of it or nothing."""
+    told = {"task": episode.task, "instruction": episode.instruction, "image_shape": list(episode.image_shape)}
+    arrays: dict[str, Any] = {"told": np.array(json.dumps(told)), "actions": episode.actions}
+    arrays |= _packed("images", episode.images)
+    if episode.wrist_images is not None:
+        arrays |= _packed("wrist_images", episode.wrist_images)
+    if episode.states is not None:
+        arrays["states"] = episode.states
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    replace_file(path, stream.getvalue())
+
+
+def _packed(name: str, files: list[bytes]) -> dict[str, Any]:
+    return {name: np.frombuffer(b"".join(files), np.uint8), f"{name}_sizes": np.array([len(one) for one in files])}
+
+
+def load_episode(path: Path) -> EncodedEpisode:
+    """Raises TrainerError for a file that is none."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            told = json.loads(str(arrays["told"]))
+            return EncodedEpisode(
+                task=told["task"],
+                instruction=told["instruction"],
+                image_shape=tuple(told["image_shape"]),
+                images=list(_unpacked(arrays, "images")),
+                actions=arrays["actions"],
+                wrist_images=list(_unpacked(arrays, "wrist_images")) if "wrist_images" in arrays else None,
+                states=arrays.get("states"),
+            )
+    except (OSError, ValueError, KeyError) as error:
+        raise TrainerError(f"{path} is no recorded episode: {error}; remove it and go on") from error
+
+
+def _unpacked(arrays: Any, name: str) -> Iterator[bytes]:
+    content = arrays[name].tobytes()
+    start = 0
+    for size in arrays[f"{name}_sizes"].tolist():
+        yield content[start : start + size]
+        start += size

@@ -1,0 +1,116 @@
+"""The tool `demos`: demonstrations of the tabletop or of LIBERO, recorded as an RLDS data set."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from vlad.records.files import replace_file
+
+from vlatrain.data.hdf5_writer import write_hdf5
+from vlatrain.data.importing import counted
+from vlatrain.data.rlds_writer import EncodedEpisode, write_rlds
+from vlatrain.data.spool import load_episode
+from vlatrain.errors import TrainerError
+from vlatrain.evaluate.libero import IMAGE_SIZE, STEP_LIMITS
+from vlatrain.sim.finding import FoundLibero, found_libero, render_environment
+from vlatrain.sim.pool import Pool
+from vlatrain.sim.protocol import Layout
+from vlatrain.sim.recording import Plan, Recording
+from vlatrain.sim.tabletop import SUITES, demonstrations
+from vlatrain.sim.workers import WorkerProgram
+from vlatrain.ticker import Ticker
+
+REPORT = "demonstrations.json"
+
+
+def record(arguments: argparse.Namespace) -> None:
+    """Raises TrainerError for a suite that is none, or a simulator that is not there."""
+    if arguments.suite in SUITES:
+        record_tabletop(arguments)
+    elif arguments.suite in STEP_LIMITS:
+        record_libero(arguments)
+    else:
+        raise TrainerError(f"--suite {arguments.suite}: there are {', '.join([*SUITES, *STEP_LIMITS])}")
+
+
+def record_tabletop(arguments: argparse.Namespace) -> None:
+    tell = Ticker(sys.stderr)
+    recorded = demonstrations(arguments.suite, arguments.episodes, arguments.seed)
+    counted_ones = counted(recorded, lambda number: tell(f"{number}/{arguments.episodes} episodes"))
+    name = arguments.name or arguments.suite
+    folder = write_rlds(arguments.out, name, counted_ones, arguments.shards, jpeg_quality=arguments.jpeg_quality)
+    tell.end()
+    print(folder)
+
+
+def record_libero(arguments: argparse.Namespace) -> None:
+    """Episodes gather in a spool beside the data set, which a second call with the same words completes."""
+    name = arguments.name or f"{arguments.suite}_no_noops"
+    folder = arguments.out / name
+    if folder.exists():
+        raise TrainerError(f"{folder} exists already; remove it or choose another --name")
+    found = found_libero(arguments.sim_python)
+    tell = Ticker(sys.stderr)
+    recording = Recording(
+        plan=plan_of(arguments),
+        instructions=found.instructions(arguments.suite),
+        folder=arguments.out / f".{name}.spool",
+        tell=tell,
+        tasks=arguments.tasks or (),
+    )
+    workers = arguments.workers or max(1, len(os.sched_getaffinity(0)))
+    with Pool(program_of(found, recording.plan), min(workers, arguments.episodes)) as pool:
+        recording.run(pool)
+    tell.end()
+    print("\n".join(recording.table()), file=sys.stderr)
+    if not recording.files:
+        raise TrainerError(f"--suite {arguments.suite}: the expert did none of these tasks")
+    if arguments.hdf5:
+        write_hdf5(arguments.out / f"{name}_hdf5", episodes(recording.files))
+    write_rlds(arguments.out, name, episodes(recording.files), arguments.shards)
+    write_report(folder / REPORT, recording, found)
+    shutil.rmtree(recording.folder)
+    print(folder)
+
+
+def plan_of(arguments: argparse.Namespace) -> Plan:
+    return Plan(
+        suite=arguments.suite,
+        episodes=arguments.episodes,
+        seed=arguments.seed,
+        shaky=arguments.shaky,
+        limit=arguments.limit or STEP_LIMITS[arguments.suite],
+        wrist=not arguments.no_wrist,
+        size=IMAGE_SIZE,
+        jpeg_quality=arguments.jpeg_quality,
+    )
+
+
+def program_of(found: FoundLibero, plan: Plan) -> WorkerProgram:
+    """A GPU for every worker in turn, where this host has some."""
+    gpus = len(list(Path("/proc/driver/nvidia/gpus").glob("*"))) if Path("/proc/driver/nvidia/gpus").is_dir() else 0
+    environments = tuple(render_environment(os.environ, number, has_gpu=True) for number in range(gpus))
+    layout = Layout(plan.limit, 2 if plan.wrist else 1, plan.size)
+    return WorkerProgram(argv=found.argv, layout=layout, environments=environments or ({},))
+
+
+def episodes(files: list[Path]) -> Iterator[EncodedEpisode]:
+    return (load_episode(file) for file in files)
+
+
+def write_report(path: Path, recording: Recording, found: FoundLibero) -> None:
+    """How the set was made, beside it: settings, versions, and the expert's success by task."""
+    document = {
+        "plan": asdict(recording.plan),
+        "versions": dict(found.versions),
+        "episodes": len(recording.files),
+        "dropped": recording.dropped,
+        "simulators_lost": recording.lost,
+        "tasks": {recording.instructions[task]: asdict(score) for task, score in sorted(recording.scores.items())},
+    }
+    replace_file(path, json.dumps(document, indent=1).encode())
