@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from textual._context import visible_screen_stack
 from textual.app import App
 from textual.pilot import Pilot
 from textual.widget import Widget
@@ -12,6 +13,7 @@ DEADLINE_S = 20.0
 
 def screen_text(app: App[None]) -> str:
     """The characters on screen, row by row."""
+    visible_screen_stack.set(app._background_screens)  # what a dialog lies over, as when Textual paints by itself
     strips = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 

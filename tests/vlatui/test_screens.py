@@ -23,7 +23,8 @@ def after(*keys: str, shown: tuple[str, ...], select: RunDirectory | None = None
         if select is not None:
             pilot.app.screen.query_one(RunTable).move_cursor_to(select.run_id)
         else:
-            await until_shown(pilot, "step 315 loss")
+            await until_shown(pilot, "step 315 loss", "ETA 2m 38s", "Eva")
+            await pilot.pause()
         await pilot.press(*keys)
         await until_shown(pilot, *shown)
         await pilot.pause()

@@ -201,10 +201,11 @@ class DashboardScreen(Navigation):
         if self.shown.detail is not None:
             is_live = run is not None and run.is_live
             self.query_one(LogPane).show_run(detail.logs, is_other_run=is_other_run, is_live=is_live)
-        self.query_one(EvaluationsPane).show(detail.evaluations, run.summary.max_steps if run else None)
+        last_step, anew = run.summary.max_steps if run else None, is_other_run
+        self.query_one(EvaluationsPane).show(detail.evaluations, last_step, anew=anew)
         self.query_one(MetricsPane).show(detail.curves)
-        self.query_one("#events-pane", Table).show_rows(details.event_rows(detail.events), details.NO_EVENTS)
-        self.query_one("#config-pane", Table).show_rows(details.config_rows(detail.spec), details.NO_CONFIG)
+        self.query_one("#events-pane", Table).show_rows(details.event_rows(detail.events), details.NO_EVENTS, anew=anew)
+        self.query_one("#config-pane", Table).show_rows(details.config_rows(detail.spec), details.NO_CONFIG, anew=anew)
         if is_other_run:
             self.query_one("#processes-pane", Table).show_rows((), details.NO_PROCESSES)
         self.show_tabs()

@@ -134,16 +134,16 @@ class EvaluationsPane(Horizontal):
     def on_mount(self) -> None:
         self._evaluations: tuple[Evaluation, ...] = ()
         self._last_step: int | None = None
-        self._show()
+        self._show(anew=True)
 
-    def show(self, evaluations: tuple[Evaluation, ...], last_step: int | None) -> None:
-        if (evaluations, last_step) != (self._evaluations, self._last_step):
+    def show(self, evaluations: tuple[Evaluation, ...], last_step: int | None, *, anew: bool) -> None:
+        if anew or (evaluations, last_step) != (self._evaluations, self._last_step):
             self._evaluations, self._last_step = evaluations, last_step
-            self._show()
+            self._show(anew=anew)
 
-    def _show(self) -> None:
+    def _show(self, *, anew: bool) -> None:
         table = self.query_one(Table)
-        table.show_rows(evaluation_rows(self._evaluations), NO_EVALUATIONS)
+        table.show_rows(evaluation_rows(self._evaluations), NO_EVALUATIONS, anew=anew)
         self._show_selected()
 
     @on(Table.CursorMoved, "#evaluations")

@@ -56,8 +56,13 @@ class FollowingScroll(PaintedScroll):
             return
         if new_value < old_value and round(new_value) < self.max_scroll_y:
             self.follows = False
-        elif not self.wraps and self.is_vertical_scroll_end:
-            self.call_later(self.action_follow_end)
+        elif new_value > old_value and not self.wraps and self.is_vertical_scroll_end:
+            self.call_later(self._follow_at_end)
+
+    def _follow_at_end(self) -> None:
+        """Follows, unless somebody has moved on meanwhile."""
+        if self.is_vertical_scroll_end:
+            self.action_follow_end()
 
     def action_scroll_by(self, across: int, down: int) -> None:
         """Moves at once: an animated move could be overtaken by following."""

@@ -86,7 +86,7 @@ class LogView(FollowingScroll, can_focus=True):
         """Brings a line (from 0) into the upper third and stops following."""
         self.follows = False
         at = number if self._shown_numbers is None else bisect_left(self._shown_numbers, number)
-        self.scroll_to(y=max(0, at - self.size.height // 3), animate=False)
+        self.scroll_itself(max(0, at - self.size.height // 3))
 
     @property
     def line_count(self) -> int:

@@ -155,8 +155,11 @@ class Table(PaintedScroll, can_focus=True):
             self._widths = measured(self.columns, self.rows)
         self._lay_out()
 
-    def show_rows(self, rows: Sequence[Row], when_empty: tuple[str, ...] = ()) -> None:
-        """Shows `rows`, or the lines `when_empty` where there are none."""
+    def show_rows(self, rows: Sequence[Row], when_empty: tuple[str, ...] = (), *, anew: bool = False) -> None:
+        """Shows `rows`, or the lines `when_empty` where there are none; `anew`: from the top, as another list."""
+        if anew:
+            self.rows, self.cursor = (), 0
+            self.scroll_to(y=0, animate=False)
         old, key = self.rows, self.cursor_key
         self.rows = tuple(rows)
         self.marked &= {row.key for row in self.rows}
