@@ -68,6 +68,14 @@ class SimulatorWorker:
         except OSError as error:
             raise SimulatorError(f"{self._program.argv[0]} cannot be run: {error.strerror}") from error
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
     def ask(self, request: Message) -> None:
         """Hands a request over. A worker that is gone is found out when its answer is fetched."""
         assert self.waits_for is None, f"worker {self.number} still owes an answer"

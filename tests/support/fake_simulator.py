@@ -1,0 +1,104 @@
+"""A simulator worker without LIBERO: a real process that speaks the protocol, and crashes or hangs where it is told to.
+
+Stands in for a Python that has LIBERO. Faults are files in the folder $FAKE_FAULTS, `crash-TASK-TRIAL-STEP` or `hang-…`,
+which act once, or `always-…`, which act every time; `refuse` and `dumb` act at the start.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from vlatrain.sim.protocol import Frames, Message
+from vlatrain.sim.worker import Refused, run
+
+STEPS = 3
+INSTRUCTIONS = ["pick up the red thing", "pick up the green thing", "open the drawer"]
+VERSIONS = {"mujoco": "2.3.7", "fake": "1"}
+
+
+def fake_python(folder: Path) -> Path:
+    """A program that takes a Python's place as sim_python."""
+    path = folder / "fake-python"
+    path.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).resolve()} "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+class FakeSimulation:
+    """An episode of an even trial succeeds after three steps; task 2 cannot be demonstrated."""
+
+    versions = VERSIONS
+
+    def __init__(self, frames: Frames) -> None:
+        if fault("refuse"):
+            raise Refused("mujoco 3.17.0 moves LIBERO's objects otherwise")
+        if fault("dumb"):
+            sys.exit("ModuleNotFoundError: no module named robosuite")
+        self._frames = frames
+        self._task = self._trial = self._step = 0
+
+    def start(self, request: Message) -> Message:
+        self._task, self._trial, self._step = request["task"], request["trial"], 0
+        assert request["wait_steps"] == 10
+        return self._shown()
+
+    def act(self, request: Message) -> Message:
+        assert len(request["action"]) == 7
+        self._step += 1
+        return self._shown()
+
+    def _shown(self) -> Message:
+        misbehave(self._task, self._trial, self._step)
+        self._frames.images[0] = 10 * self._task + self._step
+        self._frames.states[0] = self._step
+        return {"done": self._step == STEPS and self._trial % 2 == 0}
+
+    def demonstrate(self, request: Message) -> Message:
+        """Fails with every odd seed; still in the first of six frames."""
+        task, count = request["task"], 6
+        if task == 2:
+            return {"frames": 0, "success": False, "reason": "the expert cannot open", "cannot": True}
+        misbehave(task, request["seed"] % 1000, 0)
+        self._frames.images[:count] = np.arange(count)[:, None, None, None, None] * 20
+        self._frames.actions[:count] = np.linspace(0, 1, count)[:, None]
+        self._frames.actions[0] = [0, 0, 0, 0, 0, 0, 1]
+        self._frames.actions[1:, 6] = 1
+        self._frames.actions[3] = [0, 0, 0, 0, 0, 0, 1]
+        self._frames.states[:count] = np.arange(count)[:, None]
+        return {"frames": count, "success": request["seed"] % 2 == 0, "reason": "missed"}
+
+
+def fault(name: str) -> bool:
+    folder = Path(os.environ.get("FAKE_FAULTS", "/nonexistent"))
+    if (folder / f"always-{name}").exists():
+        return True
+    try:
+        (folder / name).unlink()
+    except OSError:
+        return False
+    return True
+
+
+def misbehave(task: int, trial: int, step: int) -> None:
+    place = f"{task}-{trial}-{step}"
+    if fault(f"crash-{place}"):
+        print("Segmentation fault in the renderer", flush=True)
+        os._exit(139)
+    if fault(f"hang-{place}"):
+        time.sleep(3600)
+
+
+def main() -> int:
+    sys.argv.pop(1)  # the program that a real Python would run
+    if sys.argv[1:] == ["--check"]:
+        refused = {"refused": "mujoco 3.17.0 moves LIBERO's objects otherwise"} if fault("refuse") else {}
+        print(json.dumps({"versions": VERSIONS, "suites": {"libero_spatial": INSTRUCTIONS}, **refused}))
+        return 2 if refused else 0
+    return run(FakeSimulation)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""vlatrain.sim.pool: workers are processes; whatever becomes of them, every request is answered or told lost."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import fake_simulator
+import pytest
+from vlatrain.sim.pool import Event, Pool
+from vlatrain.sim.protocol import Layout
+from vlatrain.sim.workers import SimulatorError, WorkerProgram
+
+PATIENCE_S = 60.0
+LAYOUT = Layout(8, 2, 4)
+
+
+@pytest.fixture
+def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Files made here make the fake simulator misbehave."""
+    folder = tmp_path / "faults"
+    folder.mkdir()
+    monkeypatch.setenv("FAKE_FAULTS", str(folder))
+    return folder
+
+
+def program(**patience_s: float) -> WorkerProgram:
+    told = {"ready": 60.0, "start": 60.0, "act": 60.0, "demonstrate": 60.0, **patience_s}
+    return WorkerProgram(argv=(sys.executable, fake_simulator.__file__, "boot"), layout=LAYOUT, patience_s=told)
+
+
+@pytest.fixture
+def make_pool(faults: Path) -> Iterator[Callable[..., Pool]]:
+    pools: list[Pool] = []
+
+    def make(size: int, **patience_s: float) -> Pool:
+        pools.append(Pool(program(**patience_s), size))
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.close()
+
+
+def start(task: int = 0, trial: int = 0) -> dict[str, object]:
+    return {"do": "start", "suite": "libero_spatial", "task": task, "trial": trial, "wait_steps": 10}
+
+
+def next_event(pool: Pool) -> Event:
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        for event in pool.events(1.0):
+            return event
+    raise AssertionError("nothing happened")
+
+
+def test_a_worker_is_asked_before_it_is_ready_and_shows_pictures_in_shared_memory(
+    make_pool: Callable[..., Pool],
+) -> None:
+    pool = make_pool(1)
+    pool.ask(0, start(task=2))
+    assert next_event(pool).answer == {"is": "seen", "done": False}
+    assert pool.versions == fake_simulator.VERSIONS
+    assert (pool[0].frames.images[0] == 20).all()
+    pool.ask(0, {"do": "act", "action": [0.5] * 7})
+    assert next_event(pool).answer == {"is": "seen", "done": False}
+    assert (pool[0].frames.images[0] == 21).all()
+    assert (pool[0].frames.states[0] == 1).all()
+
+
+def test_workers_answer_side_by_side(make_pool: Callable[..., Pool]) -> None:
+    pool = make_pool(2)
+    for place in (0, 1):
+        pool.ask(place, start(task=place))
+    assert {next_event(pool).place, next_event(pool).place} == {0, 1}
+    assert [int(pool[place].frames.images[0, 0, 0, 0, 0]) for place in (0, 1)] == [0, 10]
+
+
+def test_a_crashed_worker_is_told_with_its_last_words_and_replaced(
+    make_pool: Callable[..., Pool], faults: Path
+) -> None:
+    (faults / "crash-0-0-0").touch()
+    pool = make_pool(1)
+    pool.ask(0, start())
+    event = next_event(pool)
+    assert event.answer is None
+    assert event.lost == "crashed: Segmentation fault in the renderer (status 139)"
+    pool.ask(0, start())
+    assert next_event(pool).answer == {"is": "seen", "done": False}
+    assert pool.replaced == 1
+
+
+def test_a_killed_worker_is_replaced(make_pool: Callable[..., Pool]) -> None:
+    pool = make_pool(1)
+    pool.ask(0, start())
+    next_event(pool)
+    os.kill(pool[0].pid, signal.SIGKILL)
+    pool.ask(0, {"do": "act", "action": [0.0] * 7})
+    assert next_event(pool).lost == "crashed: without a word (signal 9)"
+
+
+def test_a_hung_worker_is_given_up(make_pool: Callable[..., Pool], faults: Path) -> None:
+    (faults / "hang-0-0-1").touch()
+    pool = make_pool(1, act=0.2)
+    pool.ask(0, start())
+    next_event(pool)
+    hung = pool[0].pid
+    pool.ask(0, {"do": "act", "action": [0.0] * 7})
+    assert (next_event(pool).lost or "").startswith("hung: no answer to act for")
+    with pytest.raises(ProcessLookupError):
+        os.kill(hung, 0)
+
+
+def test_workers_that_refuse_are_not_tried_again(make_pool: Callable[..., Pool], faults: Path) -> None:
+    (faults / "always-refuse").touch()
+    pool = make_pool(1)
+    with pytest.raises(SimulatorError, match=r"^mujoco 3\.17\.0"):
+        next_event(pool)
+
+
+def test_workers_that_never_get_ready_are_an_error_with_the_reason(
+    make_pool: Callable[..., Pool], faults: Path
+) -> None:
+    (faults / "always-dumb").touch()
+    pool = make_pool(1)
+    with pytest.raises(SimulatorError, match="simulators do not start: crashed: ModuleNotFoundError"):
+        for _ in range(5):
+            next_event(pool)
+
+
+def test_a_program_that_does_not_exist_is_one_line() -> None:
+    with pytest.raises(SimulatorError, match="cannot be run"):
+        Pool(WorkerProgram(argv=("/nonexistent/python",), layout=LAYOUT), 1)
+
+
+def test_workers_end_with_the_pool_and_with_the_death_of_whoever_started_them(
+    make_pool: Callable[..., Pool], faults: Path
+) -> None:
+    (faults / "hang-0-0-0").touch()
+    pool = make_pool(1)
+    pool.ask(0, start())
+    pid = pool[0].pid
+    pool[0].channel.close()  # what a killed trainer leaves behind
+    deadline = time.monotonic() + PATIENCE_S
+    while pool[0].is_running and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not pool[0].is_running, pid
