@@ -21,8 +21,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate": ("control:EVALUATE", "ask a run to evaluate now"),
     "wait": ("wait:WAIT", "wait until runs have ended; exit with their outcome"),
     "config": ("config:CONFIG", "print every configured value with where it came from"),
+    "plan": ("plan:PLAN", "predict whether a configuration fits on a card, and its time"),
     "merge": ("merge:MERGE", "merge a run's adapter into its base model"),
     "icsm": ("icsm:ICSM", "compute the method's offline statistics of the base model"),
+    "gpus": ("gpus:GPUS", "list the GPUs of this host, who has them, and who waits for them"),
     "ps": ("ps:PS", "list the processes of the live runs"),
 }
 HELP = """\

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from vlad.host.gpus import PROVIDER_VARIABLE
@@ -16,10 +17,13 @@ class FakeGpus:
     def __init__(self, path: Path, count: int) -> None:
         self.file = path / "gpus.json"
         self.locks = path / "gpu-locks"
-        self._gpus = [
-            {"index": index, "uuid": f"GPU-{index}", "name": "Fake 4090", "total_bytes": 24 * GIB, "used_bytes": 0}
-            for index in range(count)
-        ]
+        self._gpus: list[dict[str, Any]] = []
+        self.add(count)
+
+    def add(self, count: int) -> None:
+        more = range(len(self._gpus), len(self._gpus) + count)
+        facts = {"name": "Fake 4090", "total_bytes": 24 * GIB, "used_bytes": 0}
+        self._gpus += [{"index": index, "uuid": f"GPU-{index}", **facts} for index in more]
         self.write()
 
     def write(self) -> None:

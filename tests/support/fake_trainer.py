@@ -22,7 +22,10 @@ def main(words: list[str]) -> int:
     with Path(os.environ["FAKE_TRAINER_ASKED"]).open("a") as asked:
         asked.write(json.dumps(words) + "\n")
     if "--print-config" in words:
-        answer = {"config": CONFIG, "warnings": ["a warning"], "nproc": 3, "nproc_origin": "profile", "run_name": "x"}
+        config = dict(CONFIG)
+        if device := os.environ.get("FAKE_TRAINER_DEVICE"):
+            config["device"] = {"value": device, "origin": "default"}
+        answer = {"config": config, "warnings": ["a warning"], "nproc": 3, "nproc_origin": "profile", "run_name": "x"}
         print(json.dumps(answer))
     elif words[0] == "-c":
         print(json.dumps({"python": "3.11", "torch": "2.13.0"}))

@@ -104,7 +104,7 @@ def follow_run(run: RunDirectory, attempt: int, offset: int, output: Output, aft
     while True:
         record = run.read_record()
         moved = follower.copy_new(output)
-        if known is not None and record.state is not known.state:
+        if _is_news(record, known):
             _tell(record, output)
         known = record
         newest = record.attempt.number if record.attempt else attempt
@@ -120,8 +120,14 @@ def follow_run(run: RunDirectory, attempt: int, offset: int, output: Output, aft
             watch.pause()
 
 
+def _is_news(record: RunRecord, known: RunRecord | None) -> bool:
+    if record.queue is not None:
+        return known is None or record.queue != known.queue
+    return known is not None and record.state is not known.state
+
+
 def _tell(record: RunRecord, output: Output) -> None:
-    if record.state in (State.BACKOFF, State.STOPPING):
+    if record.state in (State.QUEUED, State.BACKOFF, State.STOPPING):
         output.hide()
         say(f"{record.run_id} {record.state}: {record.why}")
 

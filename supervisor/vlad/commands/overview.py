@@ -41,6 +41,8 @@ class Overview:
         record = self.record
         if record.state is State.RUNNING and self.summary.phase:
             return f"{record.state} {self.summary.phase}"
+        if record.state is State.QUEUED and record.queue and record.queue.position:
+            return f"{record.state} {record.queue.position} of {record.queue.length}"
         if record.state is State.BACKOFF and record.restart_at:
             return f"{record.state} {figures.duration(record.restart_at - self.at)}"
         if record.state is State.SUCCEEDED and record.reason:

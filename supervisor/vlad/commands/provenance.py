@@ -63,8 +63,12 @@ def own_terminal() -> str | None:
 
 
 def own_user() -> str:
-    """The name of the user, or the number where there is no name."""
+    return user_name(os.geteuid())
+
+
+def user_name(number: int) -> str:
+    """The name of a user, or the number where there is no name."""
     try:
-        return pwd.getpwuid(os.geteuid()).pw_name
+        return pwd.getpwuid(number).pw_name
     except KeyError:
-        return str(os.geteuid())
+        return str(number)

@@ -95,6 +95,7 @@ def _progress_rows(overview: Overview) -> list[tuple[str, str]]:
         ("ranks", None if overview.ranks is None else str(overview.ranks)),
         ("best", None if summary.best is None else f"{figures.percent(summary.best)} at step {summary.best_step}"),
         ("early stop", f"{overview.patience_text()} evaluations without improvement" if summary.patience else None),
+        ("GPUs", ", ".join(f"{gpu.index} ({gpu.name})" for gpu in overview.record.gpus) or None),
         ("checkpoint", None if checkpoint is None else f"step {checkpoint.step}: {checkpoint.path}"),
         ("best one", None if best is None or best == checkpoint else f"step {best.step}: {best.path}"),
         *(("warning", safe(warning)) for warning in summary.warnings),

@@ -8,9 +8,10 @@ from pathlib import Path
 import msgspec
 
 from vlad.host.gpu_probe import read_gpus
+from vlad.host.gpu_queue import gpu_uses, ticket_of
 from vlad.host.gpus import GpuReading, GpusUnreadable
-from vlad.host.leases import Claim, Lease, new_claim
-from vlad.policy.allocate import GpuUse, Ticket, allocate, place_in_queue
+from vlad.host.leases import Lease, new_claim
+from vlad.policy.allocate import allocate, place_in_queue
 from vlad.policy.predecessors import Broken, Met, Pending, predecessors
 from vlad.records.events import Leased, State, Waits
 from vlad.records.files import RecordError
@@ -149,12 +150,12 @@ class Queue:
             assert own is not None
             others = [one for one in claims if one.run_id != own.run_id]
             held = frozenset(one.gpus for one in others if one.gpus)
-            tickets = [_ticket(one) for one in (*others, own) if not one.gpus]
-            uses = _uses(self._gpus, others, wish.free_below_bytes)
+            tickets = [ticket_of(one) for one in (*others, own) if not one.gpus]
+            uses = gpu_uses(self._gpus, others, wish.free_below_bytes)
             chosen = allocate(tickets, uses).granted.get(own.run_id)
             if chosen is None:
-                among_us = allocate(tickets, _uses(self._gpus, others, None)).granted
-                place = place_in_queue(_ticket(own), tickets, uses)
+                among_us = allocate(tickets, gpu_uses(self._gpus, others, None)).granted
+                place = place_in_queue(ticket_of(own), tickets, uses)
                 return _Settled(place, held, is_next=own.run_id in among_us or not self._gpus, is_free=False)
             if may_take:
                 lease.write(msgspec.structs.replace(own, gpus=self._described(chosen)))
@@ -164,20 +165,3 @@ class Queue:
         return tuple(
             LeasedGpu(uuid=one.uuid, index=one.index, name=one.name) for one in self._gpus if one.uuid in chosen
         )
-
-
-def _ticket(claim: Claim) -> Ticket:
-    return Ticket(
-        run_id=claim.run_id, count=claim.count, among=claim.among, priority=claim.priority, queued_at=claim.queued_at
-    )  # fmt: skip
-
-
-def _uses(gpus: tuple[GpuReading, ...], others: list[Claim], free_below_bytes: int | None) -> list[GpuUse]:
-    """Who has each GPU: the run that holds it, else strangers that use so much of it (None: never mind them)."""
-    holders = {gpu.uuid: f"held by {one.run_id}" for one in others for gpu in one.gpus}
-    found = []
-    for gpu in gpus:
-        is_used = free_below_bytes is not None and gpu.used_bytes >= free_below_bytes
-        strangers = "out of order" if not gpu.uuid else "used by others" if is_used else ""
-        found.append(GpuUse(uuid=gpu.uuid, index=gpu.index, taken=holders.get(gpu.uuid, strangers)))
-    return found
