@@ -1,0 +1,171 @@
+"""vlatrain.evaluate on simulators that are processes: lost ones cost time, never an episode; failures are results."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import fake_simulator
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from vlatrain.config import FinetuneConfig
+from vlatrain.distributed import Board, Ranks
+from vlatrain.errors import TrainerError
+from vlatrain.evaluate.evaluation import Shrinking, evaluate
+from vlatrain.evaluate.results import EvaluationResult, log_lines
+from vlatrain.evaluate.suites import open_suite
+from vlatrain.evaluate.venue import EvaluationError, Observation
+from vlatrain.simulation_config import Videos
+
+EPISODES = 3 * 2
+SUCCESSES = 3  # of the even trials
+
+
+@pytest.fixture
+def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "faults"
+    folder.mkdir()
+    monkeypatch.setenv("FAKE_FAULTS", str(folder))
+    return folder
+
+
+@dataclass(slots=True)
+class Policy:
+    """Stands still; remembers what it saw and how much at a time. Batches above `memory` do not fit."""
+
+    memory: int = 100
+    sizes: list[int] = field(default_factory=list)
+    seen: list[Observation] = field(default_factory=list)
+
+    def __call__(self, observations: Sequence[Observation], instructions: Sequence[str]) -> NDArray[np.float64]:
+        if len(observations) > self.memory:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee more")
+        assert [fake_simulator.INSTRUCTIONS[one.image[0, 0, 0] // 10] for one in observations] == list(instructions)
+        self.sizes.append(len(observations))
+        self.seen += observations
+        return np.zeros((len(observations), 7))
+
+
+def evaluated(
+    tmp_path: Path, policy: Policy, *, trials: int = 2, videos: Videos = Videos.NONE, **settings: object
+) -> EvaluationResult:
+    python = str(fake_simulator.fake_python(tmp_path))
+    config = FinetuneConfig(sim_python=python, eval_batch_size=4, **{"eval_max_steps": 5, "sim_workers": 2, **settings})  # type: ignore[arg-type]
+    ranks = Ranks()
+    result = evaluate(
+        policy,
+        open_suite(config, "libero_spatial"),
+        trials=trials,
+        batch_size=config.eval_batch_size,
+        ranks=ranks,
+        board=Board(ranks, "evaluation"),
+        wants_stop=lambda: False,
+        progress=lambda done, total: None,
+        videos=videos,
+        video_folder=tmp_path / "videos",
+    )
+    assert result is not None
+    return result
+
+
+def test_every_episode_is_played_to_success_or_the_step_limit(tmp_path: Path, faults: Path) -> None:
+    policy = Policy()
+    result = evaluated(tmp_path, policy)
+    assert list(result.by_task()) == [(task, 1, 2) for task in fake_simulator.INSTRUCTIONS]
+    assert [outcome.steps for outcome in result.outcomes] == [3, 5] * 3
+    assert result.versions == fake_simulator.VERSIONS
+    assert (result.failure, result.unplayed, result.repeats) == (None, None, 0)
+    assert {one.image.shape for one in policy.seen} == {(256, 256, 3)}
+    assert all(one.wrist is None and one.state is not None for one in policy.seen)
+    assert max(policy.sizes) <= 2
+    assert "Simulator: mujoco 2.3.7, fake 1" in list(log_lines(result))
+
+
+def test_the_wrist_camera_is_seen_where_it_is_an_input(tmp_path: Path, faults: Path) -> None:
+    policy = Policy()
+    evaluated(tmp_path, policy, trials=1, use_wrist_image=True)
+    assert all(one.wrist is not None and one.wrist.shape == (256, 256, 3) for one in policy.seen)
+
+
+def test_an_episode_whose_simulator_crashes_is_played_again_and_counted(tmp_path: Path, faults: Path) -> None:
+    (faults / "crash-1-0-2").touch()
+    (faults / "crash-0-1-0").touch()
+    result = evaluated(tmp_path, Policy())
+    assert (result.successes, result.episodes, result.repeats) == (SUCCESSES, EPISODES, 2)
+    assert [outcome.repeats for outcome in result.outcomes] == [0, 1, 1, 0, 0, 0]
+    assert result.outcomes[2].steps == 3
+    assert "Episodes begun anew because a simulator was lost: 2" in list(log_lines(result))
+
+
+def test_an_episode_that_always_crashes_is_given_up_with_the_reason(tmp_path: Path, faults: Path) -> None:
+    (faults / "always-crash-2-1-1").touch()
+    result = evaluated(tmp_path, Policy())
+    assert (result.successes, result.episodes) == (SUCCESSES, EPISODES - 1)
+    assert result.unplayed is not None
+    assert result.unplayed.startswith("1 of 6 episodes could not be played: simulator crashed: Segmentation fault")
+    assert result.failure == result.unplayed  # too large a part of so few
+    lines = list(log_lines(result))
+    assert sum(line.startswith("Success: ") for line in lines) == EPISODES - 1
+    assert sum(line.startswith("Caught exception: simulator crashed") for line in lines) == 1
+
+
+def test_simulators_that_do_not_start_are_a_result_with_the_reason(tmp_path: Path, faults: Path) -> None:
+    (faults / "always-dumb").touch()
+    result = evaluated(tmp_path, Policy())
+    assert result.episodes == 0
+    assert result.interval == (0.0, 100.0)
+    assert result.failure is not None
+    assert "simulators do not start: crashed: ModuleNotFoundError: no module named robosuite" in result.failure
+
+
+def test_a_wrong_simulator_is_refused_before_anything_is_loaded(tmp_path: Path, faults: Path) -> None:
+    (faults / "always-refuse").touch()
+    config = FinetuneConfig(sim_python=str(fake_simulator.fake_python(tmp_path)))
+    with pytest.raises(TrainerError, match=r"mujoco 3\.17\.0") as refusal:
+        open_suite(config, "libero_spatial")
+    assert "\n" not in str(refusal.value)
+
+
+def test_batches_shrink_when_the_gpu_is_full_and_the_evaluation_goes_on(tmp_path: Path, faults: Path) -> None:
+    policy = Policy(memory=1)
+    result = evaluated(tmp_path, policy, deterministic=True)
+    assert (result.successes, result.episodes) == (SUCCESSES, EPISODES)
+    assert set(policy.sizes) == {1}
+
+
+def test_a_single_episode_that_does_not_fit_fails_the_evaluation(tmp_path: Path, faults: Path) -> None:
+    result = evaluated(tmp_path, Policy(memory=0))
+    assert result.failure is not None
+    assert result.failure.endswith("out of GPU memory with a single episode: CUDA out of memory. "
+                                   "Tried to allocate 2.00 GiB.")  # fmt: skip
+
+
+def test_shrinking_halves_until_it_fits_and_tells() -> None:
+    policy = Policy(memory=3)
+    shrinking = Shrinking(policy, 16)
+    observation = Observation(np.zeros((1, 1, 3), np.uint8))
+    actions = shrinking([observation] * 10, [fake_simulator.INSTRUCTIONS[0]] * 10)
+    assert len(actions) == 10
+    assert policy.sizes == [2] * 5
+    assert shrinking.remark is not None
+    with pytest.raises(EvaluationError, match="single episode"):
+        Shrinking(Policy(memory=0), 2)([observation], [fake_simulator.INSTRUCTIONS[0]])
+
+
+def test_the_first_failure_and_the_first_success_of_a_task_are_kept_as_videos(tmp_path: Path, faults: Path) -> None:
+    result = evaluated(tmp_path, Policy(), trials=4, videos=Videos.FIRST)
+    kept = sorted(path.name for path in (tmp_path / "videos").iterdir())
+    assert len(kept) == len(result.videos) == 6
+    assert sum("--success=True--task=open_the_drawer" in name for name in kept) == 1
+    assert sum("--success=False--" in name for name in kept) == 3
+    assert all(Path(video).stat().st_size > 500 for video in result.videos)
+
+
+def test_videos_without_an_encoder_are_a_remark(
+    tmp_path: Path, faults: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    result = evaluated(tmp_path, Policy(), trials=1, videos=Videos.FIRST)
+    assert (result.videos, result.failure) == ((), None)
+    assert any("pip install av" in remark for remark in result.remarks)
