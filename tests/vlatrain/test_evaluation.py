@@ -162,9 +162,7 @@ def test_the_first_failure_and_the_first_success_of_a_task_are_kept_as_videos(tm
     assert all(Path(video).stat().st_size > 500 for video in result.videos)
 
 
-def test_videos_without_an_encoder_are_a_remark(
-    tmp_path: Path, faults: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_videos_without_an_encoder_are_a_remark(tmp_path: Path, faults: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     result = evaluated(tmp_path, Policy(), trials=1, videos=Videos.FIRST)
     assert (result.videos, result.failure) == ((), None)

@@ -34,8 +34,8 @@ def test_demos_of_one_seed_are_the_same_and_of_another_are_not(tmp_path: Path) -
     ("words", "message"),
     [
         (
-            ["demos", "--suite", "libero_10", "--episodes", "1", "--out", "x"],
-            "vlatrain demos: --suite libero_10: there",
+            ["demos", "--suite", "libero_moon", "--episodes", "1", "--out", "x"],
+            "vlatrain demos: --suite libero_moon: there",
         ),
         (["data", "/nowhere/libero_10"], "vlatrain data: data_root_dir / dataset_name: no data set at /nowhere"),
     ],

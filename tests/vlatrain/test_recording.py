@@ -1,0 +1,113 @@
+"""vlatrain.sim.recording and the tool `demos`: only successes, every wanted one, whatever becomes of simulators."""
+
+import json
+from pathlib import Path
+
+import fake_simulator
+import numpy as np
+import pytest
+from vlatrain.data.hdf5 import hdf5_episodes
+from vlatrain.data.rlds import RLDSDataset
+from vlatrain.data.spool import load_episode
+from vlatrain.errors import TrainerError
+from vlatrain.tools import main
+
+
+@pytest.fixture
+def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "faults"
+    folder.mkdir()
+    monkeypatch.setenv("FAKE_FAULTS", str(folder))
+    monkeypatch.setenv("VLAD_SIM_PYTHON", str(fake_simulator.fake_python(tmp_path)))
+    return folder
+
+
+def record(out: Path, *more: str, episodes: int = 4) -> int:
+    words = ["demos", "--suite", "libero_spatial", "--episodes", str(episodes), "--tasks", "0", "1", "--workers", "2"]
+    return main([*words, "--limit", "10", "--shards", "1", "--out", str(out), *more])
+
+
+def test_successes_are_recorded_in_the_published_layout(
+    tmp_path: Path, faults: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert record(tmp_path / "out") == 0
+    folder = tmp_path / "out" / "libero_spatial_no_noops"
+    assert capsys.readouterr().out == f"{folder}\n"
+    dataset = RLDSDataset(folder, verify=True)
+    assert dataset.statistics["libero_spatial_no_noops"]["num_trajectories"] == 4
+    assert dataset.instructions == tuple(fake_simulator.INSTRUCTIONS[:2])
+    features = json.loads((folder / "1.0.0" / "features.json").read_text())
+    seen = features["featuresDict"]["features"]["steps"]["sequence"]["feature"]["featuresDict"]["features"]
+    assert set(seen["observation"]["featuresDict"]["features"]) == {"image", "wrist_image", "state"}
+    assert RLDSDataset(folder, image_key="wrist_image").image(0).shape == (256, 256, 3)
+    report = json.loads((folder / "demonstrations.json").read_text())
+    assert report["versions"] == fake_simulator.VERSIONS
+    assert [score["successes"] for score in report["tasks"].values()] == [2, 2]
+    assert not list((tmp_path / "out").glob(".*spool"))
+
+
+def test_steps_that_do_nothing_are_left_out(tmp_path: Path, faults: Path) -> None:
+    assert record(tmp_path / "out", episodes=1) == 0
+    dataset = RLDSDataset(tmp_path / "out" / "libero_spatial_no_noops")
+    grey = [int(dataset.image(place)[0, 0, 0]) for place in range(len(dataset))]
+    assert grey == [20, 40, 80, 100], "the first of six frames stands still, and so does the fourth"
+    assert np.linalg.norm(dataset.stored_actions[1:, :6], axis=1).min() > 0
+
+
+def test_a_second_call_completes_what_a_killed_one_began(tmp_path: Path, faults: Path) -> None:
+    assert record(tmp_path / "whole") == 0
+    (faults / "always-dumb").touch()
+    assert record(tmp_path / "out") == 2
+    (faults / "always-dumb").unlink()
+    spool = tmp_path / "out" / ".libero_spatial_no_noops.spool"
+    assert record(tmp_path / "out", "--seed", "5") == 2, "another plan"
+    assert spool.is_dir()
+    assert record(tmp_path / "out") == 0
+    one, other = (next((tmp_path / name).rglob("*.tfrecord-*")).read_bytes() for name in ("whole", "out"))
+    assert one == other
+
+
+def test_a_scene_whose_simulator_crashes_is_played_again(
+    tmp_path: Path, faults: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (faults / "crash-0-0-0").touch()
+    assert record(tmp_path / "out") == 0
+    assert "1 simulators lost" in capsys.readouterr().err
+    report = json.loads((tmp_path / "out" / "libero_spatial_no_noops" / "demonstrations.json").read_text())
+    assert (report["episodes"], report["simulators_lost"]) == (4, 1)
+
+
+def test_tasks_that_the_expert_cannot_do_are_told_and_the_others_recorded(
+    tmp_path: Path, faults: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["demos", "--suite", "libero_spatial", "--episodes", "3", "--workers", "1", "--out", str(tmp_path / "out")]
+    assert main(words) == 0
+    assert "the expert cannot open" in capsys.readouterr().err
+    report = json.loads((tmp_path / "out" / "libero_spatial_no_noops" / "demonstrations.json").read_text())
+    assert (report["episodes"], report["dropped"]) == (2, 1)
+
+
+def test_hdf5_files_read_back_as_the_same_episodes(tmp_path: Path, faults: Path) -> None:
+    assert record(tmp_path / "out", "--hdf5") == 0
+    episodes = list(hdf5_episodes(tmp_path / "out" / "libero_spatial_no_noops_hdf5"))
+    assert [episode.instruction for episode in episodes].count(fake_simulator.INSTRUCTIONS[0]) == 2
+    dataset = RLDSDataset(tmp_path / "out" / "libero_spatial_no_noops")
+    assert np.array_equal(episodes[0].images[0], dataset.image(0))
+    assert np.array_equal(episodes[0].actions, dataset.stored_actions[: len(episodes[0])])
+
+
+def test_a_damaged_spooled_episode_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "task-00-00000.npz"
+    path.write_bytes(b"no archive")
+    with pytest.raises(TrainerError, match="is no recorded episode"):
+        load_episode(path)
+
+
+def test_a_set_that_exists_is_not_recorded_again(tmp_path: Path, faults: Path) -> None:
+    (tmp_path / "libero_spatial_no_noops").mkdir()
+    assert record(tmp_path) == 2
+
+
+def test_a_suite_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demos", "--suite", "libero_moon", "--episodes", "1", "--out", str(tmp_path)]) == 2
+    assert "there are tabletop_base, tabletop_new, libero_spatial" in capsys.readouterr().err
