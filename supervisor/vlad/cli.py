@@ -113,3 +113,7 @@ def _without_stdout() -> int:
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return BROKEN_PIPE
+
+
+if __name__ == "__main__":
+    main()
