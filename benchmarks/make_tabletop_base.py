@@ -7,8 +7,7 @@ Scripted demonstrations, behaviour cloning of the seven action tokens, all weigh
 must also point: from the hidden states of the words "block" and "bowl" a throw-away head says where the named ones lie,
 which teaches it early to look for what is named. The two runs took seven minutes on one H200. (The first one of the
 shipped weights still saw demonstrations without lures, and 46 % success; the second one's 9000 steps brought 99.6 %.)
-The seed decides data, initial weights and order; floating-point sums differ between devices, so a repetition agrees in
-kind, not in bits.
+The seed decides data, initial weights and order; sums differ between devices: a repetition agrees in kind, not in bits.
 """
 
 import argparse
@@ -41,7 +40,10 @@ from vlatrain.sim.tabletop_expert import demonstrated_steps
 from vlatrain.sim.tabletop_scene import TABLE
 
 SUITE = "tabletop_base"
-SPARE_WORDS = "pick up and place it on move to orange pink white black left right small big plate box cup ball"
+SPARE_WORDS = (
+    "pick up and place it on move to left right small big plate box cup ball "
+    "orange pink white black crimson jade azure amber violet"
+)
 EPISODES_PER_CHUNK = 200
 ROWS_TOGETHER = 64  # padding rows behind the actions, as published
 CELLS = 24  # columns and rows among which the pointing head chooses
@@ -196,7 +198,8 @@ def train(
     """AdamW, warm-up and cosine; bf16 arithmetic on a GPU."""
     device, on_gpu = options.device, options.device == "cuda"
     words = tokenizer.inference_ids(frames.instructions[0])
-    lesson = Pointing(model, [words.index(_id(tokenizer, word)) for word in ("block", "bowl")]).to(device)
+    naming = [words.index(tokenizer.inference_ids(noun)[2]) for noun in ("block", "bowl")]  # 2: after the fixed words
+    lesson = Pointing(model, naming).to(device)
     step_loss = torch.compile(lesson) if on_gpu else lesson
     rows = [*_token_rows(model, frames, statistics, tokenizer), torch.from_numpy(frames.cells)]
     ids, labels, cells = (tensor.to(device) for tensor in rows)
@@ -244,11 +247,6 @@ def as_if_from_jpeg(images: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(is_stored, shaken.clamp(0, 255), pixels).round().to(torch.uint8).permute(0, 2, 3, 1)
 
 
-def _id(tokenizer: PromptTokenizer, word: str) -> int:
-    """The token of one word, found between the two that surround every instruction."""
-    return tokenizer.inference_ids(word)[2]
-
-
 def _token_rows(
     model: OpenVLA, frames: Frames, statistics: DatasetStatistics, tokenizer: PromptTokenizer
 ) -> tuple[Tensor, Tensor]:
@@ -281,10 +279,10 @@ def success_rate(
 ) -> float:
     """Percent of the suite's evaluation episodes in which greedy decoding reaches the goal."""
     device = next(model.parameters()).device
+    actions = ActionTokenizer(256, model.config.action_vocab_end)
     envs = [make_env(suite, index) for index in range(len(suite_tasks(suite))) for _ in range(trials)]
     pictures = {i: env.reset(options={"init_state": i % trials})[0] for i, env in enumerate(envs)}
     prompts = torch.tensor([tokenizer.inference_ids(env.instruction) for env in envs], device=device)
-    actions = ActionTokenizer(256, model.config.action_vocab_end)
     successes = 0
     while pictures:
         rows = list(pictures)

@@ -31,7 +31,7 @@ def test_an_environment_is_of_the_task_asked_for() -> None:
     env = make_env("tabletop_new", 4, image_size=64, max_steps=5)
 
     assert env.task == suite_tasks("tabletop_new")[4]
-    assert env.instruction == "drop the violet cube into the crimson dish"
+    assert env.instruction == "drop the purple cube into the red dish"
     assert env.reset()[0].shape == (64, 64, 3)
     assert env.max_steps == 5
 

@@ -19,7 +19,7 @@ def test_the_base_suite_joins_every_block_with_every_bowl() -> None:
     )
 
 
-def test_the_new_suite_has_ten_tasks_that_use_every_word_twice_in_each_part() -> None:
+def test_the_new_suite_has_ten_tasks_that_use_every_colour_twice_in_each_part() -> None:
     tasks = suite_tasks("tabletop_new")
 
     assert len({task.name for task in tasks}) == len(tasks) == 10
@@ -28,11 +28,12 @@ def test_the_new_suite_has_ten_tasks_that_use_every_word_twice_in_each_part() ->
     assert all(task.block != task.bowl for task in tasks)
 
 
-def test_the_new_suite_names_things_in_words_that_the_base_suite_never_uses() -> None:
+def test_the_new_suite_shares_only_the_colours_with_the_base_suite() -> None:
     old = {word for task in suite_tasks("tabletop_base") for word in task.instruction.split()}
     new = {word for task in suite_tasks("tabletop_new") for word in task.instruction.split()}
 
-    assert old & new == {"the"}
+    assert old & new == {"the", *COLOURS}
+    assert new - old == {"drop", "cube", "into", "dish"}
 
 
 def test_an_unknown_suite_is_refused_by_name() -> None:

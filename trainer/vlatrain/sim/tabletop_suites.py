@@ -1,7 +1,8 @@
 """The embedded simulator's suites: named tasks, their words, and the tables on which they start.
 
-`tabletop_base` uses plain words, every block colour with every bowl colour. `tabletop_new` asks for the same kind of
-act in words that the base suite never uses: a model taught on the base suite alone can act but cannot know on what.
+`tabletop_base` asks in plain words for every block colour with every bowl colour. `tabletop_new` asks for the same kind
+of act, but all its words except "the" and the colours are new: a model taught on the base suite alone does not
+understand it.
 """
 
 import zlib
@@ -13,9 +14,8 @@ import numpy as np
 from vlatrain.sim.tabletop_scene import Scene, lay_table
 
 COLOURS = ("red", "green", "blue", "yellow", "purple")
-NEW_WORDS = {"red": "crimson", "green": "jade", "blue": "azure", "yellow": "amber", "purple": "violet"}
 DISTRACTORS = 2  # further blocks, and as many further bowls, in every scene
-_NEW_SHIFTS = (1, 3)  # each new block word meets the bowl words this many colours further on
+_NEW_SHIFTS = (1, 3)  # in the new suite each block colour meets the bowl colours this many further on
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +44,7 @@ def _base_task(block: str, bowl: str) -> Task:
 
 
 def _new_task(block: str, bowl: str) -> Task:
-    instruction = f"drop the {NEW_WORDS[block]} cube into the {NEW_WORDS[bowl]} dish"
+    instruction = f"drop the {block} cube into the {bowl} dish"
     return Task(
         suite="tabletop_new", name=instruction.replace(" ", "_"), instruction=instruction, block=block, bowl=bowl
     )
