@@ -7,13 +7,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from command_line import Vlad
 from fake_gpus import FakeGpus, fake_gpus
 from supervised_runs import Lab, Run, kill_both, until
 from vlad.host import processes
 from vlad.host.leases import read_claims
 from vlad.records.requests import Action
 from vlad.records.run import Leased, Moved, State, Waits
-from vlad.records.spec import Predecessor, RestartPolicy
+from vlad.records.spec import Predecessor, RestartPolicy, StopLadder
 from vlad.supervise import control, detach
 from vlad.supervise.adopt import adopt_orphans
 
@@ -228,3 +229,21 @@ def pauses(pid: int) -> int:
     """How often a process has waited."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.split("voluntary_ctxt_switches:")[1].split()[0])
+
+
+def test_a_leftover_that_still_holds_a_gpu_is_named(vlad: Vlad, lab: Lab, gpus: FakeGpus) -> None:
+    """No grace at all makes any process one that cannot be ended; a stranger on the same GPU is not of the run."""
+    script = f"setsid sleep 600 & echo $!; {LIVE}"
+    ladder = StopLadder(request_grace_s=0, term_grace_s=0, kill_grace_s=0)
+    run = start(lab, script, gpus=gpus.wish(1), stop=ladder)
+    run.until_state(State.RUNNING)
+    pid = int(until(lambda: run.console().partition("\n")[0], "the pid of what is left behind"))
+    gpus.hold(0, pid, gib=3)
+    gpus.hold(1, os.getpid(), gib=3)
+    (lab.path / "gate").touch()
+    record = run.until_ended()
+    assert [(one.process.pid, one.name, one.gpus) for one in record.leftovers] == [(pid, "sleep", (0,))]
+    assert f"process {pid} (sleep) still holds GPU 0 (3.0 GiB)" in vlad("show", "last").out
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not run.workers(), "its end")
+    assert "still holds" not in vlad("show", "last").out

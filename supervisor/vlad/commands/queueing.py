@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vlad.commands.command import CliError, found_run
 from vlad.host.gpu_probe import read_gpus
-from vlad.host.gpus import PROVIDER_VARIABLE, GpusUnreadable
+from vlad.host.gpus import GpusUnreadable, has_driver
 from vlad.host.leases import default_lock_folder, prepare_lock_folder
 from vlad.host.user_config import GpuSettings, read_user_config
 from vlad.policy.allocate import GpuUse
@@ -14,7 +14,6 @@ from vlad.policy.gpu_choice import AUTO, FORMS, AskedGpus, BadGpus, asked_gpus, 
 from vlad.records.gpus import GpuWish
 from vlad.records.spec import Predecessor
 
-DRIVER_FILES = (Path("/dev/nvidiactl"), Path("/proc/driver/nvidia"), Path("/dev/dxg"))
 USED_DEVICES = {"auto", "cuda"}
 
 
@@ -58,7 +57,7 @@ def wish_of_trainer(arguments: Namespace, processes: int, device: str) -> GpuWis
     if arguments.gpus is not None:
         return wish_of_command(arguments, processes)
     settings = read_user_config().gpus
-    if device not in USED_DEVICES or not settings.lease_by_default or not _has_driver():
+    if device not in USED_DEVICES or not settings.lease_by_default or not has_driver():
         return None
     try:
         return _wish(AskedGpus(None), processes, settings)
@@ -82,10 +81,6 @@ def _asked(arguments: Namespace) -> AskedGpus | None:
         return None if arguments.gpus is None else asked_gpus(arguments.gpus)
     except BadGpus as error:
         raise CliError(str(error)) from None
-
-
-def _has_driver() -> bool:
-    return PROVIDER_VARIABLE in os.environ or any(file.exists() for file in DRIVER_FILES)
 
 
 def _wish(asked: AskedGpus, processes: int, settings: GpuSettings) -> GpuWish:

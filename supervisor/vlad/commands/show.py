@@ -11,7 +11,9 @@ from vlad.commands.command import Command, add_json, add_run, found_run, our_hom
 from vlad.commands.overview import Overview
 from vlad.commands.text import STATE_TONES, Column, Ink, Tone, pairs, table
 from vlad.commands.why import attempt_line, safe
+from vlad.host.processes import is_alive
 from vlad.records import figures
+from vlad.records.gpus import Leftover
 from vlad.records.progress import Evaluation
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import RunSpec
@@ -72,6 +74,7 @@ def _state_rows(overview: Overview, ink: Ink) -> list[tuple[str, str]]:
         rows.append(("why", safe(record.why)))
     if record.diagnosis is not None and not overview.is_live:
         rows.append(("cause", f"{safe(record.diagnosis.summary)} (`vlad why {record.run_id}`)"))
+    rows += [("left behind", ink(_leftover_text(one), Tone.BAD)) for one in record.leftovers if is_alive(one.process)]
     until = record.ended_at or overview.at
     rows.append(
         (
@@ -80,6 +83,13 @@ def _state_rows(overview: Overview, ink: Ink) -> list[tuple[str, str]]:
         )
     )
     return rows
+
+
+def _leftover_text(one: Leftover) -> str:
+    """A process that could not be ended; only where it still lives."""
+    used = "" if one.used_bytes is None else f" ({figures.size(one.used_bytes)})"
+    held = f" still holds GPU {', '.join(map(str, one.gpus))}{used}" if one.gpus else " could not be ended"
+    return f"process {one.process.pid} ({safe(one.name)}){held}"
 
 
 def _progress_rows(overview: Overview) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ import msgspec
 PROVIDER_VARIABLE = "VLAD_GPU_PROVIDER"
 """A JSON file in the shape of GpuReport; without it NVML is asked."""
 
+DRIVER_FILES = (Path("/dev/nvidiactl"), Path("/proc/driver/nvidia"), Path("/dev/dxg"))
 Value = TypeVar("Value")
 
 
@@ -142,6 +143,11 @@ def _fault(nvml: Any, handle: Any) -> str:
         "a repair of its memory failed": has_failed,
     }
     return "; ".join(words for words, is_so in found.items() if is_so)
+
+
+def has_driver(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether it is worth asking."""
+    return bool(environ.get(PROVIDER_VARIABLE)) or any(file.exists() for file in DRIVER_FILES)
 
 
 def gpu_provider(environ: Mapping[str, str] = os.environ) -> GpuProvider:

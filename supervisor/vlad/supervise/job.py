@@ -10,7 +10,7 @@ from vlad.policy.stop import sweep_rung
 from vlad.records.outcome import Exit, ProcessIdentity
 from vlad.records.progress import Finished
 from vlad.records.requests import Action, Request
-from vlad.records.run import AgentStarted, Attempt, AttemptEnded, AttemptStarted, Noted, StopRung
+from vlad.records.run import AgentStarted, Attempt, AttemptEnded, AttemptStarted, LeftBehind, Noted, StopRung
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import Kind, RunSpec
 from vlad.supervise import failpoints, locks
@@ -19,6 +19,7 @@ from vlad.supervise.explain import explain
 from vlad.supervise.follow import ProgressFollower, existing_checkpoint
 from vlad.supervise.inbox import Inbox
 from vlad.supervise.launch import launch
+from vlad.supervise.leftovers import leftovers
 from vlad.supervise.queue import Queue
 from vlad.supervise.reserve import keep_reserve
 from vlad.supervise.worker_group import Life, WorkerGroup, members, signal_all
@@ -146,7 +147,7 @@ class Job:
         elif rung is StopRung.KILL:
             signal_all(found, SIGKILL)
         elif found:
-            self._note(f"could not end {len(found)} processes, not even by SIGKILL: {_pids(found)}")
+            self._chronicle.append(LeftBehind(**self._chronicle.stamp(), processes=leftovers(found)))
         return rung is None
 
     def _sweep_rung(self, now: float) -> StopRung | None:
