@@ -80,20 +80,25 @@ def config_file(asked: str | None) -> Path:
 
 def resolved_config(arguments: Namespace, figures: list[str], file: Path, *, check: bool) -> ResolvedConfig:
     """Asks the trainer; with `check` it looks at files and GPUs too. Raises CliError with its refusal."""
-    asked = TrainArguments(
-        figures=tuple(figures), profile=arguments.profile, project_root=arguments.project_root,
-        settings=tuple(arguments.settings),
-    )  # fmt: skip
-    try:
-        nproc, overrides = asked_processes(asked), trainer_overrides(asked)
-    except BadArguments as error:
-        raise CliError(str(error)) from None
+    nproc, overrides = trainer_words(arguments, figures)
     python = chosen_python(arguments.python)
     answer = _answer(print_config_argv(python, str(file), overrides, nproc, check=check))
     try:
         return msgspec.json.decode(answer, type=ResolvedConfig)
     except msgspec.DecodeError as error:
         raise CliError(f"the trainer of {python} does not answer as expected: {error}") from None
+
+
+def trainer_words(arguments: Namespace, figures: list[str]) -> tuple[str, tuple[str, ...]]:
+    """NPROC, and the trainer's words that the arguments mean. Raises CliError."""
+    asked = TrainArguments(
+        figures=tuple(figures), profile=arguments.profile, project_root=arguments.project_root,
+        settings=tuple(arguments.settings),
+    )  # fmt: skip
+    try:
+        return asked_processes(asked), trainer_overrides(asked)
+    except BadArguments as error:
+        raise CliError(str(error)) from None
 
 
 def _answer(argv: tuple[str, ...]) -> bytes:

@@ -1,0 +1,127 @@
+"""Bytes that a rank needs on its card, by part. The counts of kept values are checked against autograd by tests."""
+
+from dataclasses import dataclass
+
+from vlatrain.config import FinetuneConfig, Precision
+from vlatrain.memory_config import Checkpointing, Sharding
+from vlatrain.planning.cards import Card
+from vlatrain.planning.sizes import BlockSize, Sizes
+
+BYTES = {Precision.BF16: 2, Precision.FP16: 2, Precision.FP32: 4}
+NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # nibbles, and doubly quantised scales of blocks of 64
+TRAINED_BYTES = 16  # weight, gradient and two moments in fp32
+CONTEXT_BYTES = 700_000_000  # driver, kernels, cuBLAS workspaces
+RANKS_BYTES = 500_000_000  # NCCL's buffers
+FRAGMENTS = 0.02  # what the allocator cannot use of the rest
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Values that a block keeps a place: multiples of its width, of its inner width and of the rank."""
+
+    width: float
+    inner: float
+    rank: float
+
+    def values(self, block: BlockSize, rank: int) -> float:
+        return self.width * block.width + self.inner * block.inner + self.rank * rank
+
+
+DECODER_KEEPS = {True: Kept(14, 4, 7), False: Kept(8, 4, 7)}  # by whether arithmetic is mixed (autocast)
+TOWER_KEEPS = {True: Kept(9, 2, 4), False: Kept(8, 2, 4)}
+TEMPORARY = Kept(4, 6, 0)  # values that one block needs besides while it is computed
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One line of the account."""
+
+    name: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """All parts of a rank's memory, the largest moment counted."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def total_bytes(self) -> int:
+        return sum(part.size_bytes for part in self.parts)
+
+
+def precision_on(config: FinetuneConfig, card: Card) -> Precision:
+    """The arithmetic that the trainer will choose."""
+    if config.precision is not Precision.AUTO:
+        return config.precision
+    return Precision.BF16 if card.has_bf16 else Precision.FP16
+
+
+def account(config: FinetuneConfig, sizes: Sizes, precision: Precision, nproc: int) -> Account:
+    """The memory of one rank while it trains or evaluates, whichever needs more."""
+    training = Part(*_training(config, sizes, precision))
+    evaluating = Part("evaluation: keys and values, activations", _evaluating(config, sizes, precision))
+    fixed = (*_weights(config, sizes, precision, nproc), *_trained(config, sizes, nproc))
+    working = max(training, evaluating, key=lambda part: part.size_bytes)
+    known = sum(part.size_bytes for part in (*fixed, working))
+    spare = CONTEXT_BYTES + (RANKS_BYTES if nproc > 1 else 0) + int(FRAGMENTS * known)
+    return Account((*fixed, working, Part("driver, workspaces, fragments", spare)))
+
+
+def _weights(config: FinetuneConfig, sizes: Sizes, precision: Precision, nproc: int) -> list[Part]:
+    if not config.use_lora:
+        return []
+    each = BYTES[precision]
+    decoder = sizes.decoder.count * sizes.decoder.weights
+    if config.use_quantization:
+        size = decoder * NF4_BYTES + (sizes.parameters - decoder) * each
+        return [Part(f"base model, decoder in 4 bits, the rest {precision}", int(size))]
+    if config.sharding is Sharding.FULL and nproc > 1:
+        blocks = sum(block.count * block.weights for block in sizes.blocks)
+        size = (sizes.parameters - blocks) * each + blocks * each // nproc + 2 * sizes.decoder.weights * each
+        return [Part(f"base model, {precision}, a part of {nproc} and two blocks at work", size)]
+    return [Part(f"base model, {precision}", sizes.parameters * each)]
+
+
+def _trained(config: FinetuneConfig, sizes: Sizes, nproc: int) -> list[Part]:
+    share = nproc if config.sharding is Sharding.FULL else 1
+    if config.use_lora:
+        size = sizes.lora(config.lora_rank) * TRAINED_BYTES // share
+        return [Part("adapters: weights, gradients, moments in fp32", size)]
+    return [Part("all weights: weights, gradients, moments in fp32", sizes.parameters * TRAINED_BYTES // share)]
+
+
+def _training(config: FinetuneConfig, sizes: Sizes, precision: Precision) -> tuple[str, int]:
+    """Activations of one micro-batch at the moment when most are kept."""
+    is_mixed, each = precision is not Precision.FP32, BYTES[precision]
+    level = config.activation_checkpointing
+    decoder = _kept(sizes.decoder, DECODER_KEEPS[is_mixed], config.lora_rank, level is not Checkpointing.NONE)
+    towers = [
+        _kept(tower, TOWER_KEEPS[is_mixed], config.lora_rank, level is Checkpointing.FULL) for tower in sizes.towers
+    ]
+    projector = sizes.projector.places * 3 * (sizes.projector.inner + 2 * sizes.projector.width)
+    logits = sizes.actions * sizes.vocabulary * 4
+    temporary = sizes.decoder.places * TEMPORARY.values(sizes.decoder, 0)
+    values = decoder + sum(towers) + projector + logits + temporary
+    casts = sizes.lora(config.lora_rank) * 2 if is_mixed and config.use_lora else 0
+    casts += sizes.parameters * 2 if is_mixed and not config.use_lora else 0
+    told = {Checkpointing.NONE: "all kept", Checkpointing.BLOCKS: "the towers' kept", Checkpointing.FULL: "none kept"}
+    samples = f"{config.batch_size} sample{'s' * (config.batch_size > 1)}"
+    return f"activations of {samples}, {told[level]}", int(config.batch_size * values * each + casts)
+
+
+def _kept(block: BlockSize, keeps: Kept, rank: int, is_recomputed: bool) -> float:
+    """Values of all blocks of a kind for one sample: all, or each block's input and one block's own."""
+    own = keeps.values(block, rank) * block.places
+    return block.count * block.width * block.places + own if is_recomputed else block.count * own
+
+
+def _evaluating(config: FinetuneConfig, sizes: Sizes, precision: Precision) -> int:
+    """Keys and values of all layers, and what one block of each kind needs at a time."""
+    if not config.enable_periodic_eval:
+        return 0
+    decoder, each = sizes.decoder, BYTES[precision]
+    cache = decoder.count * 2 * decoder.width * decoder.places
+    working = decoder.places * (TEMPORARY.values(decoder, 0) + 6 * decoder.width)
+    return int(config.eval_batch_size * (cache + working) * each)

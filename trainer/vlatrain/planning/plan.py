@@ -1,0 +1,119 @@
+"""The plan of a run on a card: memory by part, time, and what to change where it does not fit."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vlatrain.config import FinetuneConfig
+from vlatrain.memory_config import Checkpointing, Sharding
+from vlatrain.planning.cards import Card
+from vlatrain.planning.memory import Account, account, precision_on
+from vlatrain.planning.sizes import Sizes
+from vlatrain.planning.speed import Speed, speed
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a configuration comes to on each of `nproc` cards."""
+
+    config: FinetuneConfig
+    card: Card
+    nproc: int
+    precision: str
+    account: Account
+    speed: Speed
+
+    @property
+    def fits(self) -> bool:
+        return self.account.total_bytes <= self.card.memory_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """Other values of some fields, or another number of processes, and the plan with them."""
+
+    changes: tuple[str, ...]
+    plan: Plan
+
+
+def plan(config: FinetuneConfig, sizes: Sizes, card: Card, nproc: int) -> Plan:
+    """Predicts; starts nothing."""
+    precision = precision_on(config, card)
+    need = account(config, sizes, precision, nproc)
+    return Plan(config, card, nproc, precision.value, need, speed(config, sizes, card, precision, nproc))
+
+
+def remedies(failing: Plan, sizes: Sizes, most: int = 4) -> list[Remedy]:
+    """What would fit, the same samples a step, fastest first."""
+    found = []
+    for changes in _changes(failing):
+        values = {name: value for name, value in changes.items() if name != "nproc"}
+        changed = plan(replace(failing.config, **values), sizes, failing.card, changes.get("nproc", failing.nproc))
+        if changed.fits:
+            found.append(Remedy(tuple(f"--{name} {_shown(value)}" for name, value in changes.items()), changed))
+    found.sort(key=lambda remedy: (-remedy.plan.speed.samples_per_s / remedy.plan.nproc, len(remedy.changes)))
+    return [one for index, one in enumerate(found) if not _contains_another(one, found[:index])][:most]
+
+
+def _changes(failing: Plan) -> Iterator[Mapping[str, Any]]:
+    """Every combination of the things that save memory."""
+    for evaluated in _evaluations(failing.config):
+        for changes in _training_changes(failing):
+            if both := {**changes, **evaluated}:
+                yield both
+
+
+def _training_changes(failing: Plan) -> Iterator[Mapping[str, Any]]:
+    config = failing.config
+    for quantised in _choices("use_quantization", config.use_quantization, (True,) if config.use_lora else ()):
+        for level in _choices("activation_checkpointing", config.activation_checkpointing, tuple(Checkpointing)):
+            for batch in _batches(config):
+                accumulated = batch.get("grad_accumulation_steps", config.grad_accumulation_steps)
+                for shared in [] if quantised or config.use_quantization else _shards(failing, accumulated):
+                    yield {**level, **batch, **shared}
+                yield {**level, **batch, **quantised}
+
+
+def _evaluations(config: FinetuneConfig) -> Iterator[dict[str, Any]]:
+    """Fewer episodes together, where there are evaluations."""
+    yield {}
+    size = config.eval_batch_size // 2 if config.enable_periodic_eval else 0
+    while size >= 1:
+        yield {"eval_batch_size": size}
+        size //= 2
+
+
+def _choices(name: str, current: object, values: tuple[object, ...]) -> Iterator[dict[str, Any]]:
+    """Nothing, then each other value."""
+    yield {}
+    yield from ({name: value} for value in values if value != current)
+
+
+def _batches(config: FinetuneConfig) -> Iterator[dict[str, Any]]:
+    """Smaller micro-batches, accumulated to the same number of samples."""
+    yield {}
+    whole = config.batch_size * config.grad_accumulation_steps
+    size = config.batch_size // 2
+    while size >= 1:
+        if whole % size == 0:
+            yield {"batch_size": size, "grad_accumulation_steps": whole // size}
+        size //= 2
+
+
+def _shards(failing: Plan, accumulated: int) -> Iterator[dict[str, Any]]:
+    """The model spread over the cards; of one card, over two that share the samples of a step."""
+    if failing.config.sharding is Sharding.FULL:
+        return
+    if failing.nproc > 1:
+        yield {"sharding": Sharding.FULL}
+    elif accumulated % 2 == 0:
+        yield {"grad_accumulation_steps": accumulated // 2, "sharding": Sharding.FULL, "nproc": 2}
+
+
+def _contains_another(one: Remedy, faster: list[Remedy]) -> bool:
+    """Whether a faster remedy asks for a part of the same."""
+    return any(set(other.changes) <= set(one.changes) for other in faster)
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
