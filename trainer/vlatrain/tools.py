@@ -16,23 +16,25 @@ if TYPE_CHECKING:
     from vlatrain.data.rlds import RLDSDataset
 
 BAD_ARGUMENTS = 2
+DOES_NOT_FIT = 1
 
 
 def main(words: Sequence[str]) -> int:
     """Runs one tool. Exit status 2 for what the user must put right, told in one line."""
     arguments = parsed(words)
     try:
-        arguments.run(arguments)
+        status: int | None = arguments.run(arguments)
     except TrainerError as error:
         print(f"vlatrain {arguments.tool}: {error}", file=sys.stderr)
         return BAD_ARGUMENTS
-    return 0
+    return status or 0
 
 
 def parsed(words: Sequence[str]) -> argparse.Namespace:
-    """The tool and its arguments; `icsm` takes the trainer's own words, which argparse would take apart."""
-    if list(words[:1]) == ["icsm"] and not {"-h", "--help"} & set(words):
-        return argparse.Namespace(tool="icsm", run=compute_statistics, words=words[1:])
+    """The tool and its arguments; some take the trainer's own words, which argparse would take apart."""
+    tools = {"icsm": compute_statistics, "plan": tell_plan}
+    if (tool := "".join(words[:1])) in tools and not {"-h", "--help"} & set(words):
+        return argparse.Namespace(tool=tool, run=tools[tool], words=words[1:])
     return parser().parse_args(words)
 
 
@@ -78,6 +80,11 @@ def parser() -> argparse.ArgumentParser:
     merge.set_defaults(run=merge_adapter)
     icsm = tools.add_parser("icsm", help="compute the method's offline statistics of the frozen base model")
     icsm.add_argument("words", nargs="*", metavar="CONFIG --field value", help="as `python -m vlatrain` takes them")
+    plan = tools.add_parser("plan", help="predict memory and step time on a card; exit status 1 where it does not fit")
+    plan.add_argument("words", nargs="*", metavar="CONFIG --field value", help="as `python -m vlatrain` takes them")
+    plan.add_argument("--card", help="such as 4090, V100, A100, H200 (this machine's, else the profile's)")
+    plan.add_argument("--nproc", help="processes, one a card (as the profile says)")
+    plan.add_argument("--json", action="store_true", help="print JSON, for programs")
     return whole
 
 
@@ -150,6 +157,15 @@ def compute_statistics(arguments: argparse.Namespace) -> None:
     from vlatrain.offline import compute_statistics
 
     print(compute_statistics(arguments.words, os.environ))
+
+
+def tell_plan(arguments: argparse.Namespace) -> int:
+    """The tool `plan`."""
+    from vlatrain.planning.answer import answer
+
+    told, fits = answer(arguments.words, os.environ)
+    print(told)
+    return 0 if fits else DOES_NOT_FIT
 
 
 def base_folder(named: str) -> Path:
