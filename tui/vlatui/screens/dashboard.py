@@ -158,7 +158,7 @@ class DashboardScreen(Navigation):
         table = self.query_one(RunTable)
         table.show(self.shown.view, self.dashboard.clock(), self.filter.matches, self._when_empty())
         most = max(LEAST_TABLE, int(self.size.height * MOST_TABLE_PART))
-        table.styles.height = max(LEAST_TABLE, min(len(table.rows) + 1, most))
+        table.styles.height = min(len(table.rows) + 1, most) if table.rows else LEAST_TABLE
         self._show_top()
         self._show_header()
 

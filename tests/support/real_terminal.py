@@ -1,0 +1,66 @@
+"""A real terminal for tests: a pane of a tmux server of its own."""
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+DEADLINE_S = 30.0
+
+
+class Terminal:
+    """One pane, 100 by 30, running a plain shell. `close` ends the server and everything in it."""
+
+    def __init__(self, folder: Path, name: str, environment: dict[str, str]) -> None:
+        self._socket = str(folder / f"{name}.tmux")
+        variables = [part for pair in environment.items() for part in ("-e", "=".join(pair))]
+        self._tmux("-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "30", *variables, "env PS1='$ ' sh")
+        self.until("$")
+
+    def _tmux(self, *arguments: str) -> str:
+        tmux = shutil.which("tmux")
+        assert tmux is not None
+        environment = {key: value for key, value in os.environ.items() if key not in ("TMUX", "NO_COLOR")}
+        done = subprocess.run(
+            [tmux, "-S", self._socket, *arguments], capture_output=True, text=True, check=False, env=environment
+        )
+        return done.stdout
+
+    @property
+    def text(self) -> str:
+        """What the pane shows."""
+        return self._tmux("capture-pane", "-p")
+
+    @property
+    def title(self) -> str:
+        return self._tmux("display-message", "-p", "#{pane_title}").strip()
+
+    @property
+    def pid(self) -> int:
+        """The shell's process."""
+        return int(self._tmux("display-message", "-p", "#{pane_pid}"))
+
+    def type(self, line: str) -> None:
+        """Types a line and enter."""
+        self._tmux("send-keys", "-l", line)
+        self._tmux("send-keys", "Enter")
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self._tmux("send-keys", key)
+
+    def resize(self, width: int, height: int) -> None:
+        self._tmux("resize-window", "-x", str(width), "-y", str(height))
+
+    def until(self, *texts: str) -> str:
+        """Waits until the pane shows every one of `texts`; what it shows then."""
+        end = time.monotonic() + DEADLINE_S
+        while not all(text in (shown := self.text) for text in texts):
+            assert time.monotonic() < end, f"never shown: {texts}\n{shown}"
+            time.sleep(0.05)
+        return shown
+
+    def close(self) -> None:
+        """Kills the pane as a closed window does: SIGHUP to what runs in it."""
+        self._tmux("kill-server")
