@@ -22,9 +22,12 @@ VERBS: dict[str, tuple[str, str]] = {
     "wait": ("wait:WAIT", "wait until runs have ended; exit with their outcome"),
     "config": ("config:CONFIG", "print every configured value with where it came from"),
     "plan": ("plan:PLAN", "predict whether a configuration fits on a card, and its time"),
+    "demos": ("demos:DEMOS", "record demonstrations of the tabletop or of LIBERO"),
+    "eval": ("eval:EVAL", "measure the success rate of a checkpoint, outside its run"),
     "merge": ("merge:MERGE", "merge a run's adapter into its base model"),
     "icsm": ("icsm:ICSM", "compute the method's offline statistics of the base model"),
     "gpus": ("gpus:GPUS", "list the GPUs of this host, who has them, and who waits for them"),
+    "notify": ("notify:NOTIFY", "send a test message to everybody who is told about runs"),
     "ps": ("ps:PS", "list the processes of the live runs"),
 }
 HELP = """\

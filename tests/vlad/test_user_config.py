@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from vlad.host.user_config import Occasion, UserConfig, read_user_config, user_config_path
+from vlad.host.user_config import UserConfig, read_user_config, user_config_path
+from vlad.policy.notices import Occasion
 from vlad.records.files import RecordError
 
 

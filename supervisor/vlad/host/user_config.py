@@ -2,22 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 
+from vlad.policy.notices import Occasion
 from vlad.records.files import RecordError
 from vlad.records.gpus import FREE_BELOW_BYTES
-
-
-class Occasion(StrEnum):
-    """What a user may want to be told about."""
-
-    END = "end"
-    CRASH = "crash"
-    EARLY_STOP = "early_stop"
-    HANG = "hang"
 
 
 class GpuSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -16,7 +16,7 @@ from vlad.records.outcome import ProcessIdentity
 from vlad.records.progress import Reason
 from vlad.records.run import Attempt, Moved, RungReached, RunRecord, State, StopRung, Supervised
 from vlad.records.rundir import RunDirectory
-from vlad.supervise import exits, failpoints
+from vlad.supervise import exits, failpoints, notifying
 from vlad.supervise.chronicle import Chronicle
 from vlad.supervise.inbox import Inbox
 from vlad.supervise.job import Job
@@ -260,5 +260,6 @@ class Supervisor:
 
     def _move(self, state: State, why: str, reason: Reason | None = None, restart_at: float | None = None) -> None:
         stamp = self._chronicle.stamp()
-        self._chronicle.append(Moved(**stamp, state=state, why=why, reason=reason, restart_at=restart_at))
+        record = self._chronicle.append(Moved(**stamp, state=state, why=why, reason=reason, restart_at=restart_at))
+        notifying.tell(self._run, record)
         failpoints.reach(f"moved.{state}")

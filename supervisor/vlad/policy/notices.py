@@ -1,0 +1,84 @@
+"""What a user is told about, and in which words. Pure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from vlad.records import figures
+from vlad.records.outcome import Cause
+from vlad.records.progress import Reason
+from vlad.records.run import RunRecord, State
+from vlad.records.summary import Summary
+
+
+class Occasion(StrEnum):
+    """What a user may want to be told about."""
+
+    END = "end"
+    CRASH = "crash"
+    EARLY_STOP = "early_stop"
+    HANG = "hang"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One message. It is sent where any of its occasions is wanted."""
+
+    occasions: frozenset[Occasion]
+    title: str
+    body: str
+
+
+def notice_of(record: RunRecord) -> Notice | None:
+    """What the move that the run has just made is worth telling; None for most moves."""
+    occasions = _occasions(record)
+    if not occasions:
+        return None
+    return Notice(occasions, _title(record), "\n".join(_lines(record)))
+
+
+def _occasions(record: RunRecord) -> frozenset[Occasion]:
+    hung = record.diagnosis is not None and record.diagnosis.cause is Cause.HUNG
+    failure = Occasion.HANG if hung else Occasion.CRASH
+    match record.state:
+        case State.BACKOFF:
+            return frozenset({failure})
+        case State.FAILED:
+            return frozenset({Occasion.END, failure} if record.diagnosis else {Occasion.END})
+        case State.SUCCEEDED if record.reason is Reason.EARLY_STOP:
+            return frozenset({Occasion.END, Occasion.EARLY_STOP})
+        case State.SUCCEEDED | State.STOPPED:
+            return frozenset({Occasion.END})
+        case _:
+            return frozenset()
+
+
+def _title(record: RunRecord) -> str:
+    told = record.diagnosis.summary if record.diagnosis and record.state is not State.STOPPED else ""
+    outcome = str(record.reason).lower().replace("_", " ") if record.reason else told
+    word = "restarts" if record.state is State.BACKOFF else str(record.state)
+    return f"{record.name} {word}" + (f": {outcome}" if outcome else "")
+
+
+def _lines(record: RunRecord) -> list[str]:
+    diagnosis = None if record.state in (State.SUCCEEDED, State.STOPPED) else record.diagnosis
+    candidates = [
+        record.why,
+        diagnosis.summary if diagnosis and diagnosis.summary not in record.why else "",
+        diagnosis.advice if diagnosis else "",
+        f"{record.run_id} on {record.host}, after {figures.duration(record.updated_at - record.created_at)}",
+    ]
+    return [line for line in candidates if line]
+
+
+def progress_line(summary: Summary) -> str:
+    """How far the run has come; empty where it tells nothing."""
+    last = summary.last_evaluation
+    parts = [
+        "" if summary.step is None else f"step {figures.count(summary.step)} of {figures.count(summary.max_steps)}",
+        "" if summary.loss is None else f"loss {figures.number(summary.loss)}",
+        "" if last is None or last.failure else f"success {figures.percent(last.success_rate)} of {last.episodes}",
+        ""
+        if summary.best is None
+        else f"best {figures.percent(summary.best)} at step {figures.count(summary.best_step)}",
+    ]
+    return ", ".join(part for part in parts if part)
