@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlatrain.config import FinetuneConfig
-from vlatrain.errors import TrainerError
+from vlatrain.errors import TrainerError, TrainingError
 from vlatrain.places import base_model_folder, placed
 from vlatrain.ticker import Ticker, gigabytes
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vlatrain.data.rlds import RLDSDataset
 
 BAD_ARGUMENTS = 2
+FAILED = 1
 DOES_NOT_FIT = 1
 
 
@@ -26,13 +27,13 @@ def main(words: Sequence[str]) -> int:
         status: int | None = arguments.run(arguments)
     except TrainerError as error:
         print(f"vlatrain {arguments.tool}: {error}", file=sys.stderr)
-        return BAD_ARGUMENTS
+        return FAILED if isinstance(error, TrainingError) else BAD_ARGUMENTS
     return status or 0
 
 
 def parsed(words: Sequence[str]) -> argparse.Namespace:
     """The tool and its arguments; some take the trainer's own words, which argparse would take apart."""
-    tools = {"icsm": compute_statistics, "plan": tell_plan}
+    tools = {"icsm": compute_statistics, "evaluate": evaluate_checkpoint, "plan": tell_plan}
     if (tool := "".join(words[:1])) in tools and not {"-h", "--help"} & set(words):
         return argparse.Namespace(tool=tool, run=tools[tool], words=words[1:])
     return parser().parse_args(words)
@@ -85,6 +86,9 @@ def parser() -> argparse.ArgumentParser:
     plan.add_argument("--card", help="such as 4090, V100, A100, H200 (this machine's, else the profile's)")
     plan.add_argument("--nproc", help="processes, one a card (as the profile says)")
     plan.add_argument("--json", action="store_true", help="print JSON, for programs")
+    evaluation = tools.add_parser("evaluate", help="success rate of a checkpoint, or of a whole model, on a suite")
+    evaluation.add_argument("checkpoint", help="an adapter, a folder of them (the last counts), or a model's folder")
+    evaluation.add_argument("words", nargs="*", metavar="CONFIG --field value", help="as `python -m vlatrain`")
     return whole
 
 
@@ -101,6 +105,15 @@ def record_demonstrations(arguments: argparse.Namespace) -> None:
     from vlatrain.demonstrations import record
 
     record(arguments)
+
+
+def evaluate_checkpoint(arguments: argparse.Namespace) -> None:
+    """The tool `evaluate`; an evaluation that failed is an error."""
+    from vlatrain.checkpoint_evaluation import evaluate_words
+
+    result = evaluate_words(arguments.words)
+    if result.failure is not None:
+        raise TrainingError(f"the evaluation failed: {result.failure}")
 
 
 def convert_data(arguments: argparse.Namespace) -> None:

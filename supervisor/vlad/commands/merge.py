@@ -23,7 +23,7 @@ def _add(parser: ArgumentParser) -> None:
 def _run(arguments: Namespace) -> int:
     if (arguments.run is None) == (arguments.adapter is None):
         raise CliError("either a RUN or --adapter DIR: which adapter is to be merged?")
-    adapter = arguments.adapter or str(_checkpoint(found_run(arguments.run), last=arguments.last))
+    adapter = arguments.adapter or str(chosen_checkpoint(found_run(arguments.run), last=arguments.last))
     words = ["--adapter", adapter, "--out", arguments.out]
     for name in ("base", "statistics"):
         if value := getattr(arguments, name):
@@ -34,8 +34,8 @@ def _run(arguments: Namespace) -> int:
         raise CliError(f"{chosen_python(arguments.python)} cannot be run: {error.strerror}") from None
 
 
-def _checkpoint(run: RunDirectory, *, last: bool) -> Path:
-    """Raises CliError for a run without one."""
+def chosen_checkpoint(run: RunDirectory, *, last: bool) -> Path:
+    """The best checkpoint of a run, else its last. Raises CliError for a run without one."""
     summary = read_summary(run, whole=True).summary
     chosen = summary.last_checkpoint if last else summary.best_checkpoint or summary.last_checkpoint
     if chosen is None:

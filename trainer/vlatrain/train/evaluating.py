@@ -4,15 +4,16 @@ import logging
 import time
 from pathlib import Path
 
+import msgspec
 from vlad.policy.early_stop import is_below_resolution
-from vlad.records.files import replace_file
-from vlad.records.progress import Evaluation, Phase, TaskResult
+from vlad.records.progress import Evaluation, Phase
 from vlad.records.requests import Action
 
 from vlatrain.config import FinetuneConfig
 from vlatrain.distributed import Board
 from vlatrain.evaluate.evaluation import evaluate
-from vlatrain.evaluate.results import EvaluationResult, log_lines, log_name
+from vlatrain.evaluate.records import as_record, video_folder, write_log
+from vlatrain.evaluate.results import EvaluationResult
 from vlatrain.places import eval_log_folder
 from vlatrain.train.rng import preserved
 from vlatrain.train.session import Session
@@ -78,7 +79,7 @@ def _result(session: Session, state: TrainState) -> EvaluationResult | None:
                 wants_stop=session.inbox.wants_stop,
                 progress=lambda done, total: session.reports.phase(Phase.EVALUATING, state.step, done, total),
                 videos=session.config.eval_videos,
-                video_folder=eval_log_folder(session.config) / "rollouts" / time.strftime("%Y_%m_%d"),
+                video_folder=video_folder(eval_log_folder(session.config)),
                 in_step=session.config.deterministic,
             )
     finally:
@@ -89,32 +90,15 @@ def record(
     session: Session, after: TrainState, result: EvaluationResult, log_file: Path | None, duration_s: float
 ) -> Evaluation:
     """The line of evaluations.jsonl; early-stop values are those after it."""
-    low, high = result.interval
-    return Evaluation(
-        at=time.time(),
-        step=after.step,
-        suite=result.suite,
-        successes=result.successes,
-        episodes=result.episodes,
-        success_rate=result.success_rate,
-        low=low,
-        high=high,
-        tasks=tuple(
-            TaskResult(task=task, successes=successes, episodes=episodes)
-            for task, successes, episodes in result.by_task()
-        ),
-        improved=after.is_best,
+    path = session.checkpoints.path_of(after.step)
+    measured = as_record(result, step=after.step, checkpoint=path, log=log_file, duration_s=duration_s)
+    return msgspec.structs.replace(
+        measured,
+        improved=after.is_best and result.failure is None,
         best=after.early_stop.best if after.best_step is not None else None,
         best_step=after.best_step,
         bad_evaluations=after.early_stop.bad_evaluations,
         patience=session.early_stop.patience if session.early_stop.enabled else None,
-        checkpoint=session.checkpoints.path_of(after.step),
-        log=str(log_file) if log_file else None,
-        videos=result.videos,
-        duration_s=duration_s,
-        failure=result.failure,
-        versions=dict(result.versions),
-        repeats=result.repeats,
     )
 
 
@@ -122,16 +106,12 @@ def _write_log(session: Session, step: int, result: EvaluationResult) -> Path | 
     """The original script's log, on the first rank. A full disk is a warning."""
     if not session.ranks.is_first:
         return None
-    note = f"{session.config.eval_run_id_note}-step{step}" if session.config.eval_run_id_note else f"step{step}"
-    name = log_name(result.suite, note, time.strftime("%Y_%m_%d-%H_%M_%S"))
-    path = eval_log_folder(session.config) / name
+    folder = eval_log_folder(session.config)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, "".join(f"{line}\n" for line in log_lines(result)).encode())
+        return write_log(folder, session.config.eval_run_id_note, step, result)
     except OSError as error:
-        session.reports.warn(f"evaluation log {path} not written: {error}")
+        session.reports.warn(f"evaluation log not written in {folder}: {error}")
         return None
-    return path
 
 
 def warn_of_resolution(session: Session) -> None:

@@ -1,0 +1,16 @@
+"""Runs one of the trainer's tools in the foreground, in whichever Python the trainer lives."""
+
+import subprocess
+from collections.abc import Sequence
+
+from vlad.commands.command import CliError
+from vlad.commands.trainer import chosen_python
+
+
+def run_tool(asked_python: str | None, words: Sequence[str]) -> int:
+    """Its exit code; what it says goes where ours goes."""
+    python = chosen_python(asked_python)
+    try:
+        return subprocess.run([python, "-m", "vlatrain.tools", *words]).returncode
+    except OSError as error:
+        raise CliError(f"{python} cannot be run: {error.strerror}") from None

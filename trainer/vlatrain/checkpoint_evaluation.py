@@ -1,0 +1,147 @@
+"""The tool `evaluate`: a checkpoint on its own, outside any training."""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import torch
+from vlad.records.files import replace_file
+from vlad.records.progress import Evaluation
+
+from vlatrain.adapters import CONFIG_FILE, found_adapter, latest_adapter, read_plain_config
+from vlatrain.arguments import parse_arguments
+from vlatrain.config import FinetuneConfig
+from vlatrain.data.actions import ActionStatistics
+from vlatrain.data.statistics import load_statistics
+from vlatrain.distributed import Board, Ranks
+from vlatrain.errors import TrainerError
+from vlatrain.evaluate.evaluation import evaluate
+from vlatrain.evaluate.policy import LivePolicy
+from vlatrain.evaluate.records import as_record, video_folder, write_log
+from vlatrain.evaluate.results import EvaluationResult
+from vlatrain.evaluate.suites import open_suite
+from vlatrain.model.checkpoint_files import load_base
+from vlatrain.model.codec import Codec
+from vlatrain.model.hub import find_base
+from vlatrain.model.lora import load_adapter
+from vlatrain.model.openvla import OpenVLA
+from vlatrain.places import base_model_folder, eval_log_folder
+from vlatrain.resolve import resolve
+from vlatrain.ticker import Ticker
+from vlatrain.train.learner import compute_dtype
+from vlatrain.train.session import chosen_device
+
+RESULT = "--result="
+"""`--result=FILE` also writes the record as JSON."""
+
+
+def evaluate_words(words: Sequence[str]) -> EvaluationResult:
+    """`CHECKPOINT [CONFIG] [--field value]... [--result=FILE]`. Raises TrainerError for what cannot be evaluated."""
+    fields = [word for word in words[1:] if not word.startswith(RESULT)]
+    results = [Path(word.removeprefix(RESULT)) for word in words[1:] if word.startswith(RESULT)]
+    if not words or words[0].startswith("-"):
+        raise TrainerError("name a checkpoint first: evaluate CHECKPOINT [CONFIG] [--field value]...")
+    checkpoint = latest_adapter(Path(words[0]).absolute())
+    config = config_of(checkpoint, fields)
+    started = time.monotonic()
+    result = evaluate_checkpoint(config, checkpoint)
+    log = write_log(eval_log_folder(config), config.eval_run_id_note, step_of(checkpoint), result)
+    record = as_record(
+        result,
+        step=step_of(checkpoint) or 0,
+        checkpoint=str(checkpoint),
+        log=log,
+        duration_s=time.monotonic() - started,
+    )
+    for path in results:
+        replace_file(path, msgspec.json.encode(record))
+    print("\n".join(told(record)))
+    return result
+
+
+def config_of(checkpoint: Path, fields: Sequence[str]) -> FinetuneConfig:
+    """As the words say; where they name no base model, the checkpoint does."""
+    arguments = parse_arguments(fields)
+    overrides = dict(arguments.overrides)
+    if arguments.config_file is None and "vla_path" not in overrides and (checkpoint / CONFIG_FILE).is_file():
+        named = read_plain_config(checkpoint).get("base_model_name_or_path")
+        overrides |= {"vla_path": str(named)} if named else {}
+    resolved = resolve(arguments.config_file, overrides, os.environ)
+    return replace(resolved.config, enable_periodic_eval=False)
+
+
+def step_of(checkpoint: Path) -> int | None:
+    found = found_adapter(checkpoint)
+    return found.step if found else None
+
+
+def evaluate_checkpoint(config: FinetuneConfig, checkpoint: Path) -> EvaluationResult:
+    """Loads an adapter with its base, or a whole model, and rolls it out in this process."""
+    device = torch.device(chosen_device(config.device))
+    suite = open_suite(config, config.eval_task_suite_name, has_gpu=device.type == "cuda")
+    tell = Ticker(sys.stderr)
+    policy = loaded_policy(config, checkpoint, device)
+    ranks = Ranks()
+    result = evaluate(
+        policy,
+        suite,
+        trials=config.eval_num_trials_per_task,
+        batch_size=config.eval_batch_size,
+        ranks=ranks,
+        board=Board(ranks, "evaluation"),
+        wants_stop=lambda: False,
+        progress=lambda done, total: tell(f"{done}/{total} episodes of {suite.name}"),
+        videos=config.eval_videos,
+        video_folder=video_folder(eval_log_folder(config)),
+        in_step=config.deterministic,
+    )
+    tell.end()
+    assert result is not None, "nobody asked to stop"
+    return result
+
+
+def loaded_policy(config: FinetuneConfig, checkpoint: Path, device: torch.device) -> LivePolicy:
+    """Raises TrainerError for a folder that holds neither an adapter nor a model, or no statistics."""
+    dtype = compute_dtype(config.precision, device)
+    is_adapter = (checkpoint / CONFIG_FILE).is_file()
+    if not is_adapter and not (checkpoint / "config.json").is_file():
+        raise TrainerError(f"{checkpoint}: holds neither an adapter ({CONFIG_FILE}) nor a model (config.json)")
+    base = base_model_folder(config, os.environ) or find_base(config.vla_path) if is_adapter else checkpoint
+    vla: OpenVLA = load_base(base, device, dtype)
+    if is_adapter:
+        load_adapter(vla, checkpoint, 0.0).to(device)
+    return LivePolicy(
+        vla=vla.eval(),
+        codec=Codec.from_folder(base),
+        device=device,
+        dtype=dtype,
+        statistics=statistics_of(checkpoint, config.eval_task_suite_name),
+        is_cropped=config.eval_center_crop,
+    )
+
+
+def statistics_of(checkpoint: Path, suite: str) -> ActionStatistics:
+    """What un-normalises the actions: the only statistics there are, or those made for the suite."""
+    known = load_statistics(checkpoint)
+    if len(known) == 1:
+        return next(iter(known.values()))["action"]
+    for name in (suite, f"{suite}_no_noops"):
+        if name in known:
+            return known[name]["action"]
+    raise TrainerError(f"{checkpoint}: dataset_statistics.json has nothing for {suite} ({', '.join(known)})")
+
+
+def told(record: Evaluation) -> list[str]:
+    """The result in lines, for people."""
+    lines = [f"{task.successes:>5}/{task.episodes}  {task.task}" for task in record.tasks]
+    versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
+    total = (
+        f"{record.successes}/{record.episodes} = {record.success_rate:.1f}%, 95% {record.low:.1f} to {record.high:.1f}"
+    )
+    lines += [f"{record.suite}: {total}" + (f" ({versions})" if versions else "")]
+    lines += [f"failed: {record.failure}"] if record.failure else []
+    return [*lines, f"log {record.log}"]
