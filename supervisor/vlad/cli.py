@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "merge": ("merge:MERGE", "merge a run's adapter into its base model"),
     "icsm": ("icsm:ICSM", "compute the method's offline statistics of the base model"),
     "gpus": ("gpus:GPUS", "list the GPUs of this host, who has them, and who waits for them"),
+    "doctor": ("doctor:DOCTOR", "look over this host for what will hurt runs"),
     "notify": ("notify:NOTIFY", "send a test message to everybody who is told about runs"),
     "ps": ("ps:PS", "list the processes of the live runs"),
 }
