@@ -1,4 +1,4 @@
-"""Room for checkpoints, data and models: bytes, inodes, shared memory; and whether large files are where they should."""
+"""Room for checkpoints, data and models: bytes, inodes, shared memory; and whether large files are where they may."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
