@@ -26,7 +26,7 @@ def main(words: list[str]) -> int:
         if device := os.environ.get("FAKE_TRAINER_DEVICE"):
             config["device"] = {"value": device, "origin": "default"}
         answer = {"config": config, "warnings": ["a warning"], "nproc": 3, "nproc_origin": "profile", "run_name": "x"}
-        print(json.dumps(answer))
+        print(json.dumps({**answer, "notes": ["goes on from /adapters/500"]}))
     elif words[0] == "-c":
         print(json.dumps({"python": "3.11", "torch": "2.13.0"}))
     else:

@@ -60,6 +60,18 @@ def test_set_comes_last_so_that_it_beats_a_figure() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (TrainArguments(resume="newest"), ("--resume=newest",)),
+        (TrainArguments(from_scratch=True, settings=("batch_size=4",)), ("--batch_size=4", "--from-scratch")),
+    ],
+    ids=["resume", "from scratch"],
+)
+def test_what_to_go_on_from_is_the_trainer_s_to_find(arguments: TrainArguments, words: tuple[str, ...]) -> None:
+    assert trainer_overrides(arguments) == words
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "", "²", "1025"])
 def test_a_number_of_processes_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(BadArguments, match="NPROC"):
@@ -74,6 +86,10 @@ def test_a_number_of_processes_that_is_none_is_refused(text: str) -> None:
         (TrainArguments(figures=("1", "5", "5", "x")), "EVAL_EVERY 'x'"),
         (TrainArguments(figures=("1", "5", "5", "5", "-2")), "PATIENCE '-2'"),
         (TrainArguments(figures=("1", "2", "3", "4", "5", "6")), "too many arguments (1 2 3 4 5 6)"),
+        (
+            TrainArguments(resume="newest", from_scratch=True),
+            "--resume newest and --from-scratch: a run cannot do both",
+        ),
         (TrainArguments(settings=("batch_size",)), "--set batch_size: it must be field=value"),
         (TrainArguments(settings=("=4",)), "--set =4: it must be field=value"),
         (TrainArguments(settings=("--batch_size=4",)), "--set --batch_size=4: it must be field=value"),

@@ -155,8 +155,11 @@ def test_a_training_run_gets_the_environment_of_the_original_launcher(
     assert vlad.started("--name", "again").directory.read_spec().environment["HF_HOME"] == "/mine"
 
 
-def test_warnings_of_the_configuration_are_told(vlad: Vlad, trainer: Path) -> None:
-    assert "vlad: warning: a warning\n" in vlad("start", "--config", "my.yaml").err
+def test_warnings_of_the_configuration_and_what_it_goes_on_from_are_told(vlad: Vlad, trainer: Path) -> None:
+    told = vlad("start", "--config", "my.yaml", "--resume", "newest").err
+    assert "vlad: warning: a warning\n" in told
+    assert "vlad: goes on from /adapters/500\n" in told
+    assert "--resume=newest" in asked_of(trainer)[0]
 
 
 def test_a_python_without_trainer_is_told_so(vlad: Vlad, lab: Lab, tmp_path: Path) -> None:

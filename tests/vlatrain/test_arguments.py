@@ -30,6 +30,14 @@ def test_switches_and_processes_are_told_apart_from_fields() -> None:
     assert parse_arguments(["-h"]).switches == {"help"}
 
 
+def test_resume_is_short_for_its_field_and_from_scratch_empties_both() -> None:
+    assert parse_arguments(["--resume", "newest"]).overrides == {"resume_adapter_dir": "newest"}
+    assert parse_arguments(["--from-scratch"]).overrides == {
+        "resume_adapter_dir": "null",
+        "resume_full_model_dir": "null",
+    }
+
+
 def test_a_value_may_be_empty_or_hold_an_equals_sign() -> None:
     assert parse_arguments(["--run_id_note=", "--wandb_project=a=b"]).overrides == {
         "run_id_note": "",
@@ -45,6 +53,8 @@ def test_a_value_may_be_empty_or_hold_an_equals_sign() -> None:
         ("--batch_size", "--batch_size needs a value"),
         ("a.yaml b.yaml", "one configuration file at a time, not a.yaml and b.yaml"),
         ("--nproc 0", "--nproc 0: it must be auto or a whole number"),
+        ("--from-scratch --resume newest", "--from-scratch and --resume_adapter_dir: a run cannot do both"),
+        ("--resume_full_model_dir m --from-scratch", "--from-scratch and --resume_full_model_dir: a run cannot"),
         ("--nproc two", "--nproc two: it must be auto or a whole number"),
     ],
 )

@@ -45,7 +45,7 @@ def test_json_has_values_origins_warnings_processes_places_and_name() -> None:
     done = vlatrain("--print-config", "--json", str(USER), "--batch_size", "4", "--project_root", "/project")
     assert (done.returncode, done.stderr) == (0, "")
     answer = json.loads(done.stdout)
-    assert set(answer) == {"config", "warnings", "nproc", "nproc_origin", "paths", "run_name"}
+    assert set(answer) == {"config", "warnings", "notes", "nproc", "nproc_origin", "paths", "run_name"}
     assert answer["config"]["batch_size"] == {"value": 4, "origin": "command line"}
     assert answer["config"]["learning_rate"] == {"value": 2e-4, "origin": place_of("learning_rate")}
     assert answer["config"]["hsw_layer_ids"]["value"] == [-2, -1]

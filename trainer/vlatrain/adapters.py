@@ -40,7 +40,7 @@ class FoundAdapter:
 
 def adapters_in(folder: Path) -> list[FoundAdapter]:
     """The adapters of a folder: itself (as the original script saves), and its subfolders; oldest first."""
-    folders = [folder, *(path for path in _subfolders(folder) if not path.name.startswith("."))]
+    folders = [folder, *(path for path in subfolders(folder) if not path.name.startswith("."))]
     found = [adapter for path in folders if (adapter := found_adapter(path)) is not None]
     return sorted(found, key=lambda one: (one.saved_at, one.step or 0))
 
@@ -123,7 +123,8 @@ def _told(path: Path, name: str) -> Any:
         return None
 
 
-def _subfolders(folder: Path) -> Iterator[Path]:
+def subfolders(folder: Path) -> Iterator[Path]:
+    """None where there is no folder, or none that may be read."""
     try:
         yield from (path for path in folder.iterdir() if path.is_dir())
     except OSError:

@@ -1,6 +1,6 @@
 """The command line of `python -m vlatrain`, and its help."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -15,13 +15,18 @@ usage: torchrun --standalone --nproc-per-node N -m vlatrain [CONFIG] [--FIELD VA
 Trains a LoRA adapter. CONFIG is a YAML file of the fields below, or a resolved configuration in JSON.
 Precedence: command line > environment > server profile > CONFIG > default.
 
+  --resume X       go on from the adapter (folder) X, or from the `newest` of this run's name
+  --from-scratch   go on from nothing, whatever the configuration or RESUME_ADAPTER says
   --print-config   print every value with where it came from, and train nothing
   --json           print it as JSON
   --check          also check that the files exist and that the machine can run it
   --nproc N        processes to check for; auto: as the profile says, else one a GPU, else 1
   --help           print this
 """
-NO_VALUE = {"print-config", "json", "check", "help"}
+FROM_SCRATCH = "from-scratch"
+NO_VALUE = {"print-config", "json", "check", "help", FROM_SCRATCH}
+ALIASES = {"resume": "resume_adapter_dir"}
+RESUME_FIELDS = ("resume_adapter_dir", "resume_full_model_dir")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +54,8 @@ def parse_arguments(words: Sequence[str]) -> Arguments:
             positional.append(word)
         else:
             options[_option(name)] = value if equals else _next_value(_option(name), rest)
+    if FROM_SCRATCH in switches:
+        options |= _from_scratch(options)
     config_file = _config_file([*positional, *_taken(options, "config_path"), *_taken(options, "config")])
     nproc = _nproc(*_taken(options, "nproc"))
     return Arguments(config_file=config_file, overrides=options, nproc=nproc, switches=frozenset(switches))
@@ -60,7 +67,14 @@ def help_text() -> str:
 
 
 def _option(name: str) -> str:
-    return name if name in {"nproc", "config", "config_path"} else known_field(name)
+    return name if name in {"nproc", "config", "config_path"} else known_field(ALIASES.get(name, name))
+
+
+def _from_scratch(options: Mapping[str, str]) -> dict[str, str]:
+    """Nothing is resumed, whatever the configuration or the environment says."""
+    if given := [f"--{name}" for name in RESUME_FIELDS if options.get(name, "null") != "null"]:
+        raise ConfigError(f"--{FROM_SCRATCH} and {given[0]}: a run cannot do both; drop one")
+    return dict.fromkeys(RESUME_FIELDS, "null")
 
 
 def _next_value(name: str, rest: list[str]) -> str:

@@ -19,6 +19,7 @@ class Printed:
     config: FinetuneConfig
     origins: dict[str, str]
     warnings: tuple[str, ...]
+    notes: tuple[str, ...]
     nproc: int
     nproc_origin: str
     paths: dict[str, str | None]
@@ -34,6 +35,7 @@ def printed(resolved: Resolved, nproc: int | None, gpus: int, environ: Mapping[s
         config=config,
         origins=resolved.origins,
         warnings=(*resolved.warnings, *advice(config)),
+        notes=resolved.notes,
         nproc=count,
         nproc_origin=origin,
         paths=_paths(config, environ),
@@ -58,6 +60,7 @@ def as_json(answer: Printed) -> dict[str, Any]:
             for name, origin in answer.origins.items()
         },
         "warnings": list(answer.warnings),
+        "notes": list(answer.notes),
         "nproc": answer.nproc,
         "nproc_origin": answer.nproc_origin,
         "paths": answer.paths,
@@ -74,7 +77,7 @@ def as_text(answer: Printed) -> str:
         lines.append("")
     lines += ["Run", _row("nproc", answer.nproc, answer.nproc_origin), _row("run_name", answer.run_name, "")]
     lines += [_row(name, path, "") for name, path in answer.paths.items()]
-    return "\n".join([*lines, *(f"warning: {warning}" for warning in answer.warnings)])
+    return "\n".join([*lines, *answer.notes, *(f"warning: {warning}" for warning in answer.warnings)])
 
 
 def _paths(config: FinetuneConfig, environ: Mapping[str, str]) -> dict[str, str | None]:

@@ -9,6 +9,7 @@ from typing import Any
 from vlatrain.coerce import coerce, known_field, takes_list
 from vlatrain.config import FinetuneConfig
 from vlatrain.config_file import Entry, read_entries, read_text
+from vlatrain.discovery import NEWEST, newest, what_is_ignored, why_chosen
 from vlatrain.errors import ConfigError
 from vlatrain.places import placed
 from vlatrain.profiles import NO_PROFILE, Profile, load_profile, profile_folders
@@ -43,6 +44,7 @@ class Resolved:
     config: FinetuneConfig
     origins: dict[str, str]
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     nproc: int | None = None
     nproc_origin: str = DEFAULT
 
@@ -156,7 +158,18 @@ def _checked(settings: Mapping[str, Setting]) -> Resolved:
     except ConfigError as error:
         raise ConfigError(str(error) + _told_by(error.fields, settings), *error.fields) from None
     origins = {one.name: settings[one.name].origin if one.name in settings else DEFAULT for one in fields(config)}
-    return Resolved(config=placed(config, Path.cwd()), origins=origins)
+    return _resumed(Resolved(config=placed(config, Path.cwd()), origins=origins), asked=config.resume_adapter_dir)
+
+
+def _resumed(resolved: Resolved, asked: Path | None) -> Resolved:
+    """With the newest adapter found where that is asked for, and with what there is to say about it."""
+    config, origin = resolved.config, resolved.origins["resume_adapter_dir"]
+    if asked == NEWEST:
+        found = replace(config, resume_adapter_dir=newest(config).path)
+        origins = {**resolved.origins, "resume_adapter_dir": f"{origin} ({NEWEST})"}
+        return replace(resolved, config=found, origins=origins, notes=why_chosen(config))
+    is_from_scratch = asked is None and config.resume_full_model_dir is None
+    return replace(resolved, notes=what_is_ignored(config) if is_from_scratch and origin == DEFAULT else ())
 
 
 def _told_by(names: tuple[str, ...], settings: Mapping[str, Setting]) -> str:

@@ -27,7 +27,7 @@ def _run(arguments: Namespace) -> int:
 
 def _of_run(arguments: Namespace) -> int:
     given = [arguments.config, arguments.profile, arguments.settings, arguments.project_root, arguments.python]
-    if any(given):
+    if any([*given, arguments.resume, arguments.from_scratch]):
         raise CliError("either a run (what it was started with) or --config and its like (what would be started)")
     run = found_run(arguments.run)
     spec = run.read_spec()

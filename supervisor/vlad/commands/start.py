@@ -89,6 +89,8 @@ def _announce(run: RunDirectory) -> None:
 def _training_spec(arguments: Namespace) -> RunSpec:
     file = config_file(arguments.config)
     resolved = resolved_config(arguments, figures_with_gpus(arguments), file, check=True)
+    for note in resolved.notes:
+        say(note)
     for warning in resolved.warnings:
         say(f"warning: {warning}")
     at = time.time()
@@ -133,6 +135,7 @@ def _command_spec(arguments: Namespace) -> RunSpec:
 def _refuse_trainer_arguments(arguments: Namespace) -> None:
     given = {
         " ".join(arguments.figures): arguments.figures, "--config": arguments.config, "--profile": arguments.profile,
+        "--resume": arguments.resume, "--from-scratch": arguments.from_scratch,
         "--set": arguments.settings, "--project-root": arguments.project_root, "--python": arguments.python,
     }  # fmt: skip
     for name, value in given.items():
@@ -186,6 +189,7 @@ START = Command(
     vlad start                                           configs/method_icsm_hsw_thermostat.yaml, as its profile says
     vlad start auto 10000 1000 1000 5                    processes, steps, save every, evaluate every, patience
     vlad start 8 --config my.yaml --profile v100_8gpu --set learning_rate=2e-4 --name spatial
+    vlad start --resume newest                           go on from the newest adapter of this run's name
     RESUME_ADAPTER=adapter-tmp/x RESUME_STEP=500 vlad start
     vlad start --config configs/demo.yaml --follow       Ctrl-C only stops following
     vlad start --gpus 2 --after spatial --config my.yaml when spatial has succeeded, on two GPUs that are free

@@ -29,6 +29,7 @@ class ResolvedConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     config: dict[str, ConfigValue]
     warnings: tuple[str, ...]
+    notes: tuple[str, ...] = ()
     nproc: int
     nproc_origin: str
     run_name: str
@@ -50,6 +51,8 @@ def add_config_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--set", metavar="FIELD=VALUE", action="append", default=[], dest="settings", help="set one field; repeatable"
     )
+    parser.add_argument("--resume", metavar="X", help="go on from adapter X, or from the `newest` of this run's name")
+    parser.add_argument("--from-scratch", action="store_true", help="go on from nothing, whatever RESUME_ADAPTER says")
     parser.add_argument("--project-root", metavar="DIR", help="where relative paths stand (or VLAD_PROJECT_ROOT)")
     add_python(parser)
 
@@ -93,7 +96,7 @@ def trainer_words(arguments: Namespace, figures: list[str]) -> tuple[str, tuple[
     """NPROC, and the trainer's words that the arguments mean. Raises CliError."""
     asked = TrainArguments(
         figures=tuple(figures), profile=arguments.profile, project_root=arguments.project_root,
-        settings=tuple(arguments.settings),
+        settings=tuple(arguments.settings), resume=arguments.resume, from_scratch=arguments.from_scratch,
     )  # fmt: skip
     try:
         return asked_processes(asked), trainer_overrides(asked)

@@ -41,6 +41,8 @@ class TrainArguments:
     profile: str | None = None
     project_root: str | None = None
     settings: tuple[str, ...] = ()
+    resume: str | None = None
+    from_scratch: bool = False
 
 
 def asked_processes(arguments: TrainArguments) -> str:
@@ -65,7 +67,11 @@ def trainer_overrides(arguments: TrainArguments) -> tuple[str, ...]:
         words.append(f"--project_root={arguments.project_root}")
     for setting in arguments.settings:
         words.append(_setting(setting))
-    return tuple(words)
+    if arguments.resume is not None and arguments.from_scratch:
+        raise BadArguments(f"--resume {arguments.resume} and --from-scratch: a run cannot do both; drop one")
+    if arguments.resume is not None:
+        words.append(f"--resume={arguments.resume}")
+    return (*words, "--from-scratch") if arguments.from_scratch else tuple(words)
 
 
 def print_config_argv(

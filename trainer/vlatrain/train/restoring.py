@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from vlatrain.adapters import latest_adapter
 from vlatrain.config import FinetuneConfig
 from vlatrain.distributed import Ranks
 from vlatrain.errors import TrainerError
@@ -29,11 +30,12 @@ class Restored:
 
 
 def checkpoint_to_resume(config: FinetuneConfig) -> Path | None:
-    """The checkpoint that the configuration names; a run's adapter folder means the latest one in it."""
+    """The checkpoint that the configuration names; a folder of several means the one that was saved last."""
     named = config.resume_adapter_dir
     if named is None or any((named / name).is_file() for name in ("adapter_config.json", "config.json")):
         return named
-    return latest_checkpoint(named) or named
+    found = latest_adapter(named)
+    return found if found != named else latest_checkpoint(named) or named
 
 
 def restore(
