@@ -186,7 +186,7 @@ class Tracking:
 class Resume:
     """Resume."""
 
-    resume_adapter_dir: Path | None = option(None, "checkpoint (adapter folder) to go on from")
+    resume_adapter_dir: Path | None = option(None, "checkpoint (adapter folder) to go on from, or newest")
     resume_full_model_dir: Path | None = option(None, "merged model to go on from")
     resume_global_step: int = option(0, "step of an adapter that does not say it; 0: as its trainer_state.pt says")
 
