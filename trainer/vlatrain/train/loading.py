@@ -11,12 +11,12 @@ from vlatrain.ticker import Ticker, gigabytes
 from vlatrain.train.reports import Reports
 
 
-def loading_told(ranks: Ranks, reports: Reports, stream: TextIO = sys.stderr) -> Callable[[int, int], None]:
+def loading_told(ranks: Ranks, reports: Reports, stream: TextIO | None = None) -> Callable[[int, int], None]:
     """What to call with the bytes loaded and in all: speaks on the first rank, in the log and in the run's progress.
 
     The run's progress gets percent, so that a hundred lines are the most.
     """
-    tell = Ticker(stream)
+    tell = Ticker(stream or sys.stderr)
 
     def progress(done: int, total: int) -> None:
         if ranks.is_first:
