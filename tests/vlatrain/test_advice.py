@@ -21,7 +21,8 @@ def test_a_min_delta_finer_than_one_episode_is_doubted() -> None:
 @pytest.mark.parametrize(
     ("values", "start"),
     [
-        ({}, "use_wandb is on"),
+        ({}, "use_wandb is on, but wandb is not installed: pip install 'vlatui[wandb]', or set it false"),
+        ({"use_wandb": False, "trackers": "trackio"}, "trackers is trackio, but trackio is not installed"),
         ({"use_wandb": False, "early_stopping_enabled": True}, "early_stopping_enabled never acts"),
         ({**EVALUATED, "max_steps": 500}, "eval_every_steps 1000 is beyond max_steps 500"),
         ({"use_wandb": False, "method_enabled": True}, "thermostat_estimator original with 16 probe samples"),
@@ -29,7 +30,7 @@ def test_a_min_delta_finer_than_one_episode_is_doubted() -> None:
     ],
 )
 def test_what_cannot_have_been_meant_is_told(values: dict[str, Any], start: str) -> None:
-    (doubt,) = advice(FinetuneConfig(**values))
+    (doubt,) = advice(FinetuneConfig(**values), is_installed=lambda name: False)
     assert doubt.startswith(start)
 
 
@@ -39,6 +40,7 @@ def test_nothing_is_said_of_what_is_fine() -> None:
     )
     assert advice(fine) == ()
     assert advice(FinetuneConfig(use_wandb=False)) == ()
+    assert advice(FinetuneConfig(), is_installed=lambda name: True) == ()
 
 
 def test_the_embedded_suites_are_those_of_the_simulator() -> None:

@@ -1,22 +1,29 @@
-"""What a valid configuration should still be warned about. Pure."""
+"""What a valid configuration should still be warned about."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from vlatrain.config import FinetuneConfig
 from vlatrain.method_config import Estimator, ThermostatMode
 from vlatrain.suites import TASKS_OF_SUITE
+from vlatrain.tracking.choice import TrackerName, chosen, how_to_install, is_installed
 
 LEAST_FOR_A_DRIFT = 32
 
 
-def advice(config: FinetuneConfig) -> tuple[str, ...]:
+def advice(config: FinetuneConfig, is_installed: Callable[[TrackerName], bool] = is_installed) -> tuple[str, ...]:
     """One line for each thing that is probably not meant."""
-    return tuple(_doubts(config))
+    missing = [name for name in chosen(config) if not is_installed(name)]
+    return (*(_missing(config, name) for name in missing), *_doubts(config))
+
+
+def _missing(config: FinetuneConfig, name: TrackerName) -> str:
+    is_switch = name is TrackerName.WANDB and config.use_wandb
+    setting = "use_wandb is on" if is_switch else f"trackers is {config.trackers}"
+    other = "set it false" if is_switch else "leave it out"
+    return f"{setting}, but {name} is not installed: {how_to_install(name)}, or {other}"
 
 
 def _doubts(config: FinetuneConfig) -> Iterator[str]:
-    if config.use_wandb:
-        yield "use_wandb is on, but this version does not log to Weights & Biases; set it false"
     if config.early_stopping_enabled and not config.enable_periodic_eval:
         yield "early_stopping_enabled never acts: enable_periodic_eval is false"
     yield from _drift(config)

@@ -11,6 +11,7 @@ from vlatrain.method_config import Icsm, Method, Probe, Thermostat
 from vlatrain.option import option
 from vlatrain.simulation_config import Inputs, Simulation
 from vlatrain.suites import TASKS_OF_SUITE
+from vlatrain.tracking.choice import TrackerName, names
 
 
 class LrScheduler(StrEnum):
@@ -177,9 +178,14 @@ class Tracking:
     """Tracking."""
 
     use_wandb: bool = option(True, "log to Weights & Biases where it is installed")
-    wandb_project: str = option("openvla", "project of the wandb run")
+    trackers: str = option("", f"log to these too, with commas between: {', '.join(TrackerName)}")
+    wandb_project: str = option("openvla", "project of the run in wandb and trackio")
     wandb_entity: str | None = option(None, "entity of the wandb run; default: your own")
     run_id_note: str | None = option(None, "added to the run name")
+
+    def check_tracking(self) -> None:
+        is_known = set(names(self.trackers)) <= set(TrackerName)
+        needs(self, "trackers", is_known, f"there are {', '.join(TrackerName)}, with commas between")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +229,7 @@ class FinetuneConfig(
         self.check_early_stopping()
         self.check_lora()
         self.check_memory()
+        self.check_tracking()
         self.check_resume()
         self.check_method()
         self.check_probe()

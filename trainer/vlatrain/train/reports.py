@@ -23,6 +23,7 @@ from vlad.report import Reporter
 from vlatrain.config import FinetuneConfig
 from vlatrain.distributed import Ranks
 from vlatrain.method.live import method_line
+from vlatrain.tracking.trackers import Trackers
 from vlatrain.train.checkpoint import Saved
 from vlatrain.train.state import TrainState
 
@@ -33,6 +34,7 @@ class Reports:
     def __init__(self, reporter: Reporter, ranks: Ranks) -> None:
         self.reporter = reporter
         self._speaks = ranks.is_first
+        self.trackers: Trackers | None = None
         self._phase: Phase | None = None
         self._done: int | None = None
         self._timed_steps = 0
@@ -76,19 +78,19 @@ class Reports:
         )
         if "beta" in means:
             self._print(method_line(step, rate, means["loss"], step_s, means))
-        self._tell(
-            Step(
-                at=time.time(),
-                step=step,
-                loss=means["loss"],
-                learning_rate=rate,
-                samples_per_s=samples_per_step / step_s if step_s else None,
-                step_s=step_s,
-                memory_bytes=torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None,
-                epoch=epoch,
-                metrics=others,
-            )
+        line = Step(
+            at=time.time(),
+            step=step,
+            loss=means["loss"],
+            learning_rate=rate,
+            samples_per_s=samples_per_step / step_s if step_s else None,
+            step_s=step_s,
+            memory_bytes=torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None,
+            epoch=epoch,
+            metrics=others,
         )
+        self._tell(line)
+        self._track(step, step_numbers(line))
         self._phase, self._done = Phase.TRAINING, None
 
     def checkpoint(self, saved: Saved, *, is_best: bool) -> None:
@@ -107,6 +109,7 @@ class Reports:
             self._print(early_stop_line(evaluation, policy))
         if self._speaks:
             self.reporter.evaluation(evaluation)
+        self._track(evaluation.step, evaluation_numbers(evaluation))
 
     def warn(self, message: str) -> None:
         if self._speaks:
@@ -122,6 +125,10 @@ class Reports:
         )
         self._tell(Finished(at=time.time(), step=step, reason=reason, stopped=reason is None), durable=True)
 
+    def _track(self, step: int, numbers: Mapping[str, float]) -> None:
+        if self.trackers is not None and numbers:
+            self.trackers.log(step, numbers)
+
     def _print(self, line: str) -> None:
         if self._speaks:
             print(line, flush=True)
@@ -129,6 +136,28 @@ class Reports:
     def _tell(self, line: ProgressLine, *, durable: bool = False) -> None:
         if self._speaks:
             self.reporter.progress(line, durable=durable)
+
+
+def step_numbers(line: Step) -> dict[str, float]:
+    """A logged step as experiment trackers show it."""
+    known = {
+        "train/loss": line.loss,
+        "train/learning_rate": line.learning_rate,
+        "train/epoch": line.epoch,
+        "time/step_s": line.step_s,
+        "time/samples_per_s": line.samples_per_s,
+        "memory/gpu_bytes": line.memory_bytes,
+        **{f"train/{name}": value for name, value in line.metrics.items()},
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def evaluation_numbers(evaluation: Evaluation) -> dict[str, float]:
+    """An evaluation as experiment trackers show it, in percent; one that failed is no measurement."""
+    if evaluation.failure is not None:
+        return {}
+    known = {name: getattr(evaluation, name) for name in ("success_rate", "low", "high", "best", "bad_evaluations")}
+    return {f"eval/{name}": value for name, value in known.items() if value is not None}
 
 
 def early_stop_line(evaluation: Evaluation, policy: EarlyStopPolicy) -> str:

@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -28,6 +28,7 @@ from vlatrain.model.codec import Codec
 from vlatrain.model.hub import find_base
 from vlatrain.model.self_check import vision_self_check
 from vlatrain.places import adapter_folder, base_model_folder
+from vlatrain.tracking.trackers import tracked
 from vlatrain.train.inbox import Inbox
 from vlatrain.train.learner import Learner, build_learner
 from vlatrain.train.loading import loading_told
@@ -71,7 +72,13 @@ def open_session(config: FinetuneConfig) -> Iterator[Session]:
     with joined(uses_cuda=uses_cuda) as ranks, _reporter(ranks) as reporter:
         reports = Reports(reporter, ranks)
         reports.phase(Phase.LOADING)
-        yield _load(config, ranks, reports, Inbox(ranks, reporter), _device(ranks, uses_cuda=uses_cuda))
+        session = _load(config, ranks, reports, Inbox(ranks, reporter), _device(ranks, uses_cuda=uses_cuda))
+        lineage = session.checkpoints.lineage
+        with (
+            tracked(config, lineage, session.start.step, reports.warn) if ranks.is_first else nullcontext() as trackers
+        ):
+            reports.trackers = trackers
+            yield session
 
 
 def chosen_device(device: Device) -> str:
