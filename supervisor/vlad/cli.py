@@ -27,6 +27,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "merge": ("merge:MERGE", "merge a run's adapter into its base model"),
     "icsm": ("icsm:ICSM", "compute the method's offline statistics of the base model"),
     "gpus": ("gpus:GPUS", "list the GPUs of this host, who has them, and who waits for them"),
+    "rm": ("remove:RM", "remove runs that have ended"),
+    "prune": ("remove:PRUNE", "remove old runs, keeping those that a rule names"),
     "doctor": ("doctor:DOCTOR", "look over this host for what will hurt runs"),
     "notify": ("notify:NOTIFY", "send a test message to everybody who is told about runs"),
     "ps": ("ps:PS", "list the processes of the live runs"),
