@@ -1,11 +1,12 @@
 """The application: the one screen, the threads behind it, themes, commands, and what is remembered."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
 import msgspec
+from rich.style import Style
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -18,8 +19,9 @@ from vlatui.messages import ActionFailed
 from vlatui.screens.dashboard import DashboardScreen
 from vlatui.screens.text import TextScreen, key_lines
 from vlatui.settings import load_settings, save_settings, settings_file
-from vlatui.themes import OURS, tone_variables
+from vlatui.themes import OURS, mixed_colours, tone_styles
 from vlatui.threads import Threads
+from vlatui.tones import Tone
 
 
 class VlatuiApp(App[None]):
@@ -60,7 +62,8 @@ class VlatuiApp(App[None]):
     def get_css_variables(self) -> dict[str, str]:
         """Textual's colours of the theme, and the tones mixed from them."""
         colours = super().get_css_variables()
-        return colours | tone_variables(self.current_theme, colours)
+        self.tones: Mapping[Tone, Style] = tone_styles(self.current_theme, colours)
+        return colours | mixed_colours(self.current_theme, colours)
 
     def get_default_screen(self) -> Screen[None]:
         return self.screen_of_runs

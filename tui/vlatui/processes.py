@@ -66,8 +66,10 @@ class ProcessReader:
         return found
 
     def _process(self, stat: ProcessStat, depth: int, role: Role) -> RunProcess:
-        rank = environment_of(stat.pid).get(b"RANK", b"")
-        is_rank = role is Role.OTHER and rank.isdigit() and depth <= 3
+        environment = environment_of(stat.pid)
+        rank = environment.get(b"RANK", b"")
+        leads = stat.session == stat.pid  # torchrun gives each rank a session; what a rank starts stays in it
+        is_rank = role is Role.OTHER and leads and rank.isdigit()
         known = self._known.get((stat.pid, stat.start_ticks))
         cpu = memory = threads = None
         command = stat.name

@@ -1,7 +1,12 @@
 """The colours: our own themes, and how the tones are mixed from any theme's few colours."""
 
+from collections.abc import Mapping
+
+from rich.style import Style
 from textual.color import Color
 from textual.theme import Theme
+
+from vlatui.tones import Tone
 
 DARK = Theme(
     name="vlad-dark",
@@ -49,35 +54,76 @@ COLOUR_BLIND = Theme(
     dark=True,
 )
 OURS = (DARK, LIGHT, COLOUR_BLIND)
+NAMED = ("background", "foreground", "primary", "warning", "secondary", "accent", "success", "error")
 
 
-def tone_variables(theme: Theme, colours: dict[str, str]) -> dict[str, str]:
-    """The stylesheet's `$tone-…` variables for a theme whose generated colours are `colours`.
-
-    With the terminal's own colours nothing can be mixed: muted text is dimmed there, by the stylesheet.
-    """
+def mixed_colours(theme: Theme, colours: Mapping[str, str]) -> dict[str, str]:
+    """Further variables of the stylesheet, mixed from a theme's generated `colours`."""
     if theme.ansi:
-        return {
-            "tone-title": "ansi_cyan",
-            "tone-accent": "ansi_cyan",
-            "tone-muted": "ansi_default",
-            "tone-faint": "ansi_default",
-            "tone-cursor": "ansi_default",
-            "tone-match": "ansi_yellow",
-            "tone-on-match": "ansi_black",
-            "tone-rule": "ansi_bright_black",
-            "tone-trend": "ansi_cyan",
-        }
+        return dict.fromkeys(("tone-muted", "tone-rule"), "ansi_bright_black") | {"tone-cursor": "ansi_default"}
     background, foreground = Color.parse(colours["background"]), Color.parse(colours["foreground"])
-    primary, warning = Color.parse(colours["primary"]), Color.parse(colours["warning"])
     return {
-        "tone-title": colours["primary"],
-        "tone-accent": colours["accent"],
         "tone-muted": background.blend(foreground, 0.58).hex,
-        "tone-faint": background.blend(foreground, 0.26).hex,
         "tone-rule": background.blend(foreground, 0.20).hex,
-        "tone-trend": background.blend(primary, 0.55).hex,
-        "tone-cursor": background.blend(primary, 0.18).hex,
-        "tone-match": background.blend(warning, 0.35).hex,
-        "tone-on-match": foreground.hex,
+        "tone-cursor": background.blend(Color.parse(colours["primary"]), 0.18).hex,
     }
+
+
+def tone_styles(theme: Theme, colours: Mapping[str, str]) -> dict[Tone, Style]:
+    """Every tone's style in a theme whose generated colours are `colours`."""
+    return _terminal_tones() if theme.ansi else _mixed_tones(colours)
+
+
+def _mixed_tones(colours: Mapping[str, str]) -> dict[Tone, Style]:
+    parsed = {name: Color.parse(colours[name]) for name in NAMED}
+    background, foreground, primary, warning = (parsed[name] for name in NAMED[:4])
+    faint, trend = background.blend(foreground, 0.26), background.blend(primary, 0.55)
+    return {
+        Tone.STRONG: Style(bold=True),
+        Tone.MUTED: _style(background.blend(foreground, 0.58)),
+        Tone.FAINT: _style(faint),
+        Tone.TITLE: _style(primary, bold=True),
+        Tone.INFO: _style(primary),
+        Tone.ACCENT: _style(parsed["accent"]),
+        Tone.GOOD: _style(parsed["success"]),
+        Tone.WARN: _style(warning),
+        Tone.BAD: _style(parsed["error"]),
+        Tone.MARK: _style(warning, bold=True),
+        Tone.CURSOR: Style(bgcolor=background.blend(primary, 0.18).rich_color),
+        Tone.MATCH: _style(foreground, background.blend(warning, 0.35)),
+        Tone.MATCH_NOW: _style(background, warning, bold=True),
+        Tone.TREND: _style(trend),
+        Tone.SERIES_1: _style(primary),
+        Tone.SERIES_2: _style(parsed["secondary"]),
+        Tone.SERIES_3: _style(parsed["accent"]),
+        Tone.SERIES_4: _style(warning),
+    }
+
+
+def _terminal_tones() -> dict[Tone, Style]:
+    """The terminal's own sixteen colours. Nothing can be mixed: muted text is dimmed, the cursor is bold."""
+    dim, bold = Style(dim=True), Style(bold=True)
+    return {
+        Tone.STRONG: bold,
+        Tone.MUTED: dim,
+        Tone.FAINT: dim,
+        Tone.TITLE: Style(color="cyan", bold=True),
+        Tone.INFO: Style(color="cyan"),
+        Tone.ACCENT: Style(color="cyan"),
+        Tone.GOOD: Style(color="green"),
+        Tone.WARN: Style(color="yellow"),
+        Tone.BAD: Style(color="red"),
+        Tone.MARK: Style(color="yellow", bold=True),
+        Tone.CURSOR: bold,
+        Tone.MATCH: Style(color="black", bgcolor="yellow"),
+        Tone.MATCH_NOW: Style(color="black", bgcolor="bright_yellow", bold=True),
+        Tone.TREND: Style(color="cyan"),
+        Tone.SERIES_1: Style(color="cyan"),
+        Tone.SERIES_2: Style(color="magenta"),
+        Tone.SERIES_3: Style(color="green"),
+        Tone.SERIES_4: Style(color="yellow"),
+    }
+
+
+def _style(colour: Color, background: Color | None = None, *, bold: bool = False) -> Style:
+    return Style(color=colour.rich_color, bgcolor=background.rich_color if background else None, bold=bold or None)

@@ -1,8 +1,8 @@
 """What colour means: the closed set of tones that every line-API widget paints with, and how spans become a strip."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple, Protocol
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -14,7 +14,7 @@ from vlad.records.terminal_text import clean_line, without_colour
 
 
 class Tone(StrEnum):
-    """One meaning, one colour in each theme. The stylesheet gives `.tone--<name>` its colour."""
+    """One meaning, one colour in each theme."""
 
     PLAIN = "plain"
     STRONG = "strong"
@@ -35,10 +35,6 @@ class Tone(StrEnum):
     SERIES_2 = "series-2"
     SERIES_3 = "series-3"
     SERIES_4 = "series-4"
-
-    @property
-    def css_class(self) -> str:
-        return f"tone--{self.value}"
 
 
 SERIES = (Tone.SERIES_1, Tone.SERIES_2, Tone.SERIES_3, Tone.SERIES_4)
@@ -96,12 +92,16 @@ def justified(left: Sequence[Span], right: Sequence[Span], width: int) -> list[S
     return [*left, Span(" " * (room - width_of(right))), *right]
 
 
-TONE_CLASSES = frozenset(tone.css_class for tone in Tone)
+class HasTones(Protocol):
+    """An application that gives every tone its style in the present theme."""
+
+    tones: Mapping[Tone, Style]
 
 
 def tone_style(widget: Widget, tone: Tone) -> Style:
-    """The tone's style in the present theme, without a background unless the tone has one."""
-    return widget.get_component_rich_style(tone.css_class, partial=True)
+    """The tone's style, without a background unless the tone has one; none in an application without tones."""
+    tones: Mapping[Tone, Style] = getattr(widget.app, "tones", {})
+    return tones.get(tone) or Style.null()
 
 
 def painted(widget: Widget, spans: Sequence[Span], width: int, over: Style | None = None) -> Strip:
@@ -115,9 +115,7 @@ def painted(widget: Widget, spans: Sequence[Span], width: int, over: Style | Non
 
 
 class Painted(Widget):
-    """A widget that paints spans: tones are its component classes."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
+    """A widget that paints spans."""
 
     def painted(self, spans: Sequence[Span], width: int, over: Style | None = None) -> Strip:
         return painted(self, spans, width, over)
@@ -125,8 +123,6 @@ class Painted(Widget):
 
 class PaintedScroll(ScrollView):
     """The same for a widget that scrolls."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
 
     def painted(self, spans: Sequence[Span], width: int, over: Style | None = None) -> Strip:
         return painted(self, spans, width, over)

@@ -27,6 +27,7 @@ from vlatui.widgets.tab_strip import TabStrip
 from vlatui.widgets.table import Table
 
 TICK_S = 1.0
+REPAINT_S = 0.25
 PROCESS_TICKS = 2
 LEAST_TABLE, MOST_TABLE_PART = 3, 0.35
 
@@ -58,6 +59,7 @@ class DashboardScreen(Navigation):
         Binding("enter", "enter_run", "Go to the tab", show=False),
         Binding("escape", "leave", "Back to the runs", show=False),
         *(Binding(str(number), f"tab('{key}')", name, show=False) for number, (key, name) in enumerate(TABS, 1)),
+        Binding("ctrl+l", "repaint", "Paint the screen again", show=False),
         Binding("comma", "next_tab(-1)", "Previous tab", show=False),
         Binding("full_stop", "next_tab(1)", "Next tab", show=False),
     ]
@@ -225,4 +227,6 @@ class DashboardScreen(Navigation):
             self.dashboard.threads.collector.look_at_processes()
 
     def on_resize(self) -> None:
+        """Paints twice: a terminal that is still being resized may lose the first painting."""
         self.show()
+        self.set_timer(REPAINT_S, self.refresh)

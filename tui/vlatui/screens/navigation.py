@@ -78,6 +78,10 @@ class Navigation(Control):
             self._filter_by("")
         self.query_one(RunTable).focus()
 
+    def action_repaint(self) -> None:
+        """For a screen that something else wrote into."""
+        self.refresh()
+
     def action_zoom(self) -> None:
         self.toggle_class("zoomed")
         if self.has_class("zoomed"):

@@ -125,6 +125,7 @@ def columns_for(width: int) -> tuple[Column, ...]:
 class RunTable(Table):
     """All runs, live ones first."""
 
+    lights_always: ClassVar[bool] = True
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "mark", "Mark", show=False)]
 
     def show(self, view: HomeView, now: float, matches: Callable[[RunView], bool], when_empty: tuple[str, ...]) -> None:

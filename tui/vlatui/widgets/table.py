@@ -100,7 +100,6 @@ class Table(PaintedScroll, can_focus=True):
     Give it rows with `show_rows`; the cursor stays on the row with the same key.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"table--cursor", "table--header"}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False),
         Binding("down,j", "move(1)", "Down", show=False),
@@ -110,6 +109,8 @@ class Table(PaintedScroll, can_focus=True):
         Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False),
         Binding("enter", "choose", "Open", show=False),
     ]
+
+    lights_always: ClassVar[bool] = False
 
     class CursorMoved(Message):
         """The cursor came to another row (None: there are no rows)."""
@@ -258,14 +259,16 @@ class Table(PaintedScroll, can_focus=True):
         if not self.rows:
             return self._empty_line(y, width)
         if y == 0:
-            return self.painted(self._header(), width, self.get_component_rich_style("table--header", partial=True))
+            return self.painted(self._header(), width)
         number = self.scroll_offset.y + y - 1
         if number >= len(self.rows):
             return Strip.blank(width, self.rich_style)
         return self.painted(self._line(self.rows[number], number == self.cursor), width, self._over(number))
 
     def _over(self, number: int) -> Style | None:
-        return self.get_component_rich_style("table--cursor", partial=True) if number == self.cursor else None
+        """The cursor is lit where the keys go; the runs' one always."""
+        is_lit = number == self.cursor and (self.lights_always or self.has_focus)
+        return self.tone(Tone.CURSOR) if is_lit else None
 
     def _empty_line(self, y: int, width: int) -> Strip:
         from_top = y - max(0, (self.size.height - len(self.when_empty)) // 2)
