@@ -66,7 +66,9 @@ class Overview:
         last = self.summary.last_evaluation
         if last is None:
             return figures.UNKNOWN
-        return "failed" if last.failure else f"{figures.percent(last.success_rate)} of {last.episodes}"
+        if last.failure:
+            return "failed"
+        return f"{figures.percent(last.success_rate)} of {last.episodes or '?'}"
 
     def patience_text(self) -> str:
         summary = self.summary

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vlad.commands.command import CliError, Command, add_json, our_home, print_json, say
 from vlad.commands.follow import follow_until_end
+from vlad.commands.following import add_following_arguments, chosen_patterns, refuse_following_arguments
 from vlad.commands.outcome import OUTCOMES, exit_code
 from vlad.commands.output import output_to
 from vlad.commands.provenance import git_commit, own_terminal, own_user, package_versions
@@ -53,6 +54,7 @@ def _add(parser: ArgumentParser) -> None:
         help=f"restarts without new checkpoint between (default {RestartPolicy().budget}, of a COMMAND {NO_RESTART})",
     )  # fmt: skip
     add_queue_arguments(parser)
+    add_following_arguments(parser)
     add_json(parser)
     parser.description = f"{parser.description}\nWith --follow, {OUTCOMES}."
 
@@ -87,6 +89,7 @@ def _announce(run: RunDirectory) -> None:
 
 
 def _training_spec(arguments: Namespace) -> RunSpec:
+    refuse_following_arguments(arguments)
     file = config_file(arguments.config)
     resolved = resolved_config(arguments, figures_with_gpus(arguments), file, check=True)
     for note in resolved.notes:
@@ -128,7 +131,7 @@ def _command_spec(arguments: Namespace) -> RunSpec:
         cwd=str(Path.cwd()), environment=kept_environment(os.environ), nproc=nproc,
         gpus=wish_of_command(arguments, nproc or 1), priority=arguments.priority, after=followed_runs(arguments),
         restart=_restart_policy(arguments.restarts, NO_RESTART), host=os.uname().nodename, tty=own_terminal(),
-        git_commit=git_commit(Path.cwd()),
+        git_commit=git_commit(Path.cwd()), early_stop=arguments.early_stop, log_patterns=chosen_patterns(arguments),
     )  # fmt: skip
 
 
@@ -194,5 +197,6 @@ START = Command(
     vlad start --config configs/demo.yaml --follow       Ctrl-C only stops following
     vlad start --gpus 2 --after spatial --config my.yaml when spatial has succeeded, on two GPUs that are free
     vlad start --name theirs --gpus auto -- torchrun --nproc-per-node 8 their_script.py
+    vlad start --early-stop patience=5,min_delta=0.1 -- bash run_method_train.sh
     """,
 )

@@ -59,14 +59,18 @@ def decide(
     finished: Finished | None,
     *,
     stop_requested: bool,
+    early_stopped: bool = False,
 ) -> Decision:
     """What follows the end of the last of `attempts` (those since the last start or resume by a user; it has an exit).
 
     `finished` is what the program itself said at the end of that attempt. An unknown exit is never taken for success
-    unless the program said that it was done.
+    unless the program said that it was done. A program that vlad has `early_stopped` has succeeded however it ended:
+    few programs end with 0 after a signal.
     """
     last = attempts[-1]
     assert last.exit is not None
+    if early_stopped:
+        return Succeed(Reason.EARLY_STOP)
     reason = _reason_of_success(kind, last.exit, finished, stop_requested=stop_requested)
     if reason is not None:
         return Succeed(reason)

@@ -126,6 +126,13 @@ class Noted(Event, frozen=True, kw_only=True, tag="noted"):
     message: str
 
 
+class EarlyStopped(Event, frozen=True, kw_only=True, tag="early_stopped"):
+    """The supervisor stops the run because its success rate no longer improves; that is how it succeeds."""
+
+    step: int
+    why: str = ""
+
+
 class Waits(Event, frozen=True, kw_only=True, tag="waits"):
     """A queued run waits for something else than before, or stands elsewhere in the queue."""
 
@@ -146,7 +153,7 @@ class LeftBehind(Event, frozen=True, kw_only=True, tag="left_behind"):
 
 AnyEvent = (
     Created | Moved | Supervised | AttemptStarted | AgentStarted | AttemptEnded | Requested | RungReached | Noted
-    | Waits | Leased | LeftBehind
+    | Waits | Leased | LeftBehind | EarlyStopped
 )  # fmt: skip
 
 

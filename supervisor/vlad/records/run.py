@@ -10,6 +10,7 @@ from vlad.records.events import (
     AttemptEnded,
     AttemptStarted,
     Created,
+    EarlyStopped,
     Leased,
     LeftBehind,
     Moved,
@@ -67,6 +68,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     restart_at: float | None = None
     stop_requested: bool = False
     stop_now: bool = False
+    early_stopped: bool = False
     rung: StopRung | None = None
     rung_at: float | None = None
     first_attempt: int = 1
@@ -133,6 +135,8 @@ def _folded(record: RunRecord, event: AnyEvent) -> RunRecord:
             return replace(record, queue=event.place, why=event.place.reason)
         case Leased():
             return replace(record, gpus=event.gpus)
+        case EarlyStopped():
+            return replace(record, early_stopped=True, stop_requested=True, why=event.why)
         case LeftBehind():
             return replace(record, leftovers=event.processes)
         case _:
@@ -170,8 +174,9 @@ def _moved(record: RunRecord, event: Moved) -> RunRecord:
 def _begun_anew(record: RunRecord) -> RunRecord:
     """What a resume forgets: that the run was stopped, and the restarts that its budget has paid for."""
     return msgspec.structs.replace(
-        record, stop_requested=False, stop_now=False, rung=None, rung_at=None, first_attempt=len(record.attempts) + 1
-    )
+        record, stop_requested=False, stop_now=False, early_stopped=False, rung=None, rung_at=None,
+        first_attempt=len(record.attempts) + 1,
+    )  # fmt: skip
 
 
 def fold_all(lines: list[bytes]) -> RunRecord | None:
@@ -190,7 +195,7 @@ def fold_all(lines: list[bytes]) -> RunRecord | None:
 
 __all__ = [
     "FINAL", "MOVES", "AgentStarted", "AnyEvent", "AttemptEnded", "AttemptStarted", "Cause", "Created", "Diagnosis",
-    "Evidence", "Exit", "Leased", "LeasedGpu", "LeftBehind", "Leftover", "Moved", "Noted", "Phase", "ProcessIdentity",
-    "QueuePlace", "Reason", "Requested", "RunRecord", "RungReached", "State", "StopRung", "Supervised", "Waits",
-    "decode_event", "fold", "fold_all",
+    "EarlyStopped", "Evidence", "Exit", "Leased", "LeasedGpu", "LeftBehind", "Leftover", "Moved", "Noted", "Phase",
+    "ProcessIdentity", "QueuePlace", "Reason", "Requested", "RunRecord", "RungReached", "State", "StopRung",
+    "Supervised", "Waits", "decode_event", "fold", "fold_all",
 ]  # fmt: skip

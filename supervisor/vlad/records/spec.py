@@ -5,6 +5,7 @@ from enum import StrEnum
 import msgspec
 
 from vlad.records.gpus import GpuWish
+from vlad.records.outcome import ProcessIdentity
 
 SPEC_SCHEMA = 1
 
@@ -40,6 +41,27 @@ class Predecessor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     any_end: bool = False
 
 
+class EarlyStopWish(msgspec.Struct, frozen=True, kw_only=True):
+    """When to stop a program that does not do so itself: after `patience` evaluations that gain at most `min_delta`."""
+
+    patience: int = 5
+    min_delta: float = 0.1
+
+
+class LinePattern(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A user's regular expression (RE2) for log lines that tell a step or an evaluation, by named groups."""
+
+    step: str | None = None
+    evaluation: str | None = None
+
+
+class Adopted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The first attempt is a process that ran already; `log` is where its output goes, if anywhere that can be read."""
+
+    agent: ProcessIdentity
+    log: str | None = None
+
+
 class ConfigValue(msgspec.Struct, frozen=True, kw_only=True):
     """One resolved field of the trainer's configuration and where its value came from."""
 
@@ -66,6 +88,9 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     gpus: GpuWish | None = None
     priority: int = 0
     after: tuple[Predecessor, ...] = ()
+    early_stop: EarlyStopWish | None = None
+    log_patterns: tuple[LinePattern, ...] = ()
+    adopted: Adopted | None = None
     created_at: float
     created_by: str
     host: str

@@ -164,7 +164,8 @@ def _stepped(summary: Summary, line: Step) -> Summary:
     summary = _entered(summary, Phase.TRAINING, line.at)
     step_s = line.step_s
     if step_s is None and summary.step_at is not None and summary.step is not None and line.step > summary.step:
-        step_s = (line.at - summary.step_at) / (line.step - summary.step)
+        # lines of a log that were read at once tell no duration
+        step_s = (line.at - summary.step_at) / (line.step - summary.step) if line.at > summary.step_at else None
     history = summary.loss_history if line.loss is None else (*summary.loss_history[1 - LOSS_HISTORY :], line.loss)
     return msgspec.structs.replace(
         summary, step=line.step, step_at=line.at, loss=line.loss, learning_rate=line.learning_rate,

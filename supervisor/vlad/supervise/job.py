@@ -20,6 +20,7 @@ from vlad.supervise.follow import ProgressFollower, existing_checkpoint
 from vlad.supervise.inbox import Inbox
 from vlad.supervise.launch import launch
 from vlad.supervise.leftovers import leftovers
+from vlad.supervise.observer import Observer
 from vlad.supervise.queue import Queue
 from vlad.supervise.reserve import keep_reserve
 from vlad.supervise.worker_group import Life, WorkerGroup, members, signal_all
@@ -40,6 +41,7 @@ class Job:
         self._queue = queue
         self._lock = lock
         self._follower = ProgressFollower(run)
+        self._observer = Observer(run, spec)
         self._held: WorkerGroup | None = None
         self._sweep_began: float | None = None
         self._terminated: set[ProcessIdentity] = set()
@@ -99,6 +101,7 @@ class Job:
         checkpoint = existing_checkpoint(self._follower.read_new(), self._spec.cwd)
         gpus = tuple(gpu.uuid for gpu in self._queue.gpus)
         environment = job_environment(os.environ, self._spec, self._run.path, attempt.number, gpus)
+        self._observer.begin(attempt.number)
         folder, argv = self._run.attempt(attempt.number), attempt_argv(self._spec, checkpoint)
         agent = launch(folder, argv, environment, self._spec.cwd, self._lock, self._queue.lease_handle)
         failpoints.reach("launch.done")
@@ -112,6 +115,12 @@ class Job:
     def finished(self) -> Finished | None:
         """What the program said at its end in the newest attempt."""
         return self._follower.read_new().finished_in(len(self._chronicle.record.attempts))
+
+    def observe(self) -> tuple[int, str] | None:
+        """Follows the log of a program that is not our trainer; the step and the reason to stop it early, if any."""
+        number = len(self._chronicle.record.attempts)
+        self._observer.look(number)
+        return self._observer.verdict(number)
 
     def clear_answered_requests(self) -> None:
         self._inbox.clear_answered(self._follower)
@@ -159,9 +168,10 @@ class Job:
 
     def end_attempt(self, exit: Exit) -> None:
         """Journals how the attempt ended, how far it came, and why."""
-        progress = self._follower.read_new()
         attempt = self.open_attempt
         assert attempt is not None
+        self._observer.end(attempt.number, exit)
+        progress = self._follower.read_new()
         is_stopped = self._chronicle.record.stop_requested
         newest = progress.checkpoints[-1] if progress.checkpoints else None
         event = AttemptEnded(

@@ -14,7 +14,7 @@ from vlad.policy.predecessors import Broken, Met
 from vlad.policy.restart import Decision, GiveUp, Restart, Stop, Succeed, decide, exit_in_words
 from vlad.records.outcome import ProcessIdentity
 from vlad.records.progress import Reason
-from vlad.records.run import Attempt, Moved, RungReached, RunRecord, State, StopRung, Supervised
+from vlad.records.run import Attempt, EarlyStopped, Moved, RungReached, RunRecord, State, StopRung, Supervised
 from vlad.records.rundir import RunDirectory
 from vlad.supervise import exits, failpoints, notifying
 from vlad.supervise.chronicle import Chronicle
@@ -173,9 +173,17 @@ class Supervisor:
 
     def _when_running(self) -> None:
         if self._record.stop_requested and self._job.open_attempt is not None:
-            self._move(State.STOPPING, "asked to stop")
+            self._move(State.STOPPING, self._record.why if self._record.early_stopped else "asked to stop")
         else:
             self._follow_job()
+            self._stop_early_if_due()
+
+    def _stop_early_if_due(self) -> None:
+        """Our trainer stops itself; others are stopped as by a user, and have succeeded then."""
+        due = self._job.observe() if self._job.open_attempt is not None else None
+        if due is not None:
+            step, why = due
+            self._chronicle.append(EarlyStopped(**self._chronicle.stamp(), step=step, why=why))
 
     def _when_backing_off(self) -> None:
         if self._record.stop_requested:
@@ -212,12 +220,16 @@ class Supervisor:
         since_start = self._record.attempts[self._record.first_attempt - 1 :]
         finished = self._job.finished()
         requested = self._record.stop_requested
-        return decide(self._spec.kind, self._spec.restart, since_start, finished, stop_requested=requested)
+        return decide(
+            self._spec.kind, self._spec.restart, since_start, finished,
+            stop_requested=requested, early_stopped=self._record.early_stopped,
+        )  # fmt: skip
 
     def _carry_out(self, attempt: Attempt, decision: Decision) -> None:
         match decision:
             case Succeed(reason):
-                self._move(State.SUCCEEDED, exit_in_words(attempt.exit), reason=reason)
+                why = self._record.why if self._record.early_stopped else exit_in_words(attempt.exit)
+                self._move(State.SUCCEEDED, why, reason=reason)
             case Stop():
                 self._move(State.STOPPED, f"asked to stop; {exit_in_words(attempt.exit)}")
             case Restart(delay_s, why):

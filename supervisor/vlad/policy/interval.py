@@ -1,0 +1,17 @@
+"""How sure a success rate is."""
+
+import math
+
+Z_95 = 1.959963984540054  # two-sided 95 percent of a normal distribution
+
+
+def success_interval(success_rate: float, episodes: int) -> tuple[float, float]:
+    """The 95 % interval of a success rate, all in percent (Wilson 1927); 0 to 100 where no episode was counted."""
+    if episodes < 1:
+        return 0.0, 100.0
+    rate, z2 = success_rate / 100, Z_95 * Z_95
+    centre = rate + z2 / (2 * episodes)
+    half = Z_95 * math.sqrt(rate * (1 - rate) / episodes + z2 / (4 * episodes * episodes))
+    scale = 100 / (1 + z2 / episodes)
+    low = 0.0 if rate == 0 else max(0.0, (centre - half) * scale)
+    return low, 100.0 if rate == 1 else min(100.0, (centre + half) * scale)
