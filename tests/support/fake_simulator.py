@@ -1,7 +1,7 @@
-"""A simulator worker without LIBERO: a real process that speaks the protocol, and crashes or hangs where it is told to.
+"""A simulator worker without LIBERO: a real process that speaks the protocol, and crashes or hangs as it is told to.
 
-Stands in for a Python that has LIBERO. Faults are files in the folder $FAKE_FAULTS, `crash-TASK-TRIAL-STEP` or `hang-…`,
-which act once, or `always-…`, which act every time; `refuse` and `dumb` act at the start.
+Stands in for a Python that has LIBERO. Faults are files in the folder $FAKE_FAULTS: `crash-TASK-TRIAL-STEP` or `hang-…`
+act once, `always-…` every time; `refuse` and `dumb` act at the start.
 """
 
 import json

@@ -125,9 +125,9 @@ def test_workers_that_never_get_ready_are_an_error_with_the_reason(
 ) -> None:
     (faults / "always-dumb").touch()
     pool = make_pool(1)
+    assert [next_event(pool).answer for _ in range(2)] == [None, None]
     with pytest.raises(SimulatorError, match="simulators do not start: crashed: ModuleNotFoundError"):
-        for _ in range(5):
-            next_event(pool)
+        next_event(pool)
 
 
 def test_a_program_that_does_not_exist_is_one_line() -> None:

@@ -19,7 +19,7 @@ class Videos(StrEnum):
 class Simulation:
     """Simulators: LIBERO runs in processes of its own, in a Python of its own."""
 
-    sim_python: str | None = option(None, "Python that has LIBERO; default: VLAD_SIM_PYTHON, else the trainer's own")
+    sim_python: str | None = option(None, "Python that has LIBERO; default: VLAD_SIM_PYTHON, .venv-libero here, the trainer's own")
     sim_workers: int | None = option(None, "simulators side by side a rank; default: eval_batch_size, or the cores")
     eval_videos: Videos = option(Videos.FIRST, "keep videos: of the first failure and success of each task, all, none")
 

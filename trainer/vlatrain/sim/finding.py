@@ -14,6 +14,7 @@ from vlatrain.sim.workers import SimulatorError
 
 BOOT = Path(__file__).with_name("libero_boot.py")
 SIM_PYTHON = "VLAD_SIM_PYTHON"
+MADE = Path(".venv-libero/bin/python")
 CHECK_PATIENCE_S = 120.0
 
 
@@ -39,8 +40,12 @@ class FoundLibero:
 
 
 def sim_python(asked: str | None) -> str:
-    """As asked for, else VLAD_SIM_PYTHON, else this one. Raises SimulatorError where there is none such."""
-    wanted = asked or os.environ.get(SIM_PYTHON) or sys.executable
+    """As asked for, else VLAD_SIM_PYTHON, else what `make libero` made here, else this one.
+
+    Raises SimulatorError where there is none such.
+    """
+    made = str(MADE.absolute()) if MADE.exists() else None
+    wanted = asked or os.environ.get(SIM_PYTHON) or made or sys.executable
     found = shutil.which(os.path.expanduser(wanted))  # noqa: PTH111  a name on PATH is meant too
     if found is None:
         raise SimulatorError(f"sim_python {wanted}: no such program; name the Python that has LIBERO")

@@ -1,0 +1,106 @@
+"""LIBERO itself, where a Python has it (`make libero`): the published loop bit by bit, a policy, the expert."""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from vlatrain.config import FinetuneConfig
+from vlatrain.distributed import Board, Ranks
+from vlatrain.evaluate.evaluation import evaluate
+from vlatrain.evaluate.libero import LiberoSuite
+from vlatrain.evaluate.suites import open_suite
+from vlatrain.evaluate.venue import Observation
+from vlatrain.sim.finding import FoundLibero, found_libero
+from vlatrain.sim.pool import Pool
+from vlatrain.sim.protocol import Layout, Message
+from vlatrain.sim.workers import SimulatorError, WorkerProgram
+
+pytestmark = pytest.mark.xdist_group("libero")  # one after the other: each takes a core whole
+PUBLISHED_LOOP = Path(__file__).with_name("data") / "published_libero_loop.py"
+SUITE, TASK, STEPS = "libero_spatial", 4, 3
+"""Task 4 has a drawer, whose opening is drawn once more in every reset of the published loop."""
+
+
+@pytest.fixture(scope="module")
+def libero() -> FoundLibero:
+    try:
+        return found_libero(None)
+    except SimulatorError as error:
+        pytest.skip(f"no LIBERO: {error}")
+
+
+def answer(pool: Pool, request: Message) -> Message:
+    pool.ask(0, request)
+    while True:
+        for event in pool.events(10.0):
+            assert event.answer is not None, event.lost
+            return event.answer
+
+
+def test_any_trial_is_the_published_loops_own_bit_by_bit(libero: FoundLibero, tmp_path: Path) -> None:
+    """The second trial of the published serial loop, played here alone."""
+    file = tmp_path / "published.json"
+    words = [SUITE, str(TASK), "2", str(STEPS), str(file)]
+    subprocess.run([libero.python, str(PUBLISHED_LOOP), *words], check=True, capture_output=True)
+    published = json.loads(file.read_text())[1]
+    with Pool(WorkerProgram(argv=libero.argv, layout=Layout(1, 2, 256)), 1) as pool:
+        start = {"do": "start", "suite": SUITE, "task": TASK, "trial": 1, "wait_steps": 10}
+        answer(pool, start)
+        seen = [told(pool)]
+        draws = np.random.RandomState(1)
+        for _ in range(STEPS):
+            answer(pool, {"do": "act", "action": draws.uniform(-1, 1, 7).tolist()})
+            seen.append(told(pool))
+    assert seen == published
+
+
+def told(pool: Pool) -> list[str]:
+    """Both pictures and the hand's state, as fingerprints."""
+    frames = pool[0].frames
+    parts: list[NDArray[np.generic]] = [frames.images[0, 0], frames.images[0, 1], frames.states[0]]
+    return [hashlib.sha256(np.ascontiguousarray(part).tobytes()).hexdigest() for part in parts]
+
+
+def still(observations: Sequence[Observation], instructions: Sequence[str]) -> NDArray[np.float64]:
+    """A policy that does nothing."""
+    assert all(one.image.shape == (256, 256, 3) and one.image.std() > 10 for one in observations)
+    return np.tile([0.0, 0, 0, 0, 0, 0, -1], (len(observations), 1))
+
+
+def test_a_policy_is_evaluated_and_the_simulator_told(libero: FoundLibero, tmp_path: Path) -> None:
+    config = FinetuneConfig(sim_python=libero.python, eval_max_steps=3, sim_workers=2, eval_batch_size=2)
+    suite = open_suite(config, SUITE)
+    assert isinstance(suite, LiberoSuite)
+    assert len(suite.instructions) == 10
+    ranks = Ranks()
+    result = evaluate(
+        still,
+        replace(suite, instructions=suite.instructions[:1]),
+        trials=2,
+        batch_size=2,
+        ranks=ranks,
+        board=Board(ranks, "evaluation"),
+        wants_stop=lambda: False,
+        progress=lambda done, total: None,
+    )
+    assert result is not None
+    assert (result.successes, result.episodes, result.failure, result.repeats) == (0, 2, None, 0)
+    assert [outcome.steps for outcome in result.outcomes] == [3, 3]
+    assert "mujoco" in result.versions
+
+
+def test_the_expert_succeeds_in_a_fresh_scene(libero: FoundLibero) -> None:
+    with Pool(WorkerProgram(argv=libero.argv, layout=Layout(220, 1, 256)), 1) as pool:
+        request = {"do": "demonstrate", "suite": SUITE, "task": 0, "seed": 2000}
+        found = answer(pool, {**request, "shaky": False, "limit": 220, "pictures": False})
+        assert (found["success"], found["reason"]) == (True, "")
+        assert 40 < found["frames"] < 150
+        actions = pool[0].frames.actions[: found["frames"]]
+        assert np.abs(actions[:, :6]).max() <= 1
+        assert set(actions[:, 6]) == {-1.0, 1.0}
