@@ -2,37 +2,13 @@
 
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
-from vlad.commands.command import BAD_INPUT, CliError, Command
+from vlad.commands.command import BAD_INPUT, CliError
+from vlad.commands.verbs import VERBS, command_of
 from vlad.records.files import RecordError
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-VERBS: dict[str, tuple[str, str]] = {
-    "start": ("start:START", "start a run that belongs to no terminal"),
-    "ls": ("ls:LS", "list the runs: live ones and the last few that ended"),
-    "show": ("show:SHOW", "show everything about one run"),
-    "logs": ("logs:LOGS", "print a run's log, or follow it"),
-    "why": ("why:WHY", "tell why a run died, with the evidence"),
-    "stop": ("control:STOP", "stop runs, saving a checkpoint first"),
-    "resume": ("control:RESUME", "go on with a run that has ended"),
-    "save": ("control:SAVE", "ask a run to save a checkpoint now"),
-    "evaluate": ("control:EVALUATE", "ask a run to evaluate now"),
-    "wait": ("wait:WAIT", "wait until runs have ended; exit with their outcome"),
-    "config": ("config:CONFIG", "print every configured value with where it came from"),
-    "plan": ("plan:PLAN", "predict whether a configuration fits on a card, and its time"),
-    "demos": ("demos:DEMOS", "record demonstrations of the tabletop or of LIBERO"),
-    "eval": ("eval:EVAL", "measure the success rate of a checkpoint, outside its run"),
-    "merge": ("merge:MERGE", "merge a run's adapter into its base model"),
-    "icsm": ("icsm:ICSM", "compute the method's offline statistics of the base model"),
-    "gpus": ("gpus:GPUS", "list the GPUs of this host, who has them, and who waits for them"),
-    "rm": ("remove:RM", "remove runs that have ended"),
-    "prune": ("remove:PRUNE", "remove old runs, keeping those that a rule names"),
-    "doctor": ("doctor:DOCTOR", "look over this host for what will hurt runs"),
-    "notify": ("notify:NOTIFY", "send a test message to everybody who is told about runs"),
-    "ps": ("ps:PS", "list the processes of the live runs"),
-}
 HELP = """\
 usage: vlad VERB [ARGUMENTS]        vlad VERB --help shows arguments and examples
        vlad --version
@@ -81,24 +57,7 @@ def _dispatched(words: Sequence[str]) -> int:
             return _dispatched([verb, "--help"])
         case _:
             verb, *arguments = words
-            return _command(verb).run_words(verb, VERBS[verb][1], arguments)
-
-
-def _command(verb: str) -> Command:
-    """Imports the verb's module only: each costs nothing to the others. Raises CliError for a verb that is none."""
-    if verb not in VERBS:
-        raise CliError(f"{verb!r} is no verb{_suggestion(verb)}; `vlad --help` lists them")
-    module, name = VERBS[verb][0].split(":")
-    command = getattr(import_module(f"vlad.commands.{module}"), name)
-    assert isinstance(command, Command)
-    return command
-
-
-def _suggestion(verb: str) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(verb, VERBS, n=1)
-    return f", did you mean `vlad {close[0]}`?" if close else ""
+            return command_of(verb).run_words(verb, VERBS[verb][1], arguments)
 
 
 def help_text() -> str:

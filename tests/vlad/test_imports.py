@@ -43,7 +43,8 @@ def test_listing_runs_loads_nothing_heavy(tmp_path: Path) -> None:
 def test_a_verb_loads_no_other_verb(tmp_path: Path) -> None:
     loaded = loaded_by("from vlad.cli import run; assert run(['ls']) == 0", tmp_path)
     verbs = {name for name in loaded if name.startswith("vlad.commands.")}
-    assert verbs == {"vlad.commands.command", "vlad.commands.ls", "vlad.commands.overview", "vlad.commands.text"}
+    used = ("command", "ls", "overview", "text", "verbs")
+    assert verbs == {f"vlad.commands.{name}" for name in used}
 
 
 def test_no_part_of_vlad_loads_science_or_dashboard_or_the_other_programs(tmp_path: Path) -> None:

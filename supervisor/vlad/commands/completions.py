@@ -1,0 +1,86 @@
+"""vlad completions: what lets bash, zsh and fish complete vlad's words, made from the verbs themselves."""
+
+import sys
+from argparse import Action, ArgumentParser, Namespace
+
+from vlad.commands.command import CliError, Command, our_home
+from vlad.commands.completion_scripts import SCRIPTS, Takes, Verb, Word
+from vlad.commands.verbs import VERBS, command_of
+from vlad.records.shipped import shipped_configs
+
+RUNS = "runs"
+RECENT = 50
+GPU_WORDS = ("auto", "none")
+
+
+def _add(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "shell", metavar="SHELL", choices=(*SCRIPTS, RUNS), help=f"{', '.join(SCRIPTS)}; `{RUNS}` lists runs"
+    )
+
+
+def _run(arguments: Namespace) -> int:
+    if arguments.shell == RUNS:
+        sys.stdout.writelines(f"{name}\n" for name in run_names())
+    else:
+        print(SCRIPTS[arguments.shell](described_verbs()), end="")
+    return 0
+
+
+def run_names() -> list[str]:
+    """What RUN may be: live runs and the newest ended ones, by name and by id."""
+    home = our_home()
+    ids = [*home.live_ids(), *home.newest_ended_ids(RECENT)]
+    names = [run_id.split("-", 2)[2].rsplit("-", 1)[0] for run_id in ids]
+    return list(dict.fromkeys(["last", *names, *ids])) if ids else []
+
+
+def described_verbs() -> list[Verb]:
+    """All verbs with their words, as their parsers have them."""
+    found = []
+    for name, (_, summary) in VERBS.items():
+        try:
+            command = command_of(name)
+        except ImportError as error:
+            raise CliError(f"the verb {name} cannot be described: {error}") from None
+        actions = command.parser(name, summary)._actions  # argparse has no public way to ask
+        found.append(Verb(name, summary, tuple(map(_word, actions)), command.takes_command))
+    return found
+
+
+def _word(action: Action) -> Word:
+    is_value = action.nargs != 0
+    help_text = (action.help or "").replace("\n", " ").partition(";")[0]
+    values = tuple(map(str, action.choices or ())) or _known_values(action)
+    takes = _taken(action, values) if is_value else Takes.NOTHING
+    return Word(tuple(action.option_strings), takes, help_text, values, action.nargs in ("+", "*"))
+
+
+def _taken(action: Action, values: tuple[str, ...]) -> Takes:
+    metavar = action.metavar if isinstance(action.metavar, str) else ""
+    if values:
+        return Takes.VALUE
+    if "RUN" in metavar.split("|"):
+        return Takes.RUN
+    if action.dest in ("python", "sim_python"):
+        return Takes.FILE
+    return {"FILE": Takes.FILE, "DIR": Takes.FOLDER}.get(metavar, Takes.ANYTHING)
+
+
+def _known_values(action: Action) -> tuple[str, ...]:
+    if action.dest == "gpus":
+        return GPU_WORDS
+    if action.dest == "profile":
+        return tuple(sorted(file.stem for file in (shipped_configs() / "profiles").glob("*.yaml")))
+    return ()
+
+
+COMPLETIONS = Command(
+    run=_run,
+    add=_add,
+    examples="""
+    vlad completions bash > ~/.local/share/bash-completion/completions/vlad
+    vlad completions zsh > ~/.zfunc/_vlad          with fpath+=(~/.zfunc) before compinit in ~/.zshrc
+    vlad completions fish > ~/.config/fish/completions/vlad.fish
+    """,
+)

@@ -1,0 +1,48 @@
+"""Which verbs there are, and where each is."""
+
+from importlib import import_module
+
+from vlad.commands.command import CliError, Command
+
+VERBS: dict[str, tuple[str, str]] = {
+    "start": ("start:START", "start a run that belongs to no terminal"),
+    "ls": ("ls:LS", "list the runs: live ones and the last few that ended"),
+    "show": ("show:SHOW", "show everything about one run"),
+    "logs": ("logs:LOGS", "print a run's log, or follow it"),
+    "why": ("why:WHY", "tell why a run died, with the evidence"),
+    "stop": ("control:STOP", "stop runs, saving a checkpoint first"),
+    "resume": ("control:RESUME", "go on with a run that has ended"),
+    "save": ("control:SAVE", "ask a run to save a checkpoint now"),
+    "evaluate": ("control:EVALUATE", "ask a run to evaluate now"),
+    "wait": ("wait:WAIT", "wait until runs have ended; exit with their outcome"),
+    "config": ("config:CONFIG", "print every configured value with where it came from"),
+    "plan": ("plan:PLAN", "predict whether a configuration fits on a card, and its time"),
+    "demos": ("demos:DEMOS", "record demonstrations of the tabletop or of LIBERO"),
+    "eval": ("eval:EVAL", "measure the success rate of a checkpoint, outside its run"),
+    "merge": ("merge:MERGE", "merge a run's adapter into its base model"),
+    "icsm": ("icsm:ICSM", "compute the method's offline statistics of the base model"),
+    "gpus": ("gpus:GPUS", "list the GPUs of this host, who has them, and who waits for them"),
+    "rm": ("remove:RM", "remove runs that have ended"),
+    "prune": ("remove:PRUNE", "remove old runs, keeping those that a rule names"),
+    "doctor": ("doctor:DOCTOR", "look over this host for what will hurt runs"),
+    "notify": ("notify:NOTIFY", "send a test message to everybody who is told about runs"),
+    "completions": ("completions:COMPLETIONS", "print what lets a shell complete vlad's words"),
+    "ps": ("ps:PS", "list the processes of the live runs"),
+}
+
+
+def command_of(verb: str) -> Command:
+    """Imports the verb's module only: each costs nothing to the others. Raises CliError for a verb that is none."""
+    if verb not in VERBS:
+        raise CliError(f"{verb!r} is no verb{_suggestion(verb)}; `vlad --help` lists them")
+    module, name = VERBS[verb][0].split(":")
+    command = getattr(import_module(f"vlad.commands.{module}"), name)
+    assert isinstance(command, Command)
+    return command
+
+
+def _suggestion(verb: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(verb, VERBS, n=1)
+    return f", did you mean `vlad {close[0]}`?" if close else ""
