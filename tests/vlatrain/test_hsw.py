@@ -250,6 +250,24 @@ def test_one_over_one_is_plain_lora_to_the_bit(make_tiny_model: Callable[[int], 
     assert all(torch.equal(plain[name], steered[name]) for name in plain)
 
 
+def test_recomputed_blocks_learn_and_measure_the_same(make_tiny_model: Callable[[int], OpenVLA]) -> None:
+    """Activation checkpointing as the trainer does it."""
+    found = []
+    for is_recomputed in (False, True):
+        model = make_tiny_model(1)
+        surgeries = surgeries_of(model, 0.5, 0.1)
+        model.language_model.model.recomputed = is_recomputed
+
+        def one_pass(adapted: nn.Module, model: OpenVLA = model) -> None:
+            adapted(**batch(model, 3, 1)).loss().backward()
+
+        found.append((lora_gradients(model, one_pass), surgeries.sums()))
+    (kept, kept_norms), (recomputed, recomputed_norms) = found
+    assert all(torch.equal(kept[name], recomputed[name]) for name in kept)
+    assert kept_norms == recomputed_norms
+    assert all(kept_norms)
+
+
 def test_norms_add_up_over_accumulated_passes_layer_by_layer(make_tiny_model: Callable[[int], OpenVLA]) -> None:
     model = make_tiny_model(1)
     surgeries = surgeries_of(model, 0.5, 0.1)

@@ -66,7 +66,8 @@ def operate(gradient: Tensor, basis: Tensor, n_fragile: int, dials: Tensor) -> t
     weighted = torch.addmm(flat, (parts * weights).to(flat.dtype), basis.T)
     before, after, f, p = (_norm(one) for one in (flat, weighted, fragile, plastic))
     is_identity = (beta == 1) & (gamma == 1)
-    scale = torch.where(is_identity, 1.0, (before / (after + eps)).clamp(max=1.0))
+    scale = (before / (after + eps)).clamp(max=1.0)
+    scale = torch.where(is_identity, torch.ones_like(scale), scale)  # a plain 1.0 would wait to be copied there
     goes_on = torch.where(is_identity, flat, weighted * scale.to(flat.dtype))
     null = (before.square() - f.square() - p.square()).clamp(min=0).sqrt()
     lengths = torch.stack(Norms(before, after, after * scale, scale / unscale, f, p, null)).float() * unscale
