@@ -165,3 +165,24 @@ def test_a_real_set_with_the_real_tokenizers(make_set: Callable[..., Path], tiny
             == prompts.training_ids(frame.instruction, actions.encode(frame.action).tolist())[0]
         )
     assert_same(batch.to(torch.device("cpu")), batch)
+
+
+class SensingFrames(NumberedFrames):
+    """Also a wrist picture of k + 100, and a state of k."""
+
+    def __getitem__(self, place: int) -> Frame:
+        wrist, state = np.full((2, 2, 3), place + 100, np.uint8), np.full(8, place, np.float32)
+        return super().__getitem__(place)._replace(wrist=wrist, state=state)
+
+
+def test_wrist_pictures_and_states_come_along_where_they_are_inputs() -> None:
+    batches = Batches(
+        SensingFrames(20), WordPrompts(), PercentActions(), pad_token_id=PAD, batch_size=3, seed=7, image_size=4
+    )
+    batch = batches.at(0).to(torch.device("cpu"))
+    assert batch.wrists is not None
+    assert batch.states is not None
+    assert batch.wrists[:, 0, 0, 0].tolist() == [number + 100 for number in samples(batch)]
+    assert batch.states[:, 7].tolist() == samples(batch)
+    plain = make_batches().at(0)
+    assert (plain.wrists, plain.states) == (None, None)

@@ -85,3 +85,33 @@ def test_pictures_keep_what_jpeg_keeps(tmp_path: Path) -> None:
     episode = Episode(task="t", instruction="go", images=smooth, actions=np.zeros((1, 7), np.float32))
     dataset = RLDSDataset(write_rlds(tmp_path, "libero_x", [episode]))
     assert np.abs(dataset[0].image.astype(int) - smooth[0]).max() <= 3
+
+
+def test_wrist_pictures_and_states_are_written_and_read_where_they_are_inputs(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pictures = np.full((2, 4, 8, 8, 3), 200, np.uint8)
+    pictures[1] = 40
+    states = rng.normal(size=(4, 8)).astype(np.float32)
+    actions = rng.uniform(-1, 1, (4, 7)).astype(np.float32)
+    episode = Episode(
+        task="t", instruction="go", images=pictures[0], actions=actions, wrist_images=pictures[1], states=states
+    )
+    folder = write_rlds(tmp_path, "libero_made", [episode])
+    plain, full = RLDSDataset(folder), RLDSDataset(folder, wrist=True, states=True)
+    assert (plain[1].wrist, plain[1].state) == (None, None)
+    assert plain.statistics["libero_made"]["proprio"]["q99"] == [0.0] * 7  # as published
+    frame = full[1]
+    assert frame.wrist is not None
+    assert (int(frame.image.mean()), int(frame.wrist.mean())) == (200, 40)
+    proprio = full.statistics["libero_made"]["proprio"]
+    np.testing.assert_allclose(proprio["mean"], states.mean(0), rtol=1e-5)
+    assert frame.state is not None
+    expected = 2 * (states[1] - np.array(proprio["q01"])) / (np.array(proprio["q99"]) - proprio["q01"]) - 1
+    np.testing.assert_allclose(frame.state, expected.clip(-1, 1), atol=1e-5)
+
+
+def test_a_set_without_states_is_refused_where_they_are_inputs(make_set: Callable[..., Path]) -> None:
+    with pytest.raises(TrainerError, match="set use_proprio false"):
+        RLDSDataset(make_set(3), states=True)
+    with pytest.raises(TrainerError, match="wrist_image"):
+        RLDSDataset(make_set(3, name="libero_other"), wrist=True)

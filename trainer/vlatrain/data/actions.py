@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from vlatrain.errors import TrainerError
 
 ACTION_DIM = 7
+STATE_DIM = 8
+"""Hand position, its rotation as axis times angle, and both fingers: what the published sets call `state`."""
 GRIPPER = 6
 MASK = (True,) * GRIPPER + (False,)
 

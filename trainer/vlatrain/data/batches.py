@@ -1,9 +1,9 @@
 """The batch of one rank at a global position: decoded, tokenised and padded, the same whoever computes it and when."""
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from vlatrain.data.rlds import Frame
 from vlatrain.errors import TrainerError
 
 IGNORED = -100
+Part = TypeVar("Part")
 AHEAD = 2
 
 
@@ -51,16 +52,28 @@ class Batch(NamedTuple):
     """int64 [B]: the tokens of each text without padding"""
     positions: NDArray[np.int64]
     """The global position of each sample, from which its augmentation is drawn"""
+    wrists: Tensor | None = None
+    """uint8 [B,H,W,3] where the wrist camera is an input"""
+    states: Tensor | None = None
+    """fp32 [B,8] where proprioception is an input"""
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on `device`; asynchronous from pinned memory."""
-        moved = [tensor.to(device, non_blocking=True) for tensor in self[:4]]
-        return Batch(moved[0], moved[1], moved[2], moved[3], self.positions)
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pinned(self) -> "Batch":
         """The batch in page-locked memory, for asynchronous copies."""
-        kept = [tensor.pin_memory() for tensor in self[:4]]
-        return Batch(kept[0], kept[1], kept[2], kept[3], self.positions)
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        return self._replace(
+            images=change(self.images),
+            input_ids=change(self.input_ids),
+            labels=change(self.labels),
+            lengths=change(self.lengths),
+            wrists=None if self.wrists is None else change(self.wrists),
+            states=None if self.states is None else change(self.states),
+        )
 
 
 class Batches:
@@ -137,6 +150,10 @@ class Batches:
             labels=pad_right([labels for _, labels in texts], IGNORED),
             lengths=torch.tensor([len(ids) for ids, _ in texts]),
             positions=positions,
+            wrists=self._stacked(wrists) if (wrists := _known([frame.wrist for frame in frames])) else None,
+            states=torch.from_numpy(np.stack(states))
+            if (states := _known([frame.state for frame in frames]))
+            else None,
         )
 
     def _stacked(self, images: list[NDArray[np.uint8]]) -> Tensor:
@@ -146,6 +163,11 @@ class Batches:
         if self._image_size is None:
             raise TrainerError(f"pictures of several sizes in one batch: {', '.join(map(str, sorted(sizes)))}")
         return torch.cat([resize(torch.tensor(image[None]), self._image_size) for image in images])
+
+
+def _known(parts: list[Part | None]) -> list[Part]:
+    """All parts, or none where the data set does not read them."""
+    return [part for part in parts if part is not None]
 
 
 def pad_right(rows: list[list[int]], filler: int) -> Tensor:

@@ -21,7 +21,7 @@ from vlatrain.data.walk import ROW, Progress, Walked, walk
 log = logging.getLogger(__name__)
 
 MAGIC = b"VLAINDEX"
-SCHEMA = 1
+SCHEMA = 2
 ALIGNMENT = 64
 
 
@@ -32,6 +32,7 @@ class FrameIndex:
     rows: NDArray[np.void]
     instructions: tuple[str, ...]
     episodes: tuple[int, ...]
+    has_states: bool
 
 
 def open_index(
@@ -49,7 +50,7 @@ def open_index(
                 return index
     walked = walk(shards, image_key, verify=verify, progress=progress)
     _save(places, stamp, walked)
-    return FrameIndex(walked.rows, walked.instructions, walked.episodes)
+    return FrameIndex(*walked)
 
 
 def _stamp(shards: list[Shard], image_key: str) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def _read(path: Path, stamp: dict[str, Any]) -> FrameIndex | None:
         rows = np.memmap(path, ROW, "r", _rows_offset(size), (header["rows"],)) if header["rows"] else np.zeros(0, ROW)
     except (OSError, ValueError):
         return None
-    return FrameIndex(rows, tuple(header["instructions"]), tuple(header["episodes"]))
+    return FrameIndex(rows, tuple(header["instructions"]), tuple(header["episodes"]), bool(header["has_states"]))
 
 
 def _rows_offset(header_size: int) -> int:
@@ -92,6 +93,7 @@ def _save(places: list[Path], stamp: dict[str, Any], walked: Walked) -> None:
         "rows": len(walked.rows),
         "instructions": walked.instructions,
         "episodes": walked.episodes,
+        "has_states": walked.has_states,
     }
     text = json.dumps(header).encode()
     start = (MAGIC + len(text).to_bytes(8, "little") + text).ljust(_rows_offset(len(text)), b"\0")

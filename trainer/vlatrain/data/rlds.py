@@ -14,20 +14,26 @@ from vlatrain.data.frame_index import open_index
 from vlatrain.data.shards import VERSION, find_shards, split_range, version_folder
 from vlatrain.data.statistics import DatasetStatistics, dataset_statistics
 from vlatrain.data.tfrecord import MappedFile
-from vlatrain.data.walk import Progress
+from vlatrain.data.walk import STATE, Progress
 from vlatrain.errors import TrainerError
 
 OPEN_FILES = 256
+WRIST = "wrist_image"
 
 
 class Frame(NamedTuple):
-    """One sample: image uint8 [H,W,3]; action float32 [7], normalised; `episode` counts from the start of the set."""
+    """One sample: image uint8 [H,W,3]; action float32 [7], normalised; `episode` counts from the start of the set.
+
+    Where they are inputs: the wrist camera's picture, and the hand's state float32 [8], normalised.
+    """
 
     image: NDArray[np.uint8]
     instruction: str
     action: Floats
     episode: int
     step: int
+    wrist: NDArray[np.uint8] | None = None
+    state: Floats | None = None
 
 
 def silent(_done_bytes: int, _total_bytes: int) -> None:
@@ -43,6 +49,7 @@ class RLDSDataset:
 
     `folder` is `<data_root_dir>/<dataset_name>` or its version folder; the name tells the convention of the actions.
     `split` is TFDS's: "train", "train[:95%]". `statistics` is the published document: all splits together, by set name.
+    `wrist` and `states` also read those, and raise TrainerError where the set has none.
     Opening walks the files once and raises TrainerError for broken ones; `verify` also checks every checksum.
     """
 
@@ -54,6 +61,8 @@ class RLDSDataset:
         image_key: str = "image",
         cache_dir: Path | None = None,
         verify: bool = False,
+        wrist: bool = False,
+        states: bool = False,
         progress: Progress = silent,
     ) -> None:
         folder = folder.absolute()
@@ -65,10 +74,20 @@ class RLDSDataset:
             raise TrainerError(f"{folder}: holds no frames")
         self._transform = transform
         self._instructions = index.instructions
-        whole = dataset_statistics(transform(index.rows["action"]), sum(index.episodes))
+        if states and not index.has_states:
+            raise TrainerError(f"{folder}: knows no states of the hand ({STATE}); set use_proprio false")
+        whole = dataset_statistics(
+            transform(index.rows["action"]), sum(index.episodes), index.rows["state"] if states else None
+        )
         self.statistics: dict[str, DatasetStatistics] = {self.name: whole}
         self._action_statistics = whole["action"]
-        self._rows = index.rows[self._row_range(split, index.rows["episode"], index.episodes)]
+        self._state_statistics = whole["proprio"] if states else None
+        chosen = self._row_range(split, index.rows["episode"], index.episodes)
+        self._rows = index.rows[chosen]
+        self._wrist_rows: NDArray[np.void] | None = None
+        if wrist:
+            other = open_index(self._shards, WRIST, cache_dir=cache_dir, verify=verify, progress=progress)
+            self._wrist_rows = other.rows[chosen]
         if not len(self._rows):
             raise EmptySplitError(f"{folder}: split {split!r} holds no frames")
 
@@ -88,16 +107,20 @@ class RLDSDataset:
         """Decodes the frame at `place`. Raises TrainerError where its image is corrupt."""
         row = self._rows[place]
         return Frame(
-            image=self.image(place),
+            image=self._picture(row),
             instruction=self._instructions[row["instruction"]],
             action=normalise(self._transform(row["action"]), self._action_statistics),
             episode=int(row["episode"]),
             step=int(row["step"]),
+            wrist=None if self._wrist_rows is None else self._picture(self._wrist_rows[place]),
+            state=None if self._state_statistics is None else normalise(row["state"], self._state_statistics),
         )
 
     def image(self, place: int) -> NDArray[np.uint8]:
         """Decodes the picture [H,W,3] of the frame at `place`. Raises TrainerError where it is corrupt."""
-        row = self._rows[place]
+        return self._picture(self._rows[place])
+
+    def _picture(self, row: NDArray[np.void]) -> NDArray[np.uint8]:
         file = _mapped(self._shards[row["shard"]].path)
         start = int(row["image_offset"])
         try:

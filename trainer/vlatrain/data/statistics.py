@@ -14,7 +14,7 @@ FILE_NAME = "dataset_statistics.json"
 
 
 class DatasetStatistics(TypedDict):
-    """The statistics of one data set. Proprioception is not an input: all zeros, as published."""
+    """The statistics of one data set. Where proprioception is no input, all of its are zeros, as published."""
 
     action: ActionStatistics
     proprio: ActionStatistics
@@ -22,11 +22,12 @@ class DatasetStatistics(TypedDict):
     num_trajectories: int
 
 
-def dataset_statistics(actions: Floats, episodes: int) -> DatasetStatistics:
-    """The statistics of all standard actions [N, 7] of a set."""
+def dataset_statistics(actions: Floats, episodes: int, states: Floats | None = None) -> DatasetStatistics:
+    """The statistics of all standard actions [N, 7] of a set, and of the hand's states [N, 8] where they are inputs."""
+    proprio = np.zeros((1, ACTION_DIM), np.float32) if states is None else states
     return DatasetStatistics(
         action=summarise(actions),
-        proprio=summarise(np.zeros((1, ACTION_DIM), np.float32), (True,) * ACTION_DIM),
+        proprio=summarise(proprio, (True,) * proprio.shape[1]),
         num_transitions=len(actions),
         num_trajectories=episodes,
     )

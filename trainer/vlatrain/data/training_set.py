@@ -49,13 +49,25 @@ def open_training_set(
     if is_first:
         for part in parts:
             ensure_demonstrations(config.data_root_dir, part.name)
-            open_part(config.data_root_dir / part.name, training_split, config.cache_dir)
+            _open(config, part.name)
     wait_for_all()
-    sets = [open_part(config.data_root_dir / part.name, training_split, config.cache_dir) for part in parts]
+    sets = [_open(config, part.name) for part in parts]
     return sets[0] if len(sets) == 1 else Mixture(sets, [part.weight for part in parts])
 
 
-def open_part(folder: Path, split_of: Callable[[Path], str], cache_dir: Path) -> RLDSDataset:
+def _open(config: FinetuneConfig, name: str) -> RLDSDataset:
+    return open_part(
+        config.data_root_dir / name,
+        training_split,
+        config.cache_dir,
+        wrist=config.use_wrist_image,
+        states=config.use_proprio,
+    )
+
+
+def open_part(
+    folder: Path, split_of: Callable[[Path], str], cache_dir: Path, *, wrist: bool = False, states: bool = False
+) -> RLDSDataset:
     """One part of the data set `folder`, imported first where it is of another format; `split_of` names the part."""
     name = folder.name
     rlds = imported(folder, cache_dir, told(f"importing {name}: {{}} episodes"))
@@ -64,6 +76,8 @@ def open_part(folder: Path, split_of: Callable[[Path], str], cache_dir: Path) ->
         rlds,
         split=split_of(rlds),
         cache_dir=cache_dir,
+        wrist=wrist,
+        states=states,
         progress=lambda done_bytes, total_bytes: walked(done_bytes / total_bytes),
     )
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vlatrain.data.actions import ACTION_DIM
+from vlatrain.data.actions import ACTION_DIM, STATE_DIM
 from vlatrain.data.example import FeatureSpan, Kind, bytes_spans, feature_spans, floats
 from vlatrain.data.shards import Shard
 from vlatrain.data.tfrecord import MappedFile, record_spans
@@ -20,9 +20,11 @@ ROW = np.dtype(
         ("step", "<u4"),
         ("instruction", "<u4"),
         ("action", "<f4", (ACTION_DIM,)),
+        ("state", "<f4", (STATE_DIM,)),
     ]
 )
 ACTION = "steps/action"
+STATE = "steps/observation/state"
 INSTRUCTION = "steps/language_instruction"
 JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG"
 
@@ -31,11 +33,12 @@ Progress = Callable[[int, int], None]
 
 
 class Walked(NamedTuple):
-    """All frames of a set; `episodes` counts the records of each shard."""
+    """All frames of a set; `episodes` counts the records of each shard; `has_states` if all know the hand's."""
 
     rows: NDArray[np.void]
     instructions: tuple[str, ...]
     episodes: tuple[int, ...]
+    has_states: bool
 
 
 def walk(shards: list[Shard], image_key: str, *, verify: bool, progress: Progress) -> Walked:
@@ -49,9 +52,13 @@ def walk(shards: list[Shard], image_key: str, *, verify: bool, progress: Progres
     parts: list[NDArray[np.void]] = []
     counts: list[int] = []
     done = 0
+    has_states = bool(shards)
     for number, shard in enumerate(shards):
         file = MappedFile(shard.path)
-        records = list(_episodes(file, image_key, instructions, verify=verify))
+        records = []
+        for rows, knows_states in _episodes(file, image_key, instructions, verify=verify):
+            records.append(rows)
+            has_states = has_states and knows_states
         _check_promise(file, shard, len(records))
         for place, rows in enumerate(records):
             rows["shard"] = number
@@ -61,7 +68,7 @@ def walk(shards: list[Shard], image_key: str, *, verify: bool, progress: Progres
         done += file.size_bytes
         progress(done, total)
     rows = np.concatenate(parts) if parts else np.zeros(0, ROW)
-    return Walked(rows, tuple(text.decode() for text in instructions), tuple(counts))
+    return Walked(rows, tuple(text.decode() for text in instructions), tuple(counts), has_states)
 
 
 def _check_promise(file: MappedFile, shard: Shard, found: int) -> None:
@@ -71,15 +78,15 @@ def _check_promise(file: MappedFile, shard: Shard, found: int) -> None:
 
 def _episodes(
     file: MappedFile, image_key: str, instructions: dict[bytes, int], *, verify: bool
-) -> Iterator[NDArray[np.void]]:
+) -> Iterator[tuple[NDArray[np.void], bool]]:
     for start, end in record_spans(file, verify=verify):
         yield _episode(file, start, end, image_key, instructions)
 
 
 def _episode(
     file: MappedFile, start: int, end: int, image_key: str, instructions: dict[bytes, int]
-) -> NDArray[np.void]:
-    """The rows of one record; new instructions are added to `instructions`."""
+) -> tuple[NDArray[np.void], bool]:
+    """The rows of one record, and whether it knows the hand's states; new instructions are added to `instructions`."""
     features = feature_spans(file, start, end)
     images = _bytes_feature(file, start, features, f"steps/observation/{image_key}")
     texts = _bytes_feature(file, start, features, INSTRUCTION)
@@ -92,7 +99,10 @@ def _episode(
     rows["image_size"] = [image_end - image_start for image_start, image_end in images]
     rows["instruction"] = [_number(file, span, instructions) for span in texts]
     _check_images(file, images)
-    return rows
+    states = _states(file, features, len(images))
+    if states is not None:
+        rows["state"] = states
+    return rows, states is not None
 
 
 def _bytes_feature(file: MappedFile, start: int, features: dict[str, FeatureSpan], name: str) -> list[tuple[int, int]]:
@@ -113,6 +123,15 @@ def _actions(file: MappedFile, start: int, features: dict[str, FeatureSpan], fra
     if not np.isfinite(values).all():
         raise file.wrong(span.start, f"{ACTION} holds numbers that are not finite")
     return values.reshape(frames, ACTION_DIM)
+
+
+def _states(file: MappedFile, features: dict[str, FeatureSpan], frames: int) -> NDArray[np.float32] | None:
+    """The hand's states [T, 8]; None where there are none, or numbers of another meaning."""
+    span = features.get(STATE)
+    if span is None or span.kind is not Kind.FLOATS:
+        return None
+    values = floats(file, span.start, span.end)
+    return values.reshape(frames, STATE_DIM) if len(values) == frames * STATE_DIM else None
 
 
 def _number(file: MappedFile, span: tuple[int, int], instructions: dict[bytes, int]) -> int:
