@@ -1,6 +1,7 @@
 """Runs that wait: for GPUs that others hold or use, and for the runs that they follow."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from vlad.host.leases import read_claims
 from vlad.records.requests import Action
 from vlad.records.run import Leased, Moved, State, Waits
 from vlad.records.spec import Predecessor, RestartPolicy, StopLadder
-from vlad.supervise import control, detach
+from vlad.supervise import control, detach, failpoints
 from vlad.supervise.adopt import adopt_orphans
 
 SEEN = 'echo "sees $CUDA_VISIBLE_DEVICES"'
@@ -247,3 +248,37 @@ def test_a_leftover_that_still_holds_a_gpu_is_named(vlad: Vlad, lab: Lab, gpus: 
     os.kill(pid, signal.SIGKILL)
     until(lambda: not run.workers(), "its end")
     assert "still holds" not in vlad("show", "last").out
+
+
+def test_a_folder_of_leases_that_somebody_removed_is_made_anew(lab: Lab, gpus: FakeGpus) -> None:
+    gpus.use(0, gib=20)
+    gpus.use(1, gib=20)
+    run = start(lab, SEEN, gpus=gpus.wish(1))
+    until_waiting(run, "used by others")
+    shutil.rmtree(gpus.locks)
+    until(lambda: [one.run_id for one in read_claims(gpus.locks)] == [run.directory.run_id], "its claim again")
+    gpus.use(1, gib=0)
+    assert run.until_ended().state is State.SUCCEEDED
+
+
+KILLS = ["journal.before.waits", "journal.before.leased", "journal.after.leased", "run.ended"]
+
+
+@pytest.mark.parametrize("failpoint", KILLS)
+def test_a_supervisor_killed_on_its_way_through_the_queue_changes_nothing(
+    lab: Lab, gpus: FakeGpus, monkeypatch: pytest.MonkeyPatch, failpoint: str
+) -> None:
+    (lab.path / "failed").mkdir()
+    monkeypatch.setenv(failpoints.VARIABLE, f"{failpoint}:kill")
+    monkeypatch.setenv(failpoints.ONCE_VARIABLE, str(lab.path / "failed"))
+    gpus.use(0, gib=20)
+    run = start(lab, SEEN, gpus=gpus.wish(2))
+    until_waiting(run, "0 is used by others")
+    gpus.use(0, gib=0)
+    assert run.until_ended().state is State.SUCCEEDED
+    assert [path.name for path in (lab.path / "failed").iterdir()] == [failpoint]
+    assert run.console() == "sees GPU-0,GPU-1\n"
+    assert len(run.record.attempts) == 1
+    assert len([event for event in run.events if isinstance(event, Leased)]) == 1
+    assert read_claims(gpus.locks) == []
+    assert not list(gpus.locks.glob("*.lease"))

@@ -153,8 +153,13 @@ class Lease:
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[list[Claim]]:
-        """All claims that count, which nobody changes meanwhile; `write` only within. Raises OSError."""
+        """All claims that count, which nobody changes meanwhile; `write` only within.
+
+        Raises FileNotFoundError where somebody has removed our file, and OSError where the folder cannot be locked.
+        """
         with _folder_locked(self._folder):
+            if os.fstat(self.handle).st_nlink == 0:
+                raise FileNotFoundError(errno.ENOENT, "somebody has removed it", str(self._path))
             yield _claims(self._folder)
 
     def write(self, claim: Claim) -> None:

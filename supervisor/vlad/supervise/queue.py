@@ -21,7 +21,8 @@ from vlad.records.spec import RunSpec
 from vlad.supervise.chronicle import Chronicle
 
 LOOK_S = 0.5
-READ_AGAIN_S = 3.0
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -57,7 +58,8 @@ class Queue:
         self._chronicle = chronicle
         self._lease = lease
         self._gpus: tuple[GpuReading, ...] = ()
-        self._read_at = float("-inf")
+        self._read_again_at = float("-inf")
+        self._pause_s = FIRST_PAUSE_S
         self._held_when_read: frozenset[tuple[LeasedGpu, ...]] = frozenset()
         self._look_at = 0.0
         if lease is not None:
@@ -109,11 +111,14 @@ class Queue:
     def _ask_for(self, wish: GpuWish) -> Met | Pending:
         try:
             place = self._claim(wish)
+        except FileNotFoundError as error:
+            self._lease = None  # it is made anew
+            place = QueuePlace(reason=f"waits for GPUs: {error}")
         except (OSError, RecordError) as error:
             place = QueuePlace(reason=f"waits for GPUs: {error}")
         except GpusUnreadable as error:
             place = QueuePlace(reason=f"waits for GPUs: {error}")
-            self._look_at = time.monotonic() + READ_AGAIN_S
+            self._look_at = self._read_again_at
         if place is not None:
             self._tell(place)
             return Pending(place.reason)
@@ -134,12 +139,18 @@ class Queue:
         if self.gpus:
             return None
         settled = self._settle(self._lease, wish, may_take=False)
-        is_old = time.monotonic() - self._read_at > READ_AGAIN_S or settled.held != self._held_when_read
-        if settled.is_next and (is_old or settled.is_free):
-            self._gpus, self._read_at = read_gpus().gpus, time.monotonic()
+        has_changed = settled.held != self._held_when_read
+        if settled.is_next and (has_changed or settled.is_free or time.monotonic() > self._read_again_at):
             self._held_when_read = settled.held
+            self._read(FIRST_PAUSE_S if has_changed else self._pause_s)
             settled = self._settle(self._lease, wish, may_take=True)
         return settled.place
+
+    def _read(self, pause_s: float) -> None:
+        """Strangers are looked at less and less often while nothing changes. Raises GpusUnreadable."""
+        self._pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        self._read_again_at = time.monotonic() + pause_s
+        self._gpus = read_gpus().gpus
 
     def _settle(self, lease: Lease, wish: GpuWish, *, may_take: bool) -> _Settled:
         with lease.exclusive() as claims:
