@@ -40,10 +40,8 @@ from vlatrain.sim.tabletop_expert import demonstrated_steps
 from vlatrain.sim.tabletop_scene import TABLE
 
 SUITE = "tabletop_base"
-SPARE_WORDS = (
-    "pick up and place it on move to left right small big plate box cup ball "
-    "orange pink white black crimson jade azure amber violet"
-)
+SPARE_WORDS = "pick up and place it on move to left right small big plate box cup ball orange pink white black"
+SPARE_COLOURS = "crimson jade azure amber violet"
 EPISODES_PER_CHUNK = 200
 ROWS_TOGETHER = 64  # padding rows behind the actions, as published
 CELLS = 24  # columns and rows among which the pointing head chooses
@@ -143,7 +141,7 @@ def save_tokenizer(folder: Path) -> PromptTokenizer:
     """Words of both suites and some to spare; what surrounds the instruction is one token on either side."""
     instructions = [task.instruction for suite in (SUITE, "tabletop_new") for task in suite_tasks(suite)]
     before, after = PROMPT.split(" {instruction}")
-    tokenizer = build_word_tokenizer([*instructions, SPARE_WORDS], phrases=(before, after))
+    tokenizer = build_word_tokenizer([*instructions, SPARE_WORDS, SPARE_COLOURS], phrases=(before, after))
     tokenizer.save(str(folder / "tokenizer.json"))
     return PromptTokenizer(folder)
 
