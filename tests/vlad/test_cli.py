@@ -336,5 +336,5 @@ def test_waiting_gives_up_after_its_time(vlad: Vlad, training: Story) -> None:
 
 
 def test_no_run_means_no_process(vlad: Vlad, training: Story) -> None:
-    answer = vlad("ps")
+    answer = vlad("ps", "spatial")
     assert (answer.code, answer.out) == (0, "")

@@ -1,4 +1,4 @@
-"""vlad ps: the processes of the live runs."""
+"""vlad ps: the processes of the live runs, and the trainings of this host that vlad did not start."""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -40,19 +40,36 @@ COMMAND_CHARACTERS = 60
 
 def _add(parser: ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", nargs="?", help="only this run (default: every live one)")
+    parser.add_argument("--foreign", action="store_true", help="only trainings that vlad did not start")
     add_json(parser)
 
 
 def _run(arguments: Namespace) -> int:
+    if arguments.foreign:
+        return _show_foreign(as_json=arguments.json)
     home = our_home()
     runs = [found_run(arguments.run)] if arguments.run else [home.run(run_id) for run_id in home.live_ids()]
     found = [process for run in runs for process in processes_of(run)]
     if arguments.json:
         print_json(msgspec.to_builtins(found))
-    elif found:
+        return 0
+    if found:
         print(table(COLUMNS, [_row(one) for one in found], Ink.for_stream(sys.stdout), terminal_columns(sys.stdout)))
     else:
         say("no run has a process now")
+    return 0 if arguments.run else _show_foreign(as_json=False)
+
+
+def _show_foreign(*, as_json: bool) -> int:
+    from vlad.commands import foreign
+
+    jobs = foreign.found_jobs(our_home())
+    if as_json:
+        print_json(msgspec.to_builtins(jobs))
+    elif jobs:
+        say(f"not started by vlad ({figures.plural(len(jobs), 'training')}); `vlad adopt PID` makes one a run")
+        lines = [foreign.row(job, COMMAND_CHARACTERS) for job in jobs]
+        print(table(foreign.COLUMNS, lines, Ink.for_stream(sys.stdout), terminal_columns(sys.stdout)))
     return 0
 
 
@@ -132,7 +149,8 @@ PS = Command(
     run=_run,
     add=_add,
     examples="""
-    vlad ps            every process of every live run
+    vlad ps                    every process of every live run, and trainings that vlad did not start
     vlad ps spatial --json
+    vlad ps --foreign --json   only the latter
     """,
 )

@@ -27,7 +27,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor:DOCTOR", "look over this host for what will hurt runs"),
     "notify": ("notify:NOTIFY", "send a test message to everybody who is told about runs"),
     "completions": ("completions:COMPLETIONS", "print what lets a shell complete vlad's words"),
-    "ps": ("ps:PS", "list the processes of the live runs"),
+    "ps": ("ps:PS", "list the processes of the live runs, and trainings that vlad did not start"),
+    "adopt": ("adopt:ADOPT", "make a run of a training that was started without vlad"),
 }
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from vlad.policy.notices import Occasion
 from vlad.records.files import RecordError
+from vlad.records.foreign import ForeignSettings
 from vlad.records.gpus import FREE_BELOW_BYTES
 
 
@@ -35,6 +36,7 @@ class UserConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     gpus: GpuSettings = GpuSettings()
     notify: NotifySettings = NotifySettings()
     large_file_roots: tuple[str, ...] = ()
+    foreign: ForeignSettings = ForeignSettings()
 
 
 def user_config_path(environ: Mapping[str, str] = os.environ) -> Path:

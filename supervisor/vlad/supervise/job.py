@@ -13,7 +13,7 @@ from vlad.records.requests import Action, Request
 from vlad.records.run import AgentStarted, Attempt, AttemptEnded, AttemptStarted, LeftBehind, Noted, StopRung
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import Kind, RunSpec
-from vlad.supervise import failpoints, locks
+from vlad.supervise import adopted, failpoints, locks
 from vlad.supervise.chronicle import Chronicle
 from vlad.supervise.explain import explain
 from vlad.supervise.follow import ProgressFollower, existing_checkpoint
@@ -42,6 +42,7 @@ class Job:
         self._lock = lock
         self._follower = ProgressFollower(run)
         self._observer = Observer(run, spec)
+        self._family = adopted.Family(spec.adopted.agent) if spec.adopted else None
         self._held: WorkerGroup | None = None
         self._sweep_began: float | None = None
         self._terminated: set[ProcessIdentity] = set()
@@ -103,7 +104,10 @@ class Job:
         environment = job_environment(os.environ, self._spec, self._run.path, attempt.number, gpus)
         self._observer.begin(attempt.number)
         folder, argv = self._run.attempt(attempt.number), attempt_argv(self._spec, checkpoint)
-        agent = launch(folder, argv, environment, self._spec.cwd, self._lock, self._queue.lease_handle)
+        if self._spec.adopted is not None and attempt.number == 1:
+            agent = adopted.take(folder, self._spec.adopted)
+        else:
+            agent = launch(folder, argv, environment, self._spec.cwd, self._lock, self._queue.lease_handle)
         failpoints.reach("launch.done")
         self._chronicle.append(AgentStarted(**self._chronicle.stamp(), number=attempt.number, agent=agent))
 
@@ -119,6 +123,8 @@ class Job:
     def observe(self) -> tuple[int, str] | None:
         """Follows the log of a program that is not our trainer; the step and the reason to stop it early, if any."""
         number = len(self._chronicle.record.attempts)
+        if self._family is not None:
+            self._family.look()
         self._observer.look(number)
         return self._observer.verdict(number)
 
@@ -134,17 +140,22 @@ class Job:
         group = self._group
         if group is None or group.life() is not Life.RUNS:
             return
-        if group.agent in members(self._run):
+        if group.agent in self._members():
             processes.signal_process(group.agent, SIGTERM)
         else:
             self._note(f"process {group.agent.pid} is not signalled: nothing proves that it is of this run")
 
+    def _members(self) -> list[ProcessIdentity]:
+        """Everyone who is provably of this run."""
+        family = self._family.members() if self._family is not None else []
+        return list(dict.fromkeys([*members(self._run), *family]))
+
     def kill(self) -> None:
-        signal_all(members(self._run), SIGKILL)
+        signal_all(self._members(), SIGKILL)
 
     def sweep(self) -> bool:
         """Ends what the agent left behind, step by step; True when nothing is left, or nothing more can be done."""
-        found = members(self._run)
+        found = self._members()
         now = time.monotonic()
         if found and self._sweep_began is None:
             self._sweep_began = now

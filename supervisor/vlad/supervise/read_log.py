@@ -44,8 +44,7 @@ class LogReader:
         self.attempt = attempt
         self._run = run
         self._folder = run.attempt(attempt)
-        adopted = spec.adopted if attempt == 1 else None
-        self._log = self._folder.console if adopted is None else Path(adopted.log) if adopted.log else None
+        self._log = self._folder.console
         self._ranks = spec.nproc or 1
         self._early_stop = early_stop_policy(spec)
         self._own = compiled(spec.log_patterns)
@@ -88,8 +87,6 @@ class LogReader:
 
     def _next_piece(self) -> tuple[int, bytes]:
         """Complete lines that are new, and where they begin; a log that was cut is read anew from its start."""
-        if self._log is None:
-            return 0, b""
         try:
             with self._log.open("rb") as file:
                 size = file.seek(0, 2)
@@ -102,7 +99,7 @@ class LogReader:
         return offset, content if is_endless else content[: complete_end(content)]
 
     def _circumstances(self, at: float) -> Circumstances:
-        log = None if self._log is None else str(self._log)
+        log = str(self._log.resolve())
         return Circumstances(at=at, attempt=self.attempt, ranks=self._ranks, early_stop=self._early_stop, log=log)
 
     def _write(self, records: Sequence[Record], offset: int, reading: Reading) -> None:

@@ -94,12 +94,13 @@ class WorkerGroup:
 def members(run: RunDirectory) -> list[ProcessIdentity]:
     """Every living process that is provably of the run, whatever session or group it has put itself into.
 
-    Proven by the run's tag, by descent from such a process, or by being orphaned to this supervisor or its keeper.
+    Proven by the run's tag, by descent from such a process, by being orphaned to this supervisor or its keeper, or
+    by being the very process that the run has adopted.
     """
     table = processes.all_processes()
     tag = Tag.of(run)
     roots = {pid for pid, process in table.items() if not process.is_zombie and tag.is_on(pid)}
-    roots |= _orphans(run, table)
+    roots |= _orphans(run, table) | _adopted(run, table)
     found = (table[pid] for pid in processes.descendants(roots, table) if not _supervises(pid))
     boot = processes.boot_id()
     return [
@@ -115,6 +116,14 @@ def _orphans(run: RunDirectory, table: dict[int, ProcessStat]) -> set[int]:
     is_ours = processes.environment_of(keeper).get(SUPERVISES_TAG) == run.run_id.encode()
     guardians = {own, keeper} if is_ours else {own}
     return {pid for pid, process in table.items() if process.parent in guardians and not _supervises(pid)}
+
+
+def _adopted(run: RunDirectory, table: dict[int, ProcessStat]) -> set[int]:
+    adopted = run.read_spec().adopted
+    if adopted is None or adopted.agent.boot_id != processes.boot_id():
+        return set()
+    found = table.get(adopted.agent.pid)
+    return {found.pid} if found is not None and found.start_ticks == adopted.agent.start_ticks else set()
 
 
 def _supervises(pid: int) -> bool:
