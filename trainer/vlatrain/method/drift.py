@@ -47,8 +47,6 @@ class Student:
     def states(self, probe: ProbeSet, places: Sequence[int], template: str, statistics: Statistics) -> Tensor:
         """Pooled states fp32 [len(places), layers, D] on the CPU, without dropout; the model's mode stays."""
         layers = statistics.representatives
-        if not places:
-            return torch.empty(0, len(layers), statistics.width)
         batch = probe_batch([probe[place] for place in places], template, self.codec, self.device, self.dtype)
         was_training = self.vla.training
         self.vla.eval()
@@ -98,11 +96,11 @@ class DriftMeter:
     def _shared_states(self, places: list[int]) -> Tensor:
         """Each rank runs its share of the batch; all know the states of the whole, in the order of the places."""
         ranks = self.ranks
-        mine = places[ranks.rank :: ranks.world_size]
-        own = self.student.states(self.probe, mine, self.config.prompt_template, self.statistics)
         rows = -(-len(places) // ranks.world_size)
-        filled = torch.cat((own, own.new_zeros(rows - len(own), *own.shape[1:])))
-        return torch.stack(ranks.gather_tensors(filled), dim=1).flatten(0, 1)[: len(places)]
+        mine = places[ranks.rank :: ranks.world_size]
+        filled = (mine + places)[:rows]  # everybody runs as many, also who has none: a sharded model needs all ranks
+        own = self.student.states(self.probe, filled, self.config.prompt_template, self.statistics)
+        return torch.stack(ranks.gather_tensors(own), dim=1).flatten(0, 1)[: len(places)]
 
     def _distance(self, place: int) -> float:
         states = torch.cat([seen.states[:, place] for seen in self.recent])
