@@ -10,6 +10,7 @@ from vlad.records.events import (
     AttemptEnded,
     AttemptStarted,
     Created,
+    EarlyStopped,
     Leased,
     LeftBehind,
     Moved,
@@ -124,6 +125,8 @@ def event_words(event: AnyEvent) -> tuple[Span, str]:
             return Span("request", Tone.ACCENT), f"{event.action}{by}{f': {event.detail}' if event.detail else ''}"
         case RungReached():
             return Span("stopping", Tone.WARN), f"{RUNGS[event.rung]}; the next step follows in {event.grace_s:.0f} s"
+        case EarlyStopped():
+            return Span("early stop", Tone.ACCENT), event.why or f"no more improvement at step {event.step:,}"
         case Noted():
             return Span("note", Tone.MUTED), event.message
         case Waits():

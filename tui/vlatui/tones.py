@@ -109,9 +109,9 @@ def painted(widget: Widget, spans: Sequence[Span], width: int, over: Style | Non
     safe_spans = [Span(safe(text), tone) for text, tone in spans]
     segments = [Segment(text, tone_style(widget, tone)) for text, tone in fitted(safe_spans, width) if text]
     strip = Strip(segments, width).apply_style(widget.rich_style)
-    if over is None:
-        return strip
-    return Strip([Segment(text, (style or Style.null()) + over) for text, style, _ in strip], width)
+    if over is not None:
+        strip = Strip([Segment(text, (style or Style.null()) + over) for text, style, _ in strip], width)
+    return strip.simplify()
 
 
 class Painted(Widget):

@@ -1,6 +1,6 @@
 """The one screen: runs above, the selected run below, everything live."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from textual import on
@@ -40,6 +40,7 @@ class _Shown:
     detail: RunDetail | None = None
     ticks: int = 0
     is_read: bool = False
+    anew: set[str] = field(default_factory=set)
 
 
 class DashboardScreen(Navigation):
@@ -123,7 +124,7 @@ class DashboardScreen(Navigation):
     def on_files_changed(self, message: FilesChanged) -> None:
         """Without paths it is a look just in case."""
         run_id = self.selected_id or ""
-        if not message.paths or any(run_id in path for path in message.paths):
+        if self.tab == "log" and (not message.paths or any(run_id in path for path in message.paths)):
             self.query_one(LogPane).look()
 
     def on_read_failed(self, message: ReadFailed) -> None:
@@ -151,8 +152,6 @@ class DashboardScreen(Navigation):
         if self.selected_id is None:
             self.query_one(LogPane).show_none()
             self._show_detail(is_other_run=True)
-        if self.tab == "processes":
-            self.dashboard.threads.collector.look_at_processes()
 
     # showing
 
@@ -199,23 +198,37 @@ class DashboardScreen(Navigation):
         header.show_lines(lines[:2] if self.size.height < 12 else lines)
 
     def _show_detail(self, *, is_other_run: bool) -> None:
-        detail, run = self.shown.detail or RunDetail(""), self.selected
-        if self.shown.detail is not None:
-            is_live = run is not None and run.is_live
+        if (detail := self.shown.detail) is not None:
+            is_live = self.selected is not None and self.selected.is_live
             self.query_one(LogPane).show_run(detail.logs, is_other_run=is_other_run, is_live=is_live)
-        last_step, anew = run.summary.max_steps if run else None, is_other_run
-        self.query_one(EvaluationsPane).show(detail.evaluations, last_step, anew=anew)
-        self.query_one(MetricsPane).show(detail.curves)
-        self.query_one("#events-pane", Table).show_rows(details.event_rows(detail.events), details.NO_EVENTS, anew=anew)
-        self.query_one("#config-pane", Table).show_rows(details.config_rows(detail.spec), details.NO_CONFIG, anew=anew)
         if is_other_run:
+            self.shown.anew = set(dict(TABS))
             self.query_one("#processes-pane", Table).show_rows((), details.NO_PROCESSES)
-        self.show_tabs()
+        self.show_active_tab()
 
-    def show_tabs(self) -> None:
-        detail = self.shown.detail
-        badges = {"evaluations": figures.count(len(detail.evaluations))} if detail and detail.evaluations else {}
-        self.query_one(TabStrip).show(self.tab, badges)
+    def show_active_tab(self) -> None:
+        """Only what is on screen is drawn; the other tabs are when they are chosen."""
+        detail, tab = self.shown.detail or RunDetail(""), self.tab
+        anew = tab in self.shown.anew
+        self.shown.anew.discard(tab)
+        badges = {"evaluations": figures.count(len(detail.evaluations))} if detail.evaluations else {}
+        self.query_one(TabStrip).show(tab, badges)
+        match tab:
+            case "log":
+                self.query_one(LogPane).look()
+            case "evaluations":
+                last_step = self.selected.summary.max_steps if self.selected else None
+                self.query_one(EvaluationsPane).show(detail.evaluations, last_step, anew=anew)
+            case "metrics":
+                self.query_one(MetricsPane).show(detail.curves)
+            case "events":
+                rows = details.event_rows(detail.events)
+                self.query_one("#events-pane", Table).show_rows(rows, details.NO_EVENTS, anew=anew)
+            case "config":
+                rows = details.config_rows(detail.spec)
+                self.query_one("#config-pane", Table).show_rows(rows, details.NO_CONFIG, anew=anew)
+            case "processes":
+                self.dashboard.threads.collector.look_at_processes()
 
     def _tick(self) -> None:
         """Ages and countdowns go on by themselves; processes are looked at while they are on screen."""

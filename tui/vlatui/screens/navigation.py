@@ -30,8 +30,8 @@ class Navigation(Control):
         """Shows everything as it is now."""
         raise NotImplementedError
 
-    def show_tabs(self) -> None:
-        """Lights up the active tab."""
+    def show_active_tab(self) -> None:
+        """Shows the active tab as it is now."""
         raise NotImplementedError
 
     @property
@@ -45,9 +45,7 @@ class Navigation(Control):
         if tab not in dict(TABS):
             return
         self.query_one(ContentSwitcher).current = f"{tab}-pane"
-        self.show_tabs()
-        if tab == "processes":
-            self.dashboard.threads.collector.look_at_processes()
+        self.show_active_tab()
 
     def _focus_tab(self) -> None:
         self.query_one(FOCUS.get(self.tab, f"#{self.tab}-pane")).focus()

@@ -4,7 +4,9 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.geometry import Size
 from textual.reactive import reactive
+from textual.widget import Widget
 
 from vlatui.tones import PaintedScroll
 
@@ -37,6 +39,12 @@ class FollowingScroll(PaintedScroll):
     def resized(self) -> None:
         """The size, the number of lines or a switch changed."""
         raise NotImplementedError
+
+    def set_extent(self, width: int, height: int) -> None:
+        """How much can be scrolled through. Only the scroll bar is told: a layout of the screen costs far more."""
+        self.set_reactive(Widget.virtual_size, Size(width, height))
+        if self.is_mounted:
+            self.vertical_scrollbar.window_virtual_size = height
 
     def to_end(self) -> None:
         self.scroll_itself(self.line_count)

@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
@@ -144,7 +143,7 @@ class LogView(FollowingScroll, can_focus=True):
         if self._provisional is not None:
             moved = self.extent.lines - len(self._provisional)
             self._provisional = None
-            self.virtual_size = Size(self._lines.width, self._height())
+            self.set_extent(self._lines.width, self._height())
             if not self.follows:
                 self.scroll_itself(self.scroll_offset.y + moved)
 
@@ -153,7 +152,7 @@ class LogView(FollowingScroll, can_focus=True):
         self._asked = frozenset()
 
     def resized(self) -> None:
-        self.virtual_size = Size(0 if self.wraps else self._lines.width, self._height())
+        self.set_extent(0 if self.wraps else self._lines.width, self._height())
         if self.follows:
             self.to_end()
         self.refresh()

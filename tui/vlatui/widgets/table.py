@@ -82,6 +82,10 @@ def laid_out(columns: Sequence[Column], wanted: Mapping[str, int], width: int) -
     return _placed(kept, widths, gap + extra)
 
 
+def _differs(before: Row, after: Row, key: str) -> bool:
+    return before.cells.get(key) != after.cells.get(key)
+
+
 def _placed(columns: Sequence[Column], widths: Mapping[str, int], gap: int) -> tuple[Place, ...]:
     places, x = [], MARGIN
     for column in columns:
@@ -185,7 +189,10 @@ class Table(PaintedScroll, can_focus=True):
         self.cursor = keys.index(key) if key in keys else min(self.cursor, max(0, len(keys) - 1))
 
     def _changed_regions(self, old: tuple[Row, ...]) -> list[Region]:
-        """The cells on screen that differ from the `old` rows."""
+        """Of the rows on screen that differ from the `old` ones, the part up to the last cell that differs.
+
+        One region a row: Textual sends each region from the start of the line.
+        """
         regions = []
         top = self.scroll_offset.y
         for number in range(top, min(len(self.rows), top + self.size.height - 1)):
@@ -193,9 +200,9 @@ class Table(PaintedScroll, can_focus=True):
             if before.key != after.key or before.is_dimmed != after.is_dimmed:
                 regions.append(Region(0, y, self.size.width, 1))
                 continue
-            for place in self._places:
-                if before.cells.get(place.column.key) != after.cells.get(place.column.key):
-                    regions.append(Region(place.x, y, place.width, 1))
+            changed = [place for place in self._places if _differs(before, after, place.column.key)]
+            if changed:
+                regions.append(Region(0, y, changed[-1].x + changed[-1].width, 1))
         return regions
 
     def on_resize(self, event: events.Resize) -> None:
