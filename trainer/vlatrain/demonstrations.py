@@ -17,6 +17,7 @@ from vlatrain.data.rlds_writer import EncodedEpisode, write_rlds
 from vlatrain.data.spool import load_episode
 from vlatrain.errors import TrainerError
 from vlatrain.evaluate.libero import IMAGE_SIZE, STEP_LIMITS
+from vlatrain.preflight import count_gpus
 from vlatrain.sim.finding import FoundLibero, found_libero, render_environment
 from vlatrain.sim.pool import Pool
 from vlatrain.sim.protocol import Layout
@@ -93,8 +94,8 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
 
 def program_of(found: FoundLibero, plan: Plan) -> WorkerProgram:
     """A GPU for every worker in turn, where this host has some."""
-    gpus = len(list(Path("/proc/driver/nvidia/gpus").glob("*"))) if Path("/proc/driver/nvidia/gpus").is_dir() else 0
-    environments = tuple(render_environment(os.environ, number, has_gpu=True) for number in range(gpus))
+    gpus = range(count_gpus(os.environ))
+    environments = tuple(render_environment(os.environ, number, has_gpu=True) for number in gpus)
     layout = Layout(plan.limit, 2 if plan.wrist else 1, plan.size)
     return WorkerProgram(argv=found.argv, layout=layout, environments=environments or ({},))
 

@@ -1,0 +1,108 @@
+"""How many LIBERO episodes an hour are evaluated: side by side, against the published serial loop, in the same run.
+
+    PYTHONPATH=supervisor:trainer python3 benchmarks/libero_throughput.py --workers 16 --episodes 32 --steps 60
+
+The policy is a wait of --policy-ms a call, whatever the batch, then random actions: everything else is measured. All
+episodes run to the same number of steps. Start-up is left out on both sides: here the first episode of each simulator.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+HERE = Path(__file__).resolve()
+
+
+def serial(suite: str, episodes: int, steps: int, policy_s: float) -> float:
+    """Seconds for so many episodes of the published loop; runs in LIBERO's Python, one process, both cameras."""
+    import numpy as np
+    from libero.libero.benchmark import get_benchmark
+    from libero.libero.envs import OffScreenRenderEnv
+
+    benchmark = get_benchmark(suite)()
+    env = OffScreenRenderEnv(bddl_file_name=benchmark.get_task_bddl_file_path(0), camera_heights=256, camera_widths=256)
+    states = benchmark.get_task_init_states(0)
+    draws = np.random.RandomState(0)
+    env.seed(0)
+    begun = time.monotonic()
+    for episode in range(episodes):
+        env.reset()
+        env.set_init_state(states[episode % len(states)])
+        for _ in range(10):
+            env.step([0, 0, 0, 0, 0, 0, -1])
+        for _ in range(steps):
+            time.sleep(policy_s)
+            env.step(draws.uniform(-1, 1, 7).tolist())
+    return time.monotonic() - begun
+
+
+def ours(suite_name: str, workers: int, episodes: int, steps: int, policy_s: float) -> float:
+    """Seconds an episode side by side, once every simulator has played one."""
+    import numpy as np
+    from vlatrain.config import FinetuneConfig
+    from vlatrain.evaluate.libero import libero_suite
+    from vlatrain.evaluate.results import Episode, Outcome
+    from vlatrain.evaluate.rollout import roll_out
+    from vlatrain.evaluate.venue import Observation
+
+    config = FinetuneConfig(eval_max_steps=steps, sim_workers=workers, eval_batch_size=workers)
+    suite = libero_suite(config, suite_name, has_gpu=Path("/dev/nvidia0").exists())
+    draws = np.random.RandomState(0)
+    ended_at: list[float] = []
+
+    class Watcher:
+        def tick(self) -> None: ...
+        def seen(self, episode: Episode, observation: Observation, *, is_start: bool) -> None: ...
+        def ended(self, episode: Episode, outcome: Outcome) -> None:
+            assert outcome.failure is None, outcome.failure
+            ended_at.append(time.monotonic())
+
+    def policy(observations: Sequence[Observation], instructions: Sequence[str]) -> "np.ndarray":
+        time.sleep(policy_s)
+        return draws.uniform(-1, 1, (len(observations), 7))
+
+    roll_out(policy, suite, [Episode(task=0, trial=trial) for trial in range(episodes)], workers, Watcher())
+    return (ended_at[-1] - ended_at[workers - 1]) / (episodes - workers)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--suite", default="libero_spatial")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--episodes", type=int, default=4)
+    parser.add_argument("--serial-episodes", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--policy-ms", type=float, default=20.0)
+    parser.add_argument("--serial", action="store_true", help="only the published loop, in this Python")
+    arguments = parser.parse_args()
+    if arguments.serial:
+        took = serial(arguments.suite, arguments.serial_episodes, arguments.steps, arguments.policy_ms / 1000)
+        print(json.dumps(took))
+        return
+    compare(arguments)
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    from vlatrain.sim.finding import found_libero
+
+    found = found_libero(None)
+    words = [found.python, str(HERE), "--serial", "--suite", arguments.suite, "--steps", str(arguments.steps)]
+    words += ["--serial-episodes", str(arguments.serial_episodes), "--policy-ms", str(arguments.policy_ms)]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    alone = float(done.stdout.strip().splitlines()[-1]) / arguments.serial_episodes
+    policy_s = arguments.policy_ms / 1000
+    count = min(max(arguments.episodes, 2 * arguments.workers), 50)
+    together = ours(arguments.suite, arguments.workers, count, arguments.steps, policy_s)
+    print(f"{arguments.suite} task 0, {arguments.steps} steps an episode, policy {arguments.policy_ms:.0f} ms a call")
+    print(f"published loop, one process: {3600 / alone:8,.0f} episodes an hour")
+    print(f"{arguments.workers:2} simulators side by side:  {3600 / together:8,.0f} episodes an hour")
+    print(f"{alone / together:.1f} times as many")
+    print(f"mujoco {found.versions.get('mujoco')}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
