@@ -15,6 +15,7 @@ from vlatrain.checks import needs
 from vlatrain.config import Device, FinetuneConfig
 from vlatrain.data.names import mixture_parts
 from vlatrain.errors import ConfigError, TrainerError
+from vlatrain.memory_config import Sharding
 from vlatrain.method_config import ThermostatMode
 from vlatrain.model.tensor_file import read_header
 from vlatrain.places import artifact_folder, base_model_folder, hub_caches, weight_files
@@ -39,6 +40,10 @@ def check_files(config: FinetuneConfig, environ: Mapping[str, str]) -> None:
 
 def check_supported(config: FinetuneConfig) -> None:
     """Raises ConfigError for what this version cannot do, rather than training something else."""
+    trains_lora = config.sharding is Sharding.NONE or config.use_lora
+    needs(config, "sharding", trains_lora, "a base model in parts trains through LoRA only; set use_lora true")
+    is_plain = config.sharding is Sharding.NONE or not config.method_enabled
+    needs(config, "sharding", is_plain, "the method measures whole models only; set method_enabled false")
     needs(config, "use_quantization", not config.use_quantization, "this version has no 4-bit base; set it false")
     is_left = not config.merge_lora_during_training
     needs(config, "merge_lora_during_training", is_left, "this version saves adapters only; set it false")

@@ -1,6 +1,7 @@
 """One evaluation: episodes shared among ranks that never wait for each other in a collective; the result for all."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from vlatrain.distributed import Board, Ranks
 from vlatrain.evaluate.results import Episode, EvaluationResult, Outcome, plan_episodes
 from vlatrain.evaluate.rollout import Policy, roll_out
+from vlatrain.evaluate.together import Together
 from vlatrain.evaluate.venue import EvaluationError, Observation, Suite
 from vlatrain.evaluate.videos import Films
 from vlatrain.failpoints import failpoint
@@ -123,7 +125,8 @@ def evaluate(
     shrinking = Shrinking(policy, batch_size)
     progress(0, len(episodes))
     try:
-        _play(shrinking, suite, episodes[ranks.rank :: ranks.world_size], batch_size, tally, in_step=in_step)
+        with policy if isinstance(policy, Together) else nullcontext():
+            _play(shrinking, suite, episodes[ranks.rank :: ranks.world_size], batch_size, tally, in_step=in_step)
         tally.wait_for_others()
     except Abandoned:
         pass

@@ -62,7 +62,7 @@ def account(config: FinetuneConfig, sizes: Sizes, precision: Precision, nproc: i
     """The memory of one rank while it trains or evaluates, whichever needs more."""
     training = Part(*_training(config, sizes, precision))
     evaluating = Part("evaluation: keys and values, activations", _evaluating(config, sizes, precision))
-    fixed = (*_weights(config, sizes, precision, nproc), *_trained(config, sizes, nproc))
+    fixed = (*_weights(config, sizes, precision, nproc), *_trained(config, sizes))
     working = max(training, evaluating, key=lambda part: part.size_bytes)
     known = sum(part.size_bytes for part in (*fixed, working))
     spare = CONTEXT_BYTES + (RANKS_BYTES if nproc > 1 else 0) + int(FRAGMENTS * known)
@@ -78,18 +78,16 @@ def _weights(config: FinetuneConfig, sizes: Sizes, precision: Precision, nproc: 
         size = decoder * NF4_BYTES + (sizes.parameters - decoder) * each
         return [Part(f"base model, decoder in 4 bits, the rest {precision}", int(size))]
     if config.sharding is Sharding.FULL and nproc > 1:
-        blocks = sum(block.count * block.weights for block in sizes.blocks)
+        blocks = sum(block.count * block.weights for block in (sizes.decoder, *sizes.towers))
         size = (sizes.parameters - blocks) * each + blocks * each // nproc + 2 * sizes.decoder.weights * each
         return [Part(f"base model, {precision}, a part of {nproc} and two blocks at work", size)]
     return [Part(f"base model, {precision}", sizes.parameters * each)]
 
 
-def _trained(config: FinetuneConfig, sizes: Sizes, nproc: int) -> list[Part]:
-    share = nproc if config.sharding is Sharding.FULL else 1
+def _trained(config: FinetuneConfig, sizes: Sizes) -> list[Part]:
     if config.use_lora:
-        size = sizes.lora(config.lora_rank) * TRAINED_BYTES // share
-        return [Part("adapters: weights, gradients, moments in fp32", size)]
-    return [Part("all weights: weights, gradients, moments in fp32", sizes.parameters * TRAINED_BYTES // share)]
+        return [Part("adapters: weights, gradients, moments in fp32", sizes.lora(config.lora_rank) * TRAINED_BYTES)]
+    return [Part("all weights: weights, gradients, moments in fp32", sizes.parameters * TRAINED_BYTES)]
 
 
 def _training(config: FinetuneConfig, sizes: Sizes, precision: Precision) -> tuple[str, int]:

@@ -102,7 +102,7 @@ def _batches(config: FinetuneConfig) -> Iterator[dict[str, Any]]:
 
 def _shards(failing: Plan, accumulated: int) -> Iterator[dict[str, Any]]:
     """The model spread over the cards; of one card, over two that share the samples of a step."""
-    if failing.config.sharding is Sharding.FULL:
+    if failing.config.sharding is Sharding.FULL or not failing.config.use_lora:
         return
     if failing.nproc > 1:
         yield {"sharding": Sharding.FULL}

@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from vlatrain.config import FinetuneConfig, Precision
 from vlatrain.distributed import Ranks
 from vlatrain.errors import ConfigError
+from vlatrain.memory_config import Sharding
 from vlatrain.method.live import LiveMethod
 from vlatrain.model.checkpoint_files import Progress, load_base
 from vlatrain.model.lora import add_lora, load_adapter
@@ -21,6 +22,7 @@ from vlatrain.model.lora_targets import dead_prefixes
 from vlatrain.model.openvla import OpenVLA
 from vlatrain.model.recomputing import recompute
 from vlatrain.train.averages import Averages
+from vlatrain.train.sharding import shard
 
 DTYPES = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16, Precision.FP32: torch.float32}
 
@@ -29,7 +31,7 @@ DTYPES = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16, Precisi
 class Learner:
     """`wrapped` is what training calls (it averages gradients over ranks), `vla` the same model bare.
 
-    `method` steers the gradients; None is plain training.
+    `method` steers the gradients; None is plain training. With `is_sharded` every pass is a collective of all ranks.
     """
 
     vla: OpenVLA
@@ -41,6 +43,7 @@ class Learner:
     device: torch.device
     dtype: torch.dtype
     method: LiveMethod | None = None
+    is_sharded: bool = False
 
     def arithmetic(self) -> AbstractContextManager[Any]:
         """The context of every forward pass."""
@@ -83,24 +86,28 @@ def build_learner(
     """
     dtype = compute_dtype(config.precision, device)
     is_whole = adapter is not None and not config.use_lora
+    is_sharded = config.sharding is Sharding.FULL and ranks.world_size > 1
     folder = adapter if is_whole and adapter else base
-    vla = load_base(folder, device, dtype if config.use_lora else torch.float32, progress)
+    vla = load_base(folder, "cpu" if is_sharded else device, dtype if config.use_lora else torch.float32, progress)
     adapted = _adapted(config, vla, adapter) if config.use_lora else None
     if adapted is None:
         _train_all_that_lives(vla)
     recompute(vla, config.activation_checkpointing)
+    if is_sharded:
+        shard(vla, ranks, device)
     model: nn.Module = adapted or vla
     model.to(device).train()
     optimizer = torch.optim.AdamW(_trainable(model), lr=config.learning_rate, weight_decay=config.weight_decay)
     return Learner(
         vla=vla,
         adapted=adapted,
-        wrapped=_averaged(model, ranks, device),
+        wrapped=model if is_sharded else _averaged(model, ranks, device),
         optimizer=optimizer,
         scaler=torch.amp.GradScaler(device.type, enabled=dtype is torch.float16),
         averages=Averages(device),
         device=device,
         dtype=dtype,
+        is_sharded=is_sharded,
     )
 
 

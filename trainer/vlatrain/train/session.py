@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import torch
 from vlad.policy.early_stop import EarlyStopPolicy
 from vlad.records.progress import Phase
@@ -20,8 +21,10 @@ from vlatrain.data.training_set import TrainingSet, open_training_set
 from vlatrain.distributed import Ranks, joined
 from vlatrain.errors import TrainerError
 from vlatrain.evaluate.policy import LivePolicy
+from vlatrain.evaluate.rollout import Policy
 from vlatrain.evaluate.suites import open_suite
-from vlatrain.evaluate.venue import Suite
+from vlatrain.evaluate.together import Together
+from vlatrain.evaluate.venue import Observation, Suite
 from vlatrain.method.drift import Student
 from vlatrain.method.live import open_method
 from vlatrain.model.codec import Codec
@@ -53,7 +56,7 @@ class Session:
     samples: int
     learner: Learner
     checkpoints: Checkpoints
-    policy: LivePolicy
+    policy: Policy
     suite: Suite | None
     early_stop: EarlyStopPolicy
     start: TrainState
@@ -165,11 +168,11 @@ def _load(config: FinetuneConfig, ranks: Ranks, reports: Reports, inbox: Inbox, 
     if config.method_enabled:
         student = Student(vla=learner.vla, codec=codec, device=device, dtype=learner.dtype)
         learner = replace(learner, method=open_method(config, student, ranks, reports.warn))
-    if ranks.is_first:
-        vision_self_check(learner.vla, torch.tensor(codec.prompts.inference_ids(dataset.instructions[0])))
     checkpoints = _checkpoints(config, dataset, ranks, reports)
     if ranks.world_size > 1:
         rehearse(learner, batches.at(0), codec, config)
+    if ranks.is_first or learner.is_sharded:
+        vision_self_check(learner.vla, torch.tensor(codec.prompts.inference_ids(dataset.instructions[0])))
     return Session(
         config=config,
         ranks=ranks,
@@ -180,18 +183,25 @@ def _load(config: FinetuneConfig, ranks: Ranks, reports: Reports, inbox: Inbox, 
         samples=len(dataset),
         learner=learner,
         checkpoints=checkpoints,
-        policy=LivePolicy(
-            vla=learner.vla,
-            codec=codec,
-            device=device,
-            dtype=learner.dtype,
-            statistics=action_statistics(config, dataset),
-            is_cropped=config.eval_center_crop,
-        ),
+        policy=_policy(config, learner, codec, dataset, ranks),
         suite=suite,
         early_stop=early_stop_policy(config),
         start=_starting_state(config, resumed, learner, checkpoints),
     )
+
+
+def _policy(config: FinetuneConfig, learner: Learner, codec: Codec, dataset: TrainingSet, ranks: Ranks) -> Policy:
+    """The model as it is trained; one that is spread over the ranks is asked by all of them together."""
+    live = LivePolicy(
+        vla=learner.vla,
+        codec=codec,
+        device=learner.device,
+        dtype=learner.dtype,
+        statistics=action_statistics(config, dataset),
+        is_cropped=config.eval_center_crop,
+    )
+    example = Observation(np.zeros((codec.image_size, codec.image_size, 3), np.uint8))
+    return Together(live, ranks, ([example], [dataset.instructions[0]])) if learner.is_sharded else live
 
 
 def _downloaded(config: FinetuneConfig, ranks: Ranks) -> Path:

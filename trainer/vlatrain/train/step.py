@@ -13,6 +13,7 @@ from vlatrain.model.codec import Codec
 from vlatrain.model.images import normalise
 from vlatrain.model.openvla import ActionLogits
 from vlatrain.train.learner import Learner
+from vlatrain.train.sharding import average_gradients
 from vlatrain.train.state import learning_rate
 
 
@@ -26,6 +27,8 @@ def train_step(learner: Learner, batches: Iterator[Batch], codec: Codec, config:
         is_last = number == config.grad_accumulation_steps
         with learner.without_averaging(unless=is_last):
             forward_backward(learner, next(batches), codec, config)
+    if learner.is_sharded:
+        average_gradients(learner.trained)
     _update(learner, config.max_grad_norm)
 
 

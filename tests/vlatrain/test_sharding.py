@@ -1,0 +1,39 @@
+"""A base model spread over two ranks learns, resumes and is evaluated as a whole one."""
+
+from typing import Any
+
+import pytest
+import torch
+from training_runs import Run, Workshop, adapter, is_same, trainer_state
+
+SETTINGS: dict[str, Any] = {"max_steps": 6, "save_steps": 3, "keep_checkpoints": 9}
+SHARDED: dict[str, Any] = {**SETTINGS, "sharding": "full", "activation_checkpointing": "full"}
+
+
+def trained(run: Run, *words: str) -> Run:
+    assert run.train(*words, ranks=2) == 0, run.jobs[-1].output
+    return run
+
+
+def test_it_learns_what_one_whole_model_learns_and_is_evaluated_by_both_ranks_together(workshop: Workshop) -> None:
+    """Ten episodes, three at a time: the ranks ask the model different numbers of times."""
+    evaluation = {"enable_periodic_eval": True, "eval_every_steps": 6, "eval_batch_size": 3}
+    sharded = trained(workshop.run("sharded", **SHARDED, **evaluation))
+    whole = workshop.run("whole", **SETTINGS, **evaluation, batch_size=4)
+    assert whole.train_here() == 0
+    assert [loss for _, loss, _, _ in sharded.steps] == pytest.approx([loss for _, loss, _, _ in whole.steps], rel=1e-5)
+    ours, theirs = adapter(sharded.latest), adapter(whole.latest)
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        torch.testing.assert_close(tensor, theirs[name], rtol=1e-3, atol=1e-5)
+    [found], [expected] = sharded.evaluations, whole.evaluations
+    assert (found.episodes, found.successes, found.failure) == (10, expected.successes, None)
+
+
+@pytest.mark.slow
+def test_a_resume_is_exact(workshop: Workshop) -> None:
+    whole = trained(workshop.run("whole", **SHARDED, lora_dropout=0.2))
+    parts = trained(workshop.run("parts", **SHARDED, lora_dropout=0.2), "--max_steps", "3")
+    trained(parts, *parts.resume())
+    assert is_same(adapter(parts.latest), adapter(whole.latest))
+    assert is_same(trainer_state(parts.latest), trainer_state(whole.latest))
