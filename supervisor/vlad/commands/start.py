@@ -11,6 +11,7 @@ from pathlib import Path
 from vlad.commands.command import CliError, Command, add_json, our_home, print_json, say
 from vlad.commands.follow import follow_until_end
 from vlad.commands.following import add_following_arguments, chosen_patterns, refuse_following_arguments
+from vlad.commands.install import warn_of_logout
 from vlad.commands.outcome import OUTCOMES, exit_code
 from vlad.commands.output import output_to
 from vlad.commands.provenance import git_commit, own_terminal, own_user, package_versions
@@ -74,8 +75,10 @@ def _run(arguments: Namespace) -> int:
 
 def _started(home: Home, spec: RunSpec) -> RunDirectory:
     from vlad.supervise import detach
+    from vlad.supervise.adopt import adopt_orphans
     from vlad.supervise.create import create_run
 
+    adopt_orphans(home)
     run = create_run(home, spec)
     detach.start(run)
     return run
@@ -86,6 +89,7 @@ def _announce(run: RunDirectory) -> None:
     print(run.run_id, flush=True)
     say(f"log     {run.attempt(1).console}")
     say(f"follow  vlad logs -f {run.run_id}   or   vlatui {run.run_id}")
+    warn_of_logout()
 
 
 def _training_spec(arguments: Namespace) -> RunSpec:

@@ -28,6 +28,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "notify": ("notify:NOTIFY", "send a test message to everybody who is told about runs"),
     "completions": ("completions:COMPLETIONS", "print what lets a shell complete vlad's words"),
     "ps": ("ps:PS", "list the processes of the live runs, and trainings that vlad did not start"),
+    "recover": ("recover:RECOVER", "go on with runs that a restart of the host interrupted"),
+    "install": ("install:INSTALL", "make this host go on with interrupted runs after a restart"),
     "adopt": ("adopt:ADOPT", "make a run of a training that was started without vlad"),
 }
 
