@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from vlatrain.config import Device, FinetuneConfig, LrScheduler
+from vlatrain.config import Device, FinetuneConfig, LrScheduler, Precision
 from vlatrain.data.rlds import RLDSDataset
 from vlatrain.data.training_set import ensure_demonstrations
 from vlatrain.distributed import Board, Ranks
@@ -118,6 +118,7 @@ def _config(root: Path, options: argparse.Namespace) -> FinetuneConfig:
         use_wandb=False,
         log_every_steps=10,
         device=Device(options.device),
+        precision=Precision.FP32,
         icsm_rank=64,
         icsm_states=StatesAt.INPUT,
         icsm_layer_ids=(0, 1, 2, 3),
@@ -130,8 +131,8 @@ def _config(root: Path, options: argparse.Namespace) -> FinetuneConfig:
 
 def _statistics(config: FinetuneConfig) -> None:
     """Of the teacher, on the broad suite: made once."""
-    fields = ("vla_path", "probe_dataset_name", "icsm_rank", "icsm_states", "icsm_layer_ids", "device", "project_root")
-    words = [f"--{name}={_word(getattr(config, name))}" for name in fields]
+    fields = ("vla_path", "probe_dataset_name", "icsm_rank", "icsm_states", "icsm_layer_ids", "device", "precision")
+    words = [f"--{name}={_word(getattr(config, name))}" for name in (*fields, "project_root")]
     if not (config.artifact_dir / f"icms_{OLD}" / "meta.json").is_file():
         compute_statistics(words, os.environ)
 
