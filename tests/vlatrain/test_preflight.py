@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from vlatrain.config import Device, FinetuneConfig
 from vlatrain.errors import ConfigError
-from vlatrain.method_config import ThermostatMode
 from vlatrain.memory_config import Sharding
+from vlatrain.method_config import ThermostatMode
 from vlatrain.places import placed
 from vlatrain.preflight import check_files, check_machine, check_room, check_safetensors, count_gpus
 
@@ -173,12 +173,12 @@ def file_for_a_folder(config: FinetuneConfig, root: Path) -> FinetuneConfig:
         (with_statistics(probe_dataset_name="bridge_orig"), "--probe_dataset_name bridge_orig: no such folder"),
         (with_statistics(probe_jsonl=Path("none.jsonl")), "--probe_jsonl none.jsonl: no such file"),
         (setting(sharding=Sharding.FULL, use_lora=False), "--sharding full: a base model in parts trains through LoRA"),
-        (setting(sharding=Sharding.FULL, method_enabled=True), "--sharding full: the method measures whole models only"),
+        (setting(sharding=Sharding.FULL, method_enabled=True), "--sharding full: the method measures whole models"),
         (setting(use_quantization=True), "--use_quantization true: this version has no 4-bit base"),
         (setting(merge_lora_during_training=True), "this version saves adapters only"),
         (
             setting(enable_periodic_eval=True, save_steps=1000),
-            "--eval_task_suite_name libero_spatial: this version has no",
+            "--eval_task_suite_name libero_spatial: ",
         ),
         (file_for_a_folder, "runs is a file, not a folder"),
     ],
