@@ -47,6 +47,12 @@ def test_a_verb_loads_no_other_verb(tmp_path: Path) -> None:
     assert verbs == {f"vlad.commands.{name}" for name in used}
 
 
+def test_the_supervisor_of_our_trainer_loads_no_parsers(tmp_path: Path) -> None:
+    loaded = loaded_by("import vlad.supervise.keeper", tmp_path)
+    assert "vlad.supervise.observer" in loaded
+    assert not {name for name in loaded if name.startswith("vlad.parsers")}
+
+
 def test_no_part_of_vlad_loads_science_or_dashboard_or_the_other_programs(tmp_path: Path) -> None:
     modules = modules_of(vlad)
     assert len(modules) > 30

@@ -10,7 +10,7 @@ from vlad.commands.following import add_following_arguments, chosen_patterns
 from vlad.commands.foreign import adopted_processes
 from vlad.commands.provenance import own_user
 from vlad.host import processes
-from vlad.host.foreign import described, foreign_jobs, is_ours
+from vlad.host.foreign import described, foreign_jobs
 from vlad.host.user_config import read_user_config
 from vlad.policy.launch_argv import kept_environment
 from vlad.policy.training_programs import program_of
@@ -65,7 +65,7 @@ def _found_job(pid: int, home: Home) -> ForeignJob:
         raise CliError(f"there is no process {pid}; `vlad ps` lists trainings")
     if job.user != os.geteuid():
         raise CliError(f"process {pid} belongs to user {job.user}: only your own can be adopted")
-    if is_ours(pid):
+    if processes.is_of_vlad(pid):
         raise CliError(f"process {pid} is of a run already; `vlad ps` tells of which")
     if job.process in adopted_processes(home):
         raise CliError(f"process {job.process.pid} is adopted already; `vlad ls` lists its run")

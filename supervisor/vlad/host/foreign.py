@@ -15,8 +15,6 @@ from vlad.policy.training_programs import is_training, roots_of
 from vlad.records.foreign import KNOWN_LOGS, KNOWN_PROGRAMS, ForeignJob, ForeignSettings
 from vlad.records.outcome import ProcessIdentity
 
-OUR_TAGS = frozenset({b"VLAD_RUN_ID", b"VLAD_SUPERVISES"})
-
 
 def foreign_jobs(
     settings: ForeignSettings, adopted: Collection[ProcessIdentity] = (), gpus: Sequence[GpuReading] | None = None
@@ -24,15 +22,10 @@ def foreign_jobs(
     """The jobs, oldest first, without those whose first process is `adopted` already. Only reads; signals nobody."""
     table = {pid: stat for pid, stat in processes.all_processes().items() if not stat.is_zombie}
     patterns = (*KNOWN_PROGRAMS, *settings.programs)
-    trainings = [pid for pid in table if is_training(command_of(pid), patterns) and not is_ours(pid)]
+    trainings = [pid for pid in table if is_training(command_of(pid), patterns) and not processes.is_of_vlad(pid)]
     roots = set(roots_of(trainings, {pid: stat.parent for pid, stat in table.items()}).values())
     jobs = [_job(table[root], table, settings, gpus) for root in sorted(roots)]
     return sorted((one for one in jobs if one.process not in adopted), key=lambda one: one.started_at)
-
-
-def is_ours(pid: int) -> bool:
-    """Whether a process is of a run, or guards one."""
-    return not OUR_TAGS.isdisjoint(processes.environment_of(pid))
 
 
 def described(pid: int, settings: ForeignSettings) -> ForeignJob | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from vlad.records.outcome import ProcessIdentity
 
 PROC = Path("/proc")
+OUR_TAGS = frozenset({b"VLAD_RUN_ID", b"VLAD_SUPERVISES"})
 PR_SET_NAME = 15
 PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -151,6 +152,11 @@ def environment_of(pid: int) -> dict[bytes, bytes]:
     except OSError:
         return {}
     return dict(entry.split(b"=", 1) for entry in content.split(b"\0") if b"=" in entry)
+
+
+def is_of_vlad(pid: int) -> bool:
+    """Whether a process is of a run, or guards one, as far as we may see."""
+    return not OUR_TAGS.isdisjoint(environment_of(pid))
 
 
 def stdin_is(pid: int, device: int, inode: int) -> bool:

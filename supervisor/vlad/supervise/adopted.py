@@ -5,7 +5,6 @@ import time
 import msgspec
 
 from vlad.host import processes
-from vlad.host.foreign import is_ours
 from vlad.host.processes import ProcessStat
 from vlad.records.files import private_folder, write_new
 from vlad.records.outcome import AgentClaim, ProcessIdentity
@@ -49,7 +48,7 @@ class Family:
         found = {
             ProcessIdentity(pid=pid, start_ticks=table[pid].start_ticks, boot_id=boot)
             for pid in processes.descendants(roots, table)
-            if not table[pid].is_zombie and (pid in roots or not is_ours(pid))
+            if not table[pid].is_zombie and (pid in roots or not processes.is_of_vlad(pid))
         }
         self._known |= found
         return sorted(found, key=lambda one: one.pid)
