@@ -397,11 +397,20 @@ async def test_the_palette_finds_actions_and_runs(dashboard: Make, runs: Runs) -
         await until(pilot, lambda: app.screen_of_runs.selected_id == runs["restarting"].run_id)
 
 
-async def test_the_theme_is_remembered(dashboard: Make, runs: Runs) -> None:
+async def test_the_theme_is_changed_at_once_and_remembered(dashboard: Make, runs: Runs) -> None:
     app = dashboard()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await until_read(pilot)
+
+        def colours() -> set[str]:
+            strips = [
+                app.screen.query_one(selector).render_line(0) for selector in ("#runs", "#header", "#log", "#tabs")
+            ]
+            return {str(segment.style.bgcolor) for strip in strips for segment in strip if segment.style}
+
+        before = colours()
         app.theme = "vlad-light"
+        await until(pilot, lambda: not colours() & before, "no colour of the old theme is left")
         await until(pilot, lambda: load_settings(app.settings_path).theme == "vlad-light")
     assert dashboard().theme == "vlad-light"
 

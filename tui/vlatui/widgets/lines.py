@@ -39,5 +39,5 @@ class Lines(Painted):
 
     def render_line(self, y: int) -> Strip:
         if y >= len(self._lines):
-            return Strip.blank(self.size.width, self.rich_style)
+            return Strip.blank(self.size.width, self.base_style)
         return self.painted(self._lines[y], self.size.width)

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.cache import LRUCache
 from textual.message import Message
 from textual.strip import Strip
 
@@ -22,6 +23,7 @@ from vlatui.widgets.following_scroll import FollowingScroll
 
 AHEAD = 64
 MOST_HIGHLIT = 4096
+MOST_STRIPS = 512
 
 
 class LogView(FollowingScroll, can_focus=True):
@@ -44,6 +46,8 @@ class LogView(FollowingScroll, can_focus=True):
         self._provisional: tuple[ShownLine, ...] | None = None
         self._shown_numbers: array[int] | None = None
         self._asked: frozenset[int] = frozenset()
+        self._strips: LRUCache[tuple[int, ShownLine | None], Strip] = LRUCache(MOST_STRIPS)
+        self._strips_view: object = None
 
     def on_mount(self) -> None:
         start_thread("log reader", self._reader.run)
@@ -200,12 +204,22 @@ class LogView(FollowingScroll, can_focus=True):
             return self._empty_line(y, width)
         rows = self._wrapped_rows(width) if self.wraps else None
         if rows is not None:
-            return rows[y] if y < len(rows) else Strip.blank(width, self.rich_style)
+            return rows[y] if y < len(rows) else Strip.blank(width, self.base_style)
         position = self.scroll_offset.y + y
         if position >= self.line_count:
-            return Strip.blank(width, self.rich_style)
-        strip = Strip(self._segments(position)).apply_style(self.rich_style)
-        return strip.crop_extend(self.scroll_offset.x, self.scroll_offset.x + width, self.rich_style)
+            return Strip.blank(width, self.base_style)
+        left = self.scroll_offset.x
+        view = (left, width, self.base_style, self.pattern, self.current_match, self._provisional is None)
+        if view != self._strips_view:
+            self._strips_view = view
+            self._strips.clear()
+        line = self._line(position)
+        key = (position, line)
+        if (strip := self._strips.get(key)) is None:
+            strip = Strip(self._segments(position)).apply_style(self.base_style)
+            strip = strip.crop_extend(left, left + width, self.base_style).simplify()
+            self._strips[key] = strip
+        return strip
 
     def _segments(self, position: int) -> list[Segment]:
         line = self._line(position)
@@ -235,7 +249,7 @@ class LogView(FollowingScroll, can_focus=True):
         return rows[-height:] if self.follows else rows[:height]
 
     def _row(self, segments: Sequence[Segment], width: int) -> Strip:
-        return Strip(segments).apply_style(self.rich_style).extend_cell_length(width, self.rich_style)
+        return Strip(segments).apply_style(self.base_style).extend_cell_length(width, self.base_style)
 
     def _empty_line(self, y: int, width: int) -> Strip:
         lines = self.when_empty
@@ -243,7 +257,7 @@ class LogView(FollowingScroll, can_focus=True):
             lines = (*textwrap.wrap(self.failure, max(8, width - 4)), "it is read again as soon as it changes")
         from_top = y - max(0, (self.size.height - len(lines)) // 2)
         if not 0 <= from_top < len(lines):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.base_style)
         text = lines[from_top]
         tone = Tone.BAD if self.failure and from_top < len(lines) - 1 else Tone.MUTED
         return self.painted([Span(" " * max(1, (width - len(text)) // 2)), Span(text, tone)], width)

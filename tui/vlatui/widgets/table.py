@@ -269,7 +269,7 @@ class Table(PaintedScroll, can_focus=True):
             return self.painted(self._header(), width)
         number = self.scroll_offset.y + y - 1
         if number >= len(self.rows):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.base_style)
         return self.painted(self._line(self.rows[number], number == self.cursor), width, self._over(number))
 
     def _over(self, number: int) -> Style | None:
@@ -280,7 +280,7 @@ class Table(PaintedScroll, can_focus=True):
     def _empty_line(self, y: int, width: int) -> Strip:
         from_top = y - max(0, (self.size.height - len(self.when_empty)) // 2)
         if not 0 <= from_top < len(self.when_empty):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.base_style)
         text = self.when_empty[from_top]
         blank = Span(" " * max(1, (width - len(text)) // 2))
         return self.painted([blank, Span(text, Tone.PLAIN if from_top == 0 else Tone.MUTED)], width)
