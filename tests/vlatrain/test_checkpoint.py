@@ -19,7 +19,7 @@ from vlatrain.train.checkpoint import (
     latest_checkpoint,
     verify,
 )
-from vlatrain.train.saving import save_torch
+from vlatrain.train.contents import save_torch
 
 
 def filled(content: str = "weights") -> Callable[[Path], None]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 BAD_ARGUMENTS = 2
 FAILED = 1
 DOES_NOT_FIT = 1
+DAMAGED = 1
 
 
 def main(words: Sequence[str]) -> int:
@@ -73,6 +74,9 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument("folder", type=Path, help="DATA_ROOT/DATASET_NAME, or its version folder")
     data.add_argument("--verify", action="store_true", help="check all checksums and decode all images")
     data.set_defaults(run=describe_data)
+    verify = tools.add_parser("verify", help="check that checkpoints can be gone on from; exit status 1 where not")
+    verify.add_argument("checkpoint", type=Path, help="a checkpoint, or a folder of checkpoints")
+    verify.set_defaults(run=verify_checkpoint)
     merge = tools.add_parser("merge", help="write the base model with an adapter merged into it, for other programs")
     merge.add_argument("--adapter", type=Path, required=True, help="a checkpoint, or a folder of checkpoints: the last")
     merge.add_argument("--base", help="folder, hub id or tabletop_base (what adapter_config.json names)")
@@ -163,6 +167,20 @@ def merge_adapter(arguments: argparse.Namespace) -> None:
     merge(adapter, base, arguments.out, statistics, lambda done, total: tell(gigabytes(done, total, "merging")))
     tell.end()
     print(arguments.out.absolute())
+
+
+def verify_checkpoint(arguments: argparse.Namespace) -> int:
+    """The tool `verify`."""
+    from vlatrain.train.verifying import findings, to_verify
+
+    status = 0
+    for checkpoint in to_verify(arguments.checkpoint):
+        try:
+            print("\n".join((f"ok       {checkpoint}", *(f"         {line}" for line in findings(checkpoint)))))
+        except TrainerError as error:
+            print(f"damaged  {checkpoint}\n         {error}")
+            status = DAMAGED
+    return status
 
 
 def compute_statistics(arguments: argparse.Namespace) -> None:

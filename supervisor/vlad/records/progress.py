@@ -68,12 +68,17 @@ class Step(Line, frozen=True, kw_only=True, tag="step"):
 
 
 class CheckpointSaved(Line, frozen=True, kw_only=True, tag="checkpoint"):
-    """A complete checkpoint is on the disk at `path`; `is_best` where it is the best evaluated so far."""
+    """A complete checkpoint is on the disk at `path`; `is_best` where it is the best evaluated so far.
+
+    Training waited `stall_s` for it; writing it took `write_s`, mostly while training went on.
+    """
 
     step: int
     path: str
     size_bytes: int | None = None
     is_best: bool = False
+    stall_s: float | None = None
+    write_s: float | None = None
 
 
 class RequestDone(Line, frozen=True, kw_only=True, tag="request"):

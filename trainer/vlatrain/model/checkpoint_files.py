@@ -45,13 +45,20 @@ def load_base(
 
 
 def save_base(
-    model: OpenVLA, folder: Path, constants: PixelConstants = PUBLISHED, shard_bytes: int = SHARD_BYTES
+    model: OpenVLA,
+    folder: Path,
+    constants: PixelConstants = PUBLISHED,
+    shard_bytes: int = SHARD_BYTES,
+    tensors: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Writes config.json, preprocessor_config.json and the weights, in shards where they exceed `shard_bytes`."""
+    """Writes config.json, preprocessor_config.json and the weights, in shards where they exceed `shard_bytes`.
+
+    `tensors`: what the model's state_dict was earlier, instead of what it is now.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "config.json", model.config.to_dict())
     write_json(folder / "preprocessor_config.json", constants.to_dict(model.config.image_size))
-    weights = {name: tensor.detach().contiguous().cpu() for name, tensor in model.state_dict().items()}
+    weights = {name: tensor.detach().contiguous().cpu() for name, tensor in (tensors or model.state_dict()).items()}
     for name in (SINGLE_FILE, INDEX_FILE):
         (folder / name).unlink(missing_ok=True)  # an older save of the other form would be read instead
     if sum(tensor.nbytes for tensor in weights.values()) <= shard_bytes:

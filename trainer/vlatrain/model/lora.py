@@ -32,11 +32,14 @@ def add_lora(
     return _wrap(model, targets(model, target_set), rank, alpha or min(rank, 16), dropout, seed)
 
 
-def save_adapter(model: PeftModel, folder: Path) -> None:
-    """Writes adapter_config.json and adapter_model.safetensors into `folder`, as PEFT names and shapes them."""
+def save_adapter(model: PeftModel, folder: Path, tensors: Mapping[str, Tensor] | None = None) -> None:
+    """Writes adapter_config.json and adapter_model.safetensors into `folder`, as PEFT names and shapes them.
+
+    `tensors`: what `adapter_tensors` gave earlier, instead of what it gives now.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     model.peft_config[ADAPTER].save_pretrained(str(folder))
-    weights = {name: tensor.detach().contiguous().cpu() for name, tensor in adapter_tensors(model).items()}
+    weights = {name: tensor.detach().contiguous().cpu() for name, tensor in (tensors or adapter_tensors(model)).items()}
     save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
 
 

@@ -1,5 +1,6 @@
 """Checkpoints on the disk: folders that appear whole by a rename, say what they hold, and are kept by rule."""
 
+import errno
 import hashlib
 import json
 import logging
@@ -135,7 +136,8 @@ def check_space(folder: Path, expected_bytes: int) -> None:
     needed = expected_bytes + HEADROOM_BYTES
     if free < needed:
         raise NotSavedError(
-            f"checkpoint not saved: {needed / 1e9:.2f} GB needed in {folder}, {free / 1e9:.2f} GB free; "
+            f"checkpoint not saved: {os.strerror(errno.ENOSPC)}: "
+            f"{needed / 1e9:.2f} GB needed in {folder}, {free / 1e9:.2f} GB free; "
             "free some space, lower keep_checkpoints, or move adapter_tmp_dir"
         )
 

@@ -21,7 +21,8 @@ def train(session: Session) -> TrainState:
     """Trains from where the session stands to the last step, an early stop or a wish to stop. Raises TrainingError."""
     session.reports.plan(session.config, session.ranks, session.start, session.samples_per_step)
     warn_of_resolution(session)
-    with session.inbox.listening(), closing(session.batches.stream(session.start.position)) as batches:
+    batches = session.batches.stream(session.start.position)
+    with closing(session.checkpoints), session.inbox.listening(), closing(batches):
         return _trained(session, session.start, batches)
 
 
@@ -33,8 +34,10 @@ def _trained(session: Session, state: TrainState, batches: Iterator[Batch]) -> T
         if not wishes.stop and (wishes.evaluate or owes_evaluation(config, state)):
             state = evaluate_and_save(session, state)
             continue
-        if wishes.stop or wishes.save or is_due(state.step, config.save_steps, config.max_steps):
+        if wishes.stop or wishes.save:
             save(session, state)
+        elif is_due(state.step, config.save_steps, config.max_steps):
+            session.checkpoints.begin(session.learner, state)
         if wishes.stop or is_over(session, state):
             return finish(session, state, is_stopped=wishes.stop)
         state = update(session, state, batches)
@@ -81,10 +84,10 @@ def update(session: Session, state: TrainState, batches: Iterator[Batch]) -> Tra
 
 def finish(session: Session, state: TrainState, *, is_stopped: bool) -> TrainState:
     """The last word. Raises TrainingError where the last steps could not be saved."""
+    session.checkpoints.settle()
     if state.step > session.start.step and session.checkpoints.saved != state:
-        raise TrainingError(
-            f"the run ends at step {state.step}, but its last checkpoint could not be saved (disk full?)"
-        )
+        failure = session.checkpoints.failure or "see what the first rank says"
+        raise TrainingError(f"the run ends at step {state.step}, but its last checkpoint could not be saved: {failure}")
     session.inbox.answer(Action, "the run stops" if is_stopped else "the run is over")
     session.reports.finished(state.step, None if is_stopped else reason(session.config, state))
     return state

@@ -93,12 +93,26 @@ class Reports:
         self._track(step, step_numbers(line))
         self._phase, self._done = Phase.TRAINING, None
 
-    def checkpoint(self, saved: Saved, *, is_best: bool) -> None:
-        self._print(f"[save] step={saved.step} {saved.path}" + (" (best)" if is_best else ""))
+    def checkpoint(
+        self, saved: Saved, *, is_best: bool, stall_s: float | None = None, write_s: float | None = None
+    ) -> None:
+        """It is on the disk. Called in the thread that writes, so that the word is out before the next step ends."""
+        took = "" if stall_s is None or write_s is None else f" stall={1000 * stall_s:.1f} ms write={write_s:.2f} s"
+        self._print(f"[save] step={saved.step} {saved.path}" + (" (best)" if is_best else "") + took)
         line = CheckpointSaved(
-            at=time.time(), step=saved.step, path=str(saved.path), size_bytes=saved.size_bytes, is_best=is_best
+            at=time.time(),
+            step=saved.step,
+            path=str(saved.path),
+            size_bytes=saved.size_bytes,
+            is_best=is_best,
+            stall_s=stall_s,
+            write_s=write_s,
         )
         self._tell(line, durable=True)
+
+    def stalled(self, step: int, stall_s: float) -> None:
+        """So long training has waited for a checkpoint."""
+        self._track(step, {"time/checkpoint_stall_s": stall_s})
 
     def evaluation(self, evaluation: Evaluation, policy: EarlyStopPolicy, *, is_scheduled: bool) -> None:
         self._print(

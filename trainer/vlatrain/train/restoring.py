@@ -14,10 +14,11 @@ from vlatrain.distributed import Ranks
 from vlatrain.errors import TrainerError
 from vlatrain.model.json_files import read_json
 from vlatrain.train.checkpoint import STATE, latest_checkpoint, verify
+from vlatrain.train.contents import SCHEMA, TRAINER_STATE
 from vlatrain.train.learner import Learner
 from vlatrain.train.reports import Reports
 from vlatrain.train.rng import seed_all, set_rng_state
-from vlatrain.train.saving import SCHEMA, TRAINER_STATE, DataMark
+from vlatrain.train.saving import DataMark
 from vlatrain.train.state import TrainState
 
 
@@ -53,7 +54,7 @@ def restore(
     """
     if ranks.is_first:
         verify(folder)
-    saved = _read_trainer_state(folder / TRAINER_STATE)
+    saved = read_trainer_state(folder / TRAINER_STATE)
     _restore_optimizer(learner, saved.get("optimizer"), folder, reports)
     ours = saved.get("vlatrain")
     if ours is not None and (folder / STATE).is_file():
@@ -65,8 +66,8 @@ def restore(
     return Restored(state=TrainState(step=step, position=step * samples_per_step))
 
 
-def _read_trainer_state(path: Path) -> dict[str, Any]:
-    """Empty where the adapter comes without one."""
+def read_trainer_state(path: Path) -> dict[str, Any]:
+    """Empty where the adapter comes without one. Runs no code; raises TrainerError for a file that is damaged."""
     if not path.is_file():
         return {}
     try:

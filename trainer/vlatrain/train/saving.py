@@ -1,22 +1,20 @@
-"""Writes checkpoints: adapter, optimizer, generators of every rank, averages, statistics, and where training stands."""
+"""Saves while training goes on: a copy is taken between two steps, and a thread of the first rank writes it."""
 
 import json
 import os
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from vlad.records.files import replace_file, write_new
+from vlad.records.files import replace_file
 from vlad.records.progress import Phase
 from vlad.report import RUN_ID_VARIABLE
 
-from vlatrain.data.statistics import DatasetStatistics, save_statistics
+from vlatrain.data.statistics import DatasetStatistics
 from vlatrain.distributed import Ranks
-from vlatrain.model.checkpoint_files import save_base
-from vlatrain.model.lora import save_adapter
 from vlatrain.train.checkpoint import (
     STATE,
     CheckpointFolder,
@@ -26,15 +24,12 @@ from vlatrain.train.checkpoint import (
     is_owned,
     size_of,
 )
+from vlatrain.train.contents import SCHEMA, Contents, fill, live_contents
 from vlatrain.train.learner import Learner
 from vlatrain.train.reports import Reports
 from vlatrain.train.rng import rng_state
+from vlatrain.train.staging import Staging
 from vlatrain.train.state import TrainState
-
-TRAINER_STATE = "trainer_state.pt"
-SCHEMA = 1
-BYTES_PER_WEIGHT = 12  # the weight and two moments in fp32
-SMALL_FILES_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +43,11 @@ class DataMark:
 
 @dataclass(slots=True)
 class Checkpoints:
-    """Saves what a run knows, once for each state; `saved` is the state on the disk."""
+    """Saves what a run knows, once for each state; `saved` is the state on the disk.
+
+    One checkpoint at a time: the next one, an evaluation, an answer and the end of the run wait for the last. `failure`
+    tells on the first rank why the last one is not on the disk.
+    """
 
     wanted_folder: Path
     keep: int
@@ -58,24 +57,54 @@ class Checkpoints:
     mark: DataMark
     statistics: dict[str, DatasetStatistics]
     saved: TrainState | None = None
+    failure: str = ""
+    _begun: TrainState | None = None
     _folder: CheckpointFolder | None = None
     _written: Saved | None = None
+    _staging: Staging = field(default_factory=Staging)
+    _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "checkpoint"))
+    _job: Future[bool] | None = None
 
     def save(self, learner: Learner, state: TrainState) -> bool:
         """Whether the state is on the disk now; it may be refused for want of space, which is a warning. Collective.
 
         Raises TrainingError, and writes nothing, where a loss since the last log was no number.
         """
-        if state == self.saved:
-            return True
+        self.begin(learner, state)
+        self.settle()
+        return state == self.saved
+
+    def begin(self, learner: Learner, state: TrainState) -> None:
+        """As `save`, but returns as soon as training may go on. Collective."""
+        if state in (self.saved, self._begun):
+            return
+        started = time.monotonic()
+        self.settle()
         learner.averages.check(self.ranks, state.step)
         own = {"rng": rng_state(learner.device), "averages": learner.averages.state_dict()}
         if learner.method is not None:
             own["method"] = learner.method.rank_state()
         rank_states = self.ranks.gather_objects(own)
-        [is_saved] = self.ranks.any_of([self.ranks.is_first and self._try_to_write(learner, state, rank_states)])
-        self.saved = state if is_saved else self.saved
-        return is_saved
+        self._begun = state
+        if not self.ranks.is_first:
+            return
+        self.reports.phase(Phase.SAVING, state.step)
+        if self._written is not None and self._written.step == state.step:
+            self._job = self._writer.submit(self._try, partial(self._note, self._written, state))
+        else:
+            self._begin_writing(learner, live_contents(learner, state, rank_states), started)
+
+    def settle(self) -> None:
+        """Waits until what was begun is on the disk or has failed; every rank knows then. Collective."""
+        if self._begun is None:
+            return
+        [is_saved] = self.ranks.any_of([self._job is not None and self._job.result()])
+        self.saved = self._begun if is_saved else self.saved
+        self._begun = self._job = None
+
+    def close(self) -> None:
+        """Waits for the disk. Not collective, for a run that fails."""
+        self._writer.shutdown()
 
     def goes_on_from(self, checkpoint: Path, state: TrainState, lineage: str | None) -> None:
         """This history continues the checkpoint's, unless a supervised run of its own begins here."""
@@ -91,15 +120,23 @@ class Checkpoints:
         """Where the checkpoint of a step lies, for whoever asked; known to the first rank."""
         return str(self._written.path) if self._written and self._written.step == step else None
 
-    def _try_to_write(self, learner: Learner, state: TrainState, rank_states: list[dict[str, Any]]) -> bool:
-        self.reports.phase(Phase.SAVING, state.step)
+    def _begin_writing(self, learner: Learner, live: Contents, started: float) -> None:
+        """Without room for a copy training waits for the disk."""
+        copy = live.copied(self._staging)
+        stall_s = time.monotonic() - started
+        write = partial(self._write, learner, copy or live, stall_s, is_awaited=copy is None)
+        self._job = self._writer.submit(self._try, write)
+        if copy is None:
+            self._job.result()
+        self.reports.stalled(live.state.step, time.monotonic() - started)
+
+    def _try(self, work: Callable[[], None]) -> bool:
+        """In the writer's thread, as all that follows: whether it is on the disk."""
         try:
-            if self._written is not None and self._written.step == state.step:
-                self._note(self._written, state)
-            else:
-                self._written = self._write(learner, state, rank_states)
+            work()
         except (NotSavedError, OSError) as error:
-            self.reports.warn(str(error))
+            self.failure = str(error)
+            self.reports.warn(self.failure)
             return False
         return True
 
@@ -109,52 +146,25 @@ class Checkpoints:
         if state.is_best:
             self.reports.checkpoint(written, is_best=True)
 
-    def _write(self, learner: Learner, state: TrainState, rank_states: list[dict[str, Any]]) -> Saved:
+    def _write(self, learner: Learner, contents: Contents, stall_s: float, *, is_awaited: bool) -> None:
+        started, state = time.monotonic(), contents.state
         if self._folder is None:
             self._folder = CheckpointFolder(path=claimed_folder(self.wanted_folder, self.lineage), keep=self.keep)
         self._folder.clean()
-        weights = sum(parameter.numel() for parameter in learner.trained)
-        fill = partial(self._fill, learner=learner, state=state, rank_states=rank_states)
-        written = self._folder.write(state.step, fill, weights * BYTES_PER_WEIGHT + SMALL_FILES_BYTES)
-        self.reports.checkpoint(written, is_best=state.is_best)
+        files = partial(
+            fill,
+            contents=contents,
+            learner=learner,
+            statistics=self.statistics,
+            state_file=self._state_file(state),
+        )
+        self._written = self._folder.write(state.step, files, contents.expected_bytes)
+        write_s = time.monotonic() - started
+        stall_s += write_s if is_awaited else 0
+        self.reports.checkpoint(self._written, is_best=state.is_best, stall_s=stall_s, write_s=write_s)
         self._folder.prune(state.best_step)
-        return written
-
-    def _fill(self, folder: Path, learner: Learner, state: TrainState, rank_states: list[dict[str, Any]]) -> None:
-        """Raises OSError for whatever cannot be written."""
-        try:
-            if learner.adapted is not None:
-                save_adapter(learner.adapted, folder)
-            else:
-                save_base(learner.vla, folder)
-        except SafetensorError as error:  # how safetensors reports a full disk
-            raise OSError(str(error)) from error
-        save_torch(_trainer_state(learner, state, rank_states), folder / TRAINER_STATE)
-        save_statistics(folder, self.statistics)
-        write_new(folder / STATE, self._state_file(state))
 
     def _state_file(self, state: TrainState) -> bytes:
         world_size = self.ranks.world_size
         known = {"schema": SCHEMA, "lineage": self.lineage, "world_size": world_size, "data": asdict(self.mark)}
         return json.dumps({**known, "state": state.to_dict()}, indent=1).encode()
-
-
-def save_torch(content: dict[str, Any], path: Path) -> None:
-    """torch.save that raises OSError where the disk does not take it; torch itself names a place in its sources."""
-    try:
-        torch.save(content, path)
-    except RuntimeError as error:
-        if "inline_container" not in str(error) and "PytorchStream" not in str(error):
-            raise
-        raise OSError(f"{path.name} could not be written whole: no space left, or the disk failed") from error
-
-
-def _trainer_state(learner: Learner, state: TrainState, rank_states: list[dict[str, Any]]) -> dict[str, Any]:
-    """The first three keys are the original script's, so that it could go on from our checkpoints."""
-    method = None if learner.method is None else learner.method.state_dict()
-    return {
-        "global_step": state.step,
-        "optimizer": learner.optimizer.state_dict(),
-        "scheduler": {"last_epoch": state.step},
-        "vlatrain": {"schema": SCHEMA, "ranks": rank_states, "scaler": learner.scaler.state_dict(), "method": method},
-    }

@@ -1,0 +1,102 @@
+"""vlatrain.train.saving: training goes on while a checkpoint is written; what is on the disk is as of its step."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from training_runs import Run, Workshop, adapter, is_same, trainer_state
+from vlad.records.progress import CheckpointSaved
+from vlatrain.train import contents, loop, saving
+from vlatrain.train.staging import Staging, fits_in_memory, size_bytes
+
+PATIENCE_S = 60
+
+
+def trained(workshop: Workshop, name: str, **settings: Any) -> Run:
+    run = workshop.run(name, **settings)
+    assert run.train_here() == 0
+    return run
+
+
+def test_training_goes_on_while_the_disk_is_slow(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writing of step 2 ends only when training is at step 4; it holds step 2, and is told when it is there."""
+    run = workshop.run("slow", max_steps=5, save_steps=2)
+    is_beyond = threading.Event()
+    seen: list[tuple[bool, list[int]]] = []
+
+    def slow_fill(folder: Path, *args: Any, **kwargs: Any) -> None:
+        if folder.name == ".step-000002.new":
+            seen.append((is_beyond.wait(PATIENCE_S), run.saved_steps))
+        contents.fill(folder, *args, **kwargs)
+
+    def train_step(*args: Any) -> None:
+        if args[-1] == 3:
+            is_beyond.set()
+        real_step(*args)
+
+    real_step = loop.train_step
+    monkeypatch.setattr(saving, "fill", slow_fill)
+    monkeypatch.setattr(loop, "train_step", train_step)
+    assert run.train_here() == 0
+    assert seen == [(True, [])]
+    assert run.saved_steps == [2, 4, 5]
+    short = trained(workshop, "short", max_steps=2)
+    assert is_same(trainer_state(run.folder / "step-000002"), trainer_state(short.latest))
+    assert is_same(adapter(run.folder / "step-000002"), adapter(short.latest))
+
+
+def test_without_memory_for_a_copy_training_waits(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied = trained(workshop, "copied", max_steps=4, save_steps=2)
+    monkeypatch.setattr(contents, "fits_in_memory", lambda tree, staging: False)
+    waited = trained(workshop, "waited", max_steps=4, save_steps=2)
+    for step in ("step-000002", "step-000004"):
+        assert is_same(trainer_state(waited.folder / step), trainer_state(copied.folder / step))
+        assert is_same(adapter(waited.folder / step), adapter(copied.folder / step))
+    assert all((line.stall_s or 0) >= (line.write_s or 1) for line in waited.told(CheckpointSaved))
+
+
+def test_what_a_checkpoint_cost_is_told(workshop: Workshop, capfd: pytest.CaptureFixture[str]) -> None:
+    run = trained(workshop, "a", max_steps=1)
+    [line] = run.told(CheckpointSaved)
+    assert line.stall_s is not None
+    assert line.write_s is not None
+    assert f"step-000001 stall={1000 * line.stall_s:.1f} ms write={line.write_s:.2f} s" in capfd.readouterr().out
+
+
+def test_a_mistake_of_our_own_in_the_writer_ends_the_run(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any, **kwargs: Any) -> None:
+        raise KeyError("no such tensor")
+
+    monkeypatch.setattr(saving, "fill", broken)
+    with pytest.raises(KeyError, match="no such tensor"):
+        workshop.run("a", max_steps=3, save_steps=1).train_here()
+
+
+def tree() -> dict[str, Any]:
+    return {"a": torch.arange(4.0), "b": [(torch.ones(2, 2, dtype=torch.bfloat16), "text", None)], "n": 3}
+
+
+def test_a_copy_does_not_change_with_what_it_was_made_of() -> None:
+    live = tree()
+    copy = Staging().copied(live)
+    live["a"].zero_()
+    live["b"][0][0].zero_()
+    assert is_same(copy, tree())
+    assert isinstance(copy["b"][0], tuple)
+
+
+def test_the_next_copy_takes_the_same_memory() -> None:
+    staging = Staging()
+    first = staging.copied(tree())
+    second = staging.copied({**tree(), "a": torch.full((4,), 7.0)})
+    assert first["a"].data_ptr() == second["a"].data_ptr()
+    assert staging.size_bytes == size_bytes(tree()) == 4 * 4 + 4 * 2
+    other = staging.copied({"a": torch.zeros(9)})
+    assert other["a"].shape == (9,)
+
+
+def test_what_is_larger_than_the_host_is_not_copied() -> None:
+    assert fits_in_memory(tree(), Staging())
+    assert not fits_in_memory(torch.empty(1 << 50, dtype=torch.uint8, device="meta"), Staging())
