@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Vlad
-from supervised_runs import SUPPORT, Run, until
+from supervised_runs import SUPPORT, Run, kill_both, until
 from vlad.host import processes
 from vlad.host.foreign import described
 from vlad.policy.training_programs import is_training, program_of, roots_of
@@ -114,6 +114,25 @@ def test_the_end_of_an_adopted_training_is_told_truly_or_not_at_all(vlad: Vlad, 
     assert ended is not None
     assert record.state is State.FAILED
     assert ended.code == 7 or (ended.code is None and ended.recorded_by == "nobody")
+
+
+def test_an_adopted_training_outlives_its_guard_and_is_followed_and_stopped_all_the_same(
+    vlad: Vlad, shell: Shell, tmp_path: Path
+) -> None:
+    shell(f"bash {SCRIPT} {tmp_path} 2 wait > log.txt")
+    job = _until_listed(vlad, tmp_path, step=2000)
+    run = _adopted(vlad, str(job["process"]["pid"]))  # type: ignore[index]
+    until(lambda: len(run.directory.read_evaluations()) == 2, run)
+    kill_both(run)
+    with (tmp_path / "log.txt").open("a") as more:
+        more.write("[eval] step 2001 success_rate=5%\n")
+    assert vlad("recover").out.split() == [run.directory.run_id]
+    until(lambda: len(run.directory.read_evaluations()) == 3, run)
+    rank = processes.identity_of(_rank(tmp_path) or 0)
+    assert rank is not None
+    assert vlad("stop", run.directory.run_id).code == 0
+    assert [one.step for one in run.directory.read_evaluations()] == [1000, 2000, 2001]
+    assert not processes.is_alive(rank)
 
 
 def test_what_was_never_seen_below_the_adopted_process_is_never_signalled(shell: Shell) -> None:
