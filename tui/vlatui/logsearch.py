@@ -29,8 +29,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 def search(path: Path, pattern: str, is_cancelled: Callable[[], bool] = lambda: False) -> Matches:
     """The lines of `path` that match. Raises re.error and OSError."""
-    flags = compiled(pattern).flags & re.IGNORECASE
-    needle = re.compile(pattern.encode(), flags | re.MULTILINE)
+    needle = _needle(pattern)
     found = array("Q")
     number, rest = 0, b""
     with path.open("rb", buffering=0) as file:
@@ -50,17 +49,44 @@ def search(path: Path, pattern: str, is_cancelled: Callable[[], bool] = lambda: 
                 return Matches(pattern, found)
 
 
-def _collect(needle: re.Pattern[bytes], content: bytes, number: int, found: "array[int]") -> None:
+@dataclass(frozen=True, slots=True)
+class _Needle:
+    """What is looked for: a text that can be found as it is, or else a regular expression."""
+
+    text: bytes | None
+    expression: re.Pattern[bytes]
+    ignores_case: bool
+
+    def prepared(self, content: bytes) -> bytes:
+        return content.lower() if self.text is not None and self.ignores_case else content
+
+    def find(self, content: bytes, at: int) -> int:
+        """Where the next match starts, -1 where there is none."""
+        if self.text is not None:
+            return content.find(self.text, at)
+        match = self.expression.search(content, at)
+        return -1 if match is None else match.start()
+
+
+def _needle(pattern: str) -> _Needle:
+    """Plain text is found ten times as fast as an expression that ignores case."""
+    ignores_case = bool(compiled(pattern).flags & re.IGNORECASE)
+    expression = re.compile(pattern.encode(), (re.IGNORECASE if ignores_case else re.NOFLAG) | re.MULTILINE)
+    is_plain = bool(pattern) and pattern.isascii() and not set(pattern) & set(r"\.^$*+?{}[]|()")
+    return _Needle(pattern.encode() if is_plain else None, expression, ignores_case)
+
+
+def _collect(needle: _Needle, content: bytes, number: int, found: "array[int]") -> None:
     """Adds the line numbers of matches in `content`, whose first line is line `number`."""
-    content = _as_shown(content)
+    content = needle.prepared(_as_shown(content))
     counted = 0
     at = 0
-    while at <= len(content) and (match := needle.search(content, at)):
-        number += content.count(b"\n", counted, match.start())
-        counted = match.start()
-        if match.start() < len(content) and (not found or found[-1] != number):
+    while at <= len(content) and (start := needle.find(content, at)) >= 0:
+        number += content.count(b"\n", counted, start)
+        counted = start
+        if start < len(content) and (not found or found[-1] != number):
             found.append(number)
-        end_of_line = content.find(b"\n", match.start())
+        end_of_line = content.find(b"\n", start)
         if end_of_line < 0:
             return
         at = end_of_line + 1
