@@ -271,6 +271,21 @@ def test_a_run_whose_last_steps_cannot_be_saved_fails(workshop: Workshop, capfd:
     assert re.search(r"ends at step 2, but its last checkpoint could not be saved: .* No space left on device", told)
 
 
+def test_what_ends_a_rank_is_written_where_torchrun_looks(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also before the ranks have met."""
+
+    def unreachable(**_: object) -> None:
+        raise ConnectionError("the first rank is not reachable")
+
+    error_file = tmp_path / "error.json"
+    monkeypatch.setattr("vlatrain.train.session.joined", unreachable)
+    with pytest.raises(ConnectionError):
+        workshop.run().train_here(TORCHELASTIC_ERROR_FILE=str(error_file))
+    assert "the first rank is not reachable" in json.loads(error_file.read_text())["message"]["message"]
+
+
 @pytest.mark.parametrize("place", ["before_checkpoint_rename", "after_checkpoint_rename"])
 def test_killed_while_saving_leaves_a_whole_checkpoint_or_none(workshop: Workshop, place: str) -> None:
     run = workshop.run(max_steps=4, save_steps=2)

@@ -50,12 +50,18 @@ def _train(resolved: Resolved, environ: Mapping[str, str]) -> int:
     os.environ.setdefault("HF_HUB_CACHE", str(hub_caches(resolved.config, environ)[0]))
     level = logging.INFO if environ.get("RANK", "0") == "0" else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s")
+    from torch.distributed.elastic.multiprocessing.errors import record
+
     from vlatrain.train.loop import train
     from vlatrain.train.session import open_session
 
-    try:
+    @record  # what ends this rank is written where torchrun and the supervisor look, before there are ranks too
+    def trained() -> None:
         with open_session(resolved.config) as session:
             train(session)
+
+    try:
+        trained()
     except TrainerError as error:
         print(f"vlatrain: rank {environ.get('RANK', '0')}: {error}", file=sys.stderr)
         return TRAINING_FAILED if isinstance(error, TrainingError) else BAD_CONFIGURATION
