@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from vlatrain.config import FinetuneConfig
 from vlatrain.data.hdf5 import hdf5_episodes, moving
 from vlatrain.data.importing import Format, format_of, imported
+from vlatrain.data.jpeg import encoded as jpeg
 from vlatrain.data.lerobot import lerobot_episodes
 from vlatrain.data.rlds import RLDSDataset
-from vlatrain.data.rlds_writer import jpeg
 from vlatrain.data.training_set import open_training_set
 from vlatrain.errors import TrainerError
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from tfrecord import TFRecordWriter as OracleWriter
 from vlatrain.data.actions import normalise
+from vlatrain.data.jpeg import encoded as jpeg
 from vlatrain.data.resize import jpeg_pass
 from vlatrain.data.rlds import RLDSDataset, training_split
-from vlatrain.data.rlds_writer import jpeg
 from vlatrain.errors import TrainerError
 from vlatrain.sim.episode import Episode
 

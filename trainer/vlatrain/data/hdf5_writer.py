@@ -1,14 +1,13 @@
 """Writes demonstrations as LIBERO's own HDF5 files, one a task, for programs that read those."""
 
-import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from vlatrain.data.hdf5 import h5py_module
+from vlatrain.data.jpeg import decoded
 from vlatrain.data.rlds_writer import EncodedEpisode
 from vlatrain.errors import TrainerError
 
@@ -47,4 +46,4 @@ def _write(group: "object", episode: EncodedEpisode) -> None:
 
 
 def _pictures(files: list[bytes]) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
-    return np.stack([np.asarray(Image.open(io.BytesIO(one)))[::-1, ::-1] for one in files])
+    return np.stack([decoded(one)[::-1, ::-1] for one in files])

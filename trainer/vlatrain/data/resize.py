@@ -5,27 +5,24 @@ Sources: dlimp's resize_image, openvla's experiments/robot/{libero/libero_utils,
 scale_and_translate and crop_and_resize.
 """
 
-import io
-import math
+import ctypes
 from functools import lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from vlatrain.data.jpeg import decoded, encoded
+
 LANCZOS_RADIUS = 3
 CROP_AREA = 0.9
-JPEG_QUALITY = 95
 
 
 def jpeg_pass(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """An image [H,W,3] as a data set would have stored it: JPEG at TensorFlow's default quality, decoded again."""
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "JPEG", quality=JPEG_QUALITY)
-    return np.asarray(Image.open(stream))
+    return decoded(encoded(image))
 
 
 def resize(images: Tensor, size: int) -> Tensor:
@@ -56,17 +53,38 @@ def _taps_on(size_in: int, size_out: int, device: torch.device) -> tuple[Tensor,
 
 
 def lanczos_taps(size_in: int, size_out: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """For each output place its input places and weights, both [size_out, taps]; weights sum to 1."""
-    scale = size_in / size_out
-    widened = max(scale, 1.0)
-    middles = (np.arange(size_out) + 0.5) * scale
-    first = np.ceil(middles - LANCZOS_RADIUS * widened - 0.5).astype(np.int64)
-    places = first[:, None] + np.arange(math.ceil(2 * LANCZOS_RADIUS * widened) + 1)
-    distance = np.abs(places + 0.5 - middles[:, None]) / widened
-    weights = np.sinc(distance) * np.sinc(distance / LANCZOS_RADIUS)
-    weights[(distance > LANCZOS_RADIUS) | (places < 0) | (places >= size_in)] = 0
-    weights /= weights.sum(axis=1, keepdims=True)
-    return places.clip(0, size_in - 1), weights.astype(np.float32)
+    """For each output place its input places and weights, both [size_out, taps]; weights sum to 1.
+
+    Operation by operation in fp32 as TensorFlow's ComputeSpansCore, so that results are equal to the last bit.
+    """
+    inverse = np.float32(1) / (np.float32(size_out) / np.float32(size_in))
+    widened = max(inverse, np.float32(1))
+    half, narrowed = np.float32(LANCZOS_RADIUS) * widened, np.float32(1) / widened
+    middles = (np.arange(size_out, dtype=np.float32) + np.float32(0.5)) * inverse
+    first = np.maximum(0, np.ceil(middles - half - np.float32(0.5)).astype(np.int64))
+    last = np.minimum(size_in - 1, np.floor(middles + half - np.float32(0.5)).astype(np.int64))
+    places = first[:, None] + np.arange(int((last - first).max()) + 1)
+    weights = _lanczos((places.astype(np.float32) + np.float32(0.5) - middles[:, None]) * narrowed)
+    weights[places > last[:, None]] = 0
+    total = np.zeros(size_out, np.float32)
+    for tap in weights.T:  # one after the other: numpy's sum adds in pairs
+        total = total + tap
+    return places.clip(0, size_in - 1), weights * (np.float32(1) / total)[:, None]
+
+
+def _lanczos(offsets: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The kernel, in fp32 with the C library's sine."""
+    pi, radius = np.float32(3.14159265359), np.float32(LANCZOS_RADIUS)
+    x = np.abs(offsets)
+    safe = np.where(x > np.float32(1e-3), x, np.float32(1))
+    value = radius * _sine(pi * safe) * _sine(pi * safe / radius) / (pi * pi * safe * safe)
+    return np.where(x > radius, np.float32(0), np.where(x > np.float32(1e-3), value, np.float32(1)))
+
+
+def _sine(angles: NDArray[np.float32]) -> NDArray[np.float32]:
+    sine = ctypes.CDLL(None).sinf
+    sine.restype, sine.argtypes = ctypes.c_float, [ctypes.c_float]
+    return np.array([sine(float(angle)) for angle in angles.flat], np.float32).reshape(angles.shape)
 
 
 def crop_and_resize(values: Tensor, top: Tensor, left: Tensor, side: float) -> Tensor:
@@ -84,15 +102,39 @@ def crop_and_resize(values: Tensor, top: Tensor, left: Tensor, side: float) -> T
 
 
 def centre_crop(images: Tensor) -> Tensor:
-    """The middle 90 % of the area, stretched back: what a policy trained with random crops is evaluated on."""
-    side = math.sqrt(CROP_AREA)
-    start = torch.full((len(images),), (1 - side) / 2, device=images.device)
-    return to_bytes(crop_and_resize(to_unit(images), start, start, side).clamp(0, 1))
+    """The middle 90 % of the area, stretched back: what a policy trained with random crops is evaluated on.
+
+    Operation by operation in fp32 as TensorFlow's crop_and_resize, so that results are equal to the last bit.
+    """
+    values = to_unit(images)
+    top, bottom, share_down = _centre_lines(images.shape[1], images.device)
+    left, right, share_across = _centre_lines(images.shape[2], images.device)
+    down, across = share_down.view(-1, 1, 1), share_across.view(1, -1, 1)
+    upper = _between(values[:, top][:, :, left], values[:, top][:, :, right], across)
+    lower = _between(values[:, bottom][:, :, left], values[:, bottom][:, :, right], across)
+    return to_bytes(_between(upper, lower, down).clamp(0, 1))
+
+
+def _between(one: Tensor, other: Tensor, share: Tensor) -> Tensor:
+    return one + (other - one) * share
+
+
+@lru_cache(maxsize=32)
+def _centre_lines(size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """For each output line the two input lines that it lies between, and the share of the second."""
+    side = np.sqrt(np.float32(CROP_AREA))
+    start = (np.float32(1) - side) / np.float32(2)
+    step = ((start + side) - start) * np.float32(size - 1) / np.float32(max(1, size - 1))
+    lines = start * np.float32(size - 1) + np.arange(size, dtype=np.float32) * step
+    first = np.floor(lines)
+    found = (first.astype(np.int64), np.ceil(lines).astype(np.int64), lines - first)
+    one, other, share = (torch.from_numpy(part).to(device) for part in found)
+    return one, other, share
 
 
 def to_unit(images: Tensor) -> Tensor:
-    """uint8 to float 0..1."""
-    return images.float() / 255
+    """uint8 to float 0..1 as TensorFlow's convert_image_dtype."""
+    return images.float() * (1 / 255)
 
 
 def to_bytes(values: Tensor) -> Tensor:

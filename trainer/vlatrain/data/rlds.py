@@ -1,16 +1,15 @@
 """RLDS data sets in TFRecord files, read without TensorFlow, one frame at a time and in any order."""
 
-import io
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from vlatrain.data.actions import Floats, normalise, transform_for
 from vlatrain.data.frame_index import open_index
+from vlatrain.data.jpeg import decoded
 from vlatrain.data.shards import VERSION, find_shards, split_range, version_folder
 from vlatrain.data.statistics import DatasetStatistics, dataset_statistics
 from vlatrain.data.tfrecord import MappedFile
@@ -124,9 +123,8 @@ class RLDSDataset:
         file = _mapped(self._shards[row["shard"]].path)
         start = int(row["image_offset"])
         try:
-            with Image.open(io.BytesIO(file.data[start : start + int(row["image_size"])])) as image:
-                return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-        except (OSError, SyntaxError) as error:
+            return decoded(file.data[start : start + int(row["image_size"])])
+        except (OSError, SyntaxError, ValueError) as error:
             raise file.wrong(start, f"corrupt image of {row['image_size']} bytes: {error}") from error
 
     @property

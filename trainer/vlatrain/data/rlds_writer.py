@@ -1,7 +1,6 @@
 """Writes demonstrations as an RLDS data set, laid out as TFDS lays out the published LIBERO sets."""
 
 import fcntl
-import io
 import json
 import shutil
 from collections.abc import Iterable, Iterator
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from vlad.records.files import sync_folder
 
+from vlatrain.data import jpeg
 from vlatrain.data.example import FeatureValue, encode_example
 from vlatrain.data.tfrecord import TFRecordWriter
 from vlatrain.errors import TrainerError
@@ -46,9 +45,9 @@ def encoded(episode: Episode, quality: int = 95) -> EncodedEpisode:
         task=episode.task,
         instruction=episode.instruction,
         image_shape=episode.images.shape[1:],
-        images=[jpeg(image, quality) for image in episode.images],
+        images=[jpeg.encoded(image, quality) for image in episode.images],
         actions=episode.actions,
-        wrist_images=None if wrist is None else [jpeg(image, quality) for image in wrist],
+        wrist_images=None if wrist is None else [jpeg.encoded(image, quality) for image in wrist],
         states=episode.states,
     )
 
@@ -129,13 +128,6 @@ def _features(episode: EncodedEpisode) -> dict[str, FeatureValue]:
         "steps/discount": np.ones(len(episode), np.float32),
         "episode_metadata/file_path": [episode.task.encode()],
     }
-
-
-def jpeg(image: np.ndarray[Any, np.dtype[np.uint8]], quality: int = 95) -> bytes:
-    """One image uint8 [H,W,3] as JPEG, with TensorFlow's default quality."""
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "JPEG", quality=quality)
-    return stream.getvalue()
 
 
 def _dataset_info(name: str, writers: list[TFRecordWriter]) -> dict[str, Any]:
