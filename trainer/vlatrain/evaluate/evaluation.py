@@ -77,6 +77,7 @@ class Tally:
 
     def tick(self) -> None:
         failpoint("in_evaluation")
+        failpoint(f"in_{self.board.name.replace('-', '_')}")
         if self.wants_stop():
             self.board.raise_flag(STOP)
         if self.board.is_raised(STOP):
