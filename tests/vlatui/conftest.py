@@ -36,7 +36,7 @@ def dashboard(home: Home) -> Callable[..., VlatuiApp]:
     """Makes the dashboard on the test's home, at a frozen time, adopting nothing."""
 
     def make(**changes: object) -> VlatuiApp:
-        settings = {"clock": lambda: NOW, "home_name": "~/.local/state/vlad", "adopts": False}
+        settings = {"clock": lambda: NOW, "home_name": "~/.local/state/vlad", "adopts": False, "looks_at_host": False}
         return VlatuiApp(home, **{**settings, **changes})
 
     return make

@@ -39,6 +39,7 @@ class VlatuiApp(App[None]):
     def __init__(
         self, home: Home, *, wanted: str | None = None, readonly: bool = False, clock: Callable[[], float] = time.time,
         settings_path: Path | None = None, home_name: str | None = None, adopts: bool = True, vlad: Vlad = run_vlad,
+        looks_at_host: bool = True,
     ) -> None:  # fmt: skip
         """`clock` gives Unix seconds; `vlad` runs a command line of vlad; `adopts`: look after orphaned runs first."""
         super().__init__()
@@ -51,7 +52,7 @@ class VlatuiApp(App[None]):
         self.settings_path = settings_path or settings_file()
         self.settings = load_settings(self.settings_path)
         self.screen_of_runs = DashboardScreen()
-        self.threads = Threads(home, self.screen_of_runs.post_message, wanted)
+        self.threads = Threads(home, self.screen_of_runs.post_message, always=wanted, looks_at_host=looks_at_host)
         self._adopts = adopts
         self.animation_level = "none"
         for theme in OURS:
@@ -72,6 +73,14 @@ class VlatuiApp(App[None]):
         self.theme_changed_signal.subscribe(self, lambda theme: self.remember(theme=theme.name))
         if self._adopts and not self.readonly:
             self._adopt_orphans()
+
+    def on_app_blur(self) -> None:
+        """Nobody looks at this terminal: the host is left alone."""
+        self.threads.neighbours.is_paused = True
+
+    def on_app_focus(self) -> None:
+        self.threads.neighbours.is_paused = False
+        self.threads.neighbours.look_soon()
 
     def on_unmount(self) -> None:
         self.threads.stop()

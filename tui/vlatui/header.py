@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterable
 
 from vlad.records import figures
+from vlad.records.foreign import ForeignJob
 from vlad.records.outcome import Diagnosis
 from vlad.records.run import RunRecord, State
 from vlad.records.summary import Summary
@@ -25,6 +26,21 @@ def header_lines(run: RunView, now: float, width: int, most_facts: int = 2) -> l
         lines.append(bar)
     lines += flowed(facts(run, now), width)[:most_facts]
     return [*lines, *banner(run, now, width)]
+
+
+def foreign_lines(job: ForeignJob, width: int) -> list[Line]:
+    """A training that vlad did not start: what it is, where it writes, and what can be done."""
+    gpus = f"GPU {', '.join(map(str, job.gpus))}" if job.gpus else "no GPU seen"
+    count = "1 process" if len(job.pids) == 1 else f"{len(job.pids)} processes"
+    place = " · ".join((count, gpus, job.tty or "no TTY"))
+    title = [Span(f"process {job.process.pid}", Tone.TITLE), Span("  not started by vlad", Tone.INFO)]
+    log = f"log {job.log} ({job.log_by})" if job.log else "no log was found; vlad adopt --log FILE names it"
+    lines = [justified(title, [Span(place, Tone.MUTED)], width), [Span(safe(" ".join(job.command)))]]
+    return [
+        *lines,
+        [Span(log, Tone.MUTED)],
+        *barred(["a adopts it: it is watched, stopped and explained as a run"], Tone.INFO, width),
+    ]
 
 
 def _title(run: RunView) -> Line:

@@ -3,6 +3,7 @@
 from textual.message import Message
 
 from vlatui.detail import RunDetail
+from vlatui.neighbours import HostView
 from vlatui.processes import RunProcess
 from vlatui.snapshot import HomeView
 
@@ -30,6 +31,14 @@ class ProcessesRead(Message):
         super().__init__()
         self.run_id = run_id
         self.processes = processes
+
+
+class HostRead(Message):
+    """The host was looked at."""
+
+    def __init__(self, view: HostView) -> None:
+        super().__init__()
+        self.view = view
 
 
 class FilesChanged(Message):

@@ -1,4 +1,4 @@
-"""The three threads behind the screen: one watches, one reads records, and each log view brings one of its own."""
+"""The threads behind the screen: one watches, one reads records, one looks at the host; a log view brings its own."""
 
 import threading
 from collections.abc import Callable
@@ -7,7 +7,8 @@ from textual.message import Message
 from vlad.records.rundir import Home
 
 from vlatui.collect import Collector
-from vlatui.messages import FilesChanged
+from vlatui.messages import FilesChanged, HostRead
+from vlatui.neighbours import NeighbourWatch
 from vlatui.watch import HomeWatch, is_polled
 
 
@@ -19,16 +20,22 @@ def start_thread(name: str, run: Callable[[], None]) -> None:
 class Threads:
     """Watching and reading of one home; what they find is told by messages."""
 
-    def __init__(self, home: Home, tell: Callable[[Message], object], always: str | None = None) -> None:
+    def __init__(
+        self, home: Home, tell: Callable[[Message], object], *, always: str | None = None, looks_at_host: bool = True
+    ) -> None:
         self._home = home
+        self._looks_at_host = looks_at_host
         self._tell = tell
         self.collector = Collector(home, tell, always)
         self._watch: HomeWatch | None = None
+        self.neighbours = NeighbourWatch(home, lambda view: tell(HostRead(view)))
 
     def start(self) -> None:
         start_thread("collector", self.collector.run)
         self.collector.look()
         start_thread("watch", self._watch_home)
+        if self._looks_at_host:
+            start_thread("neighbours", self.neighbours.run)
 
     def _watch_home(self) -> None:
         self._watch = HomeWatch(self._home, self._changed, polling=is_polled(self._home))
@@ -40,5 +47,6 @@ class Threads:
 
     def stop(self) -> None:
         self.collector.stop()
+        self.neighbours.stop()
         if self._watch is not None:
             self._watch.stop()

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 from textual import work
 from textual.screen import Screen
+from vlad.records.foreign import ForeignJob
 from vlad.records.requests import Action
 from vlad.records.run import RunRecord, State
 
 from vlatui import outlook
-from vlatui.actions import StartForm, ask
+from vlatui.actions import Answer, StartForm, ask
 from vlatui.header import diagnosis_lines, header_lines
 from vlatui.messages import ActionDone, ActionFailed
 from vlatui.screens.confirm import ConfirmScreen
@@ -46,6 +47,11 @@ class Control(Screen[None]):
         raise NotImplementedError
 
     @property
+    def selected_foreign(self) -> ForeignJob | None:
+        """The foreign training under the cursor."""
+        raise NotImplementedError
+
+    @property
     def chosen(self) -> list[RunView]:
         """The marked runs, else the selected one."""
         marked = [run for run in self.view.runs if run.run_id in self.query_one(RunTable).marked]
@@ -53,7 +59,7 @@ class Control(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Nothing that changes a run is offered when reading only."""
-        changes = action in {"new", "stop", "resume", "save", "evaluate"}
+        changes = action in {"new", "stop", "resume", "save", "evaluate", "adopt"}
         return not (changes and self.dashboard.readonly)
 
     def action_stop(self, is_now: bool) -> None:
@@ -135,6 +141,30 @@ class Control(Screen[None]):
             self.wanted = found[0]
             self.notify(f"{found[0]} is started", timeout=4, markup=False)
         self.dashboard.threads.collector.look()
+
+    def action_adopt(self) -> None:
+        """Makes a run of the foreign training under the cursor, after asking."""
+        job = self.selected_foreign
+        if job is None:
+            self.notify("only a training that vlad did not start can be adopted", severity="warning", markup=False)
+            return
+
+        def answered(is_sure: bool | None) -> None:
+            if is_sure:
+                self._adopt(job.process.pid)
+
+        told = ["It becomes a run: watched, stopped and explained here.", "Closing its terminal still ends it."]
+        self.app.push_screen(ConfirmScreen(f"Adopt process {job.process.pid}?", told, yes="adopt"), answered)
+
+    @work(thread=True, group="actions", exit_on_error=False)
+    def _adopt(self, pid: int) -> None:
+        try:
+            answer = self.dashboard.vlad(["adopt", str(pid)], self.dashboard.home)
+        except OSError as error:
+            answer = Answer(False, f"vlad cannot be started: {error.strerror}")
+        self.dashboard.threads.neighbours.look_soon()
+        words = f"process {pid} is a run now"
+        self.post_message(ActionDone(words) if answer.is_done else ActionFailed(answer.words))
 
     def action_why(self) -> None:
         """The whole diagnosis of the selected run, or how it stands where nothing is wrong."""

@@ -1,6 +1,7 @@
 """The one screen: runs above, the selected run below, everything live."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -8,12 +9,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import ContentSwitcher, Footer, Input, Static
 from vlad.records import figures
+from vlad.records.foreign import ForeignJob
 from vlad.records.run import State
 
-from vlatui import describe
-from vlatui.detail import RunDetail
-from vlatui.header import barred, header_lines
-from vlatui.messages import DetailRead, FilesChanged, HomeRead, ProcessesRead, ReadFailed
+from vlatui import describe, gpustrip
+from vlatui.detail import LogSource, RunDetail
+from vlatui.header import barred, foreign_lines, header_lines
+from vlatui.messages import DetailRead, FilesChanged, HomeRead, HostRead, ProcessesRead, ReadFailed
+from vlatui.neighbours import NOBODY, HostView
 from vlatui.screens.navigation import TABS, Navigation
 from vlatui.snapshot import HomeView, RunView
 from vlatui.tones import Line, Span, Tone, justified
@@ -22,7 +25,7 @@ from vlatui.widgets.evaluations import EvaluationsPane
 from vlatui.widgets.lines import Lines
 from vlatui.widgets.log_pane import LogPane
 from vlatui.widgets.metrics import MetricsPane
-from vlatui.widgets.run_table import RunTable
+from vlatui.widgets.run_table import RunTable, foreign_key
 from vlatui.widgets.tab_strip import TabStrip
 from vlatui.widgets.table import Table
 
@@ -41,6 +44,8 @@ class _Shown:
     ticks: int = 0
     is_read: bool = False
     anew: set[str] = field(default_factory=set)
+    host: HostView = NOBODY
+    loads: dict[int, list[int]] = field(default_factory=dict)
 
 
 class DashboardScreen(Navigation):
@@ -53,6 +58,7 @@ class DashboardScreen(Navigation):
         Binding("r", "resume", "Resume", tooltip="Go on with a run that has ended, from its last checkpoint"),
         Binding("c", "save", "Save", show=False, tooltip="Save a checkpoint between two steps"),
         Binding("e", "evaluate", "Evaluate", show=False, tooltip="Evaluate between two steps"),
+        Binding("a", "adopt", "Adopt", show=False, tooltip="Make a run of a training that vlad did not start"),
         Binding("w", "why", "Why", tooltip="Why the run died: evidence and advice"),
         Binding("f", "follow", "Follow", tooltip="Follow the end of the log, or pause"),
         Binding("slash", "filter", "Filter", tooltip="Filter the runs: text, failed, live, success>80, suite:spatial"),
@@ -89,6 +95,7 @@ class DashboardScreen(Navigation):
             yield Table(details.PROCESS_COLUMNS, id="processes-pane")
             yield Table(details.EVENT_COLUMNS, id="events-pane")
             yield Table(details.CONFIG_COLUMNS, id="config-pane")
+        yield Lines(id="gpus")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -121,6 +128,14 @@ class DashboardScreen(Navigation):
             rows = details.process_rows(message.processes, self.dashboard.clock())
             self.query_one("#processes-pane", Table).show_rows(rows, details.NO_PROCESSES)
 
+    def on_host_read(self, message: HostRead) -> None:
+        self.shown.host = message.view
+        for gpu in message.view.gpus:
+            loads = self.shown.loads.setdefault(gpu.index, [])
+            loads.append(gpu.utilisation or 0)
+            del loads[: -gpustrip.HISTORY]
+        self.show()
+
     def on_files_changed(self, message: FilesChanged) -> None:
         """Without paths it is a look just in case."""
         run_id = self.selected_id or ""
@@ -141,27 +156,44 @@ class DashboardScreen(Navigation):
         return self.query_one(RunTable).cursor_key
 
     @property
+    def selected_foreign(self) -> ForeignJob | None:
+        """The foreign training under the cursor."""
+        return next((job for job in self.shown.host.foreign if foreign_key(job) == self.selected_id), None)
+
+    @property
     def selected(self) -> RunView | None:
         return self.shown.view.find(self.selected_id)
 
     @on(Table.CursorMoved, "#runs")
     def _selection_moved(self) -> None:
-        self.dashboard.threads.collector.select(self.selected_id)
+        job, log = self.selected_foreign, self.query_one(LogPane)
+        self.dashboard.threads.collector.select(None if job else self.selected_id)
         self.shown.detail = None
         self._show_header()
-        if self.selected_id is None:
-            self.query_one(LogPane).show_none()
+        if job is not None:
+            source = LogSource(f"log of process {job.process.pid}", Path(job.log), 1) if job.log else None
+            log.show_run((source,) if source else (), is_other_run=True, is_live=True)
+        elif self.selected_id is None:
+            log.show_none()
+        if job is not None or self.selected_id is None:
             self._show_detail(is_other_run=True)
 
     # showing
 
     def show(self) -> None:
         table = self.query_one(RunTable)
-        table.show(self.shown.view, self.dashboard.clock(), self.filter.matches, self._when_empty())
+        foreign, now = self.shown.host.foreign, self.dashboard.clock()
+        table.show(self.shown.view, foreign, now, self.filter.matches, self._when_empty())
         most = max(LEAST_TABLE, int(self.size.height * MOST_TABLE_PART))
         table.styles.height = min(len(table.rows) + 1, most) if table.rows else LEAST_TABLE
         self._show_top()
         self._show_header()
+        self._show_gpus()
+
+    def _show_gpus(self) -> None:
+        width, most = max(20, self.size.width - 2), self.size.height // 8
+        lines = gpustrip.gpu_lines(self.shown.host, self.shown.view, self.shown.loads, width, most)
+        self.query_one("#gpus", Lines).show_lines(lines)
 
     def _when_empty(self) -> tuple[str, ...]:
         if not self.shown.is_read:
@@ -189,6 +221,9 @@ class DashboardScreen(Navigation):
     def _show_header(self) -> None:
         header = self.query_one("#header", Lines)
         run, width = self.selected, max(20, self.size.width - 2)
+        if (job := self.selected_foreign) is not None:
+            header.show_lines(foreign_lines(job, width))
+            return
         if run is None:
             failure = dict(self.shown.view.unreadable).get(self.selected_id or "", "")
             header.show_lines(barred([failure], Tone.BAD, width, most_lines=4) if failure else [])

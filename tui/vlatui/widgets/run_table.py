@@ -1,10 +1,12 @@
 """The table of runs: which columns there are, and what each says about a run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import PurePath
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from vlad.records import figures
+from vlad.records.foreign import ForeignJob
 from vlad.records.run import State
 from vlad.records.summary import Summary
 
@@ -30,6 +32,7 @@ COLUMNS = (
     Column("tty", "TTY", 8, priority=9),
     Column("age", "AGE", 3, align="right", priority=5),
 )
+FOREIGN = "foreign:"
 NOTHING = cell(figures.UNKNOWN, Tone.FAINT)
 
 
@@ -63,6 +66,33 @@ def unreadable_row(run_id: str) -> Row:
 def _phase(run: RunView) -> Cell:
     is_at_work = run.record.state in (State.RUNNING, State.STOPPING)
     return (describe.phase_word(run.summary.phase),) if is_at_work and run.summary.phase else NOTHING
+
+
+def foreign_key(job: ForeignJob) -> str:
+    return f"{FOREIGN}{job.process.pid}-{job.process.start_ticks}"
+
+
+def foreign_row(job: ForeignJob, now: float) -> Row:
+    """A training that vlad did not start, below the runs."""
+    step = figures.UNKNOWN if job.step is None else str(job.step)
+    cells = {
+        "mark": cell("◇", Tone.INFO),
+        "name": cell(job_name(job), Tone.PLAIN),
+        "state": cell("foreign", Tone.INFO),
+        "activity": cell("foreign", Tone.INFO),
+        "step": _known(step),
+        "success": _known(figures.percent(job.success_rate)),
+        "ranks": cell(str(len(job.pids)), Tone.MUTED),
+        "tty": cell(job.tty or "none", Tone.WARN if job.tty else Tone.MUTED),
+        "age": cell(figures.age(now - job.started_at), Tone.MUTED),
+    }
+    return Row(foreign_key(job), cells)
+
+
+def job_name(job: ForeignJob) -> str:
+    """The script that it runs, else its program."""
+    scripts = [word for word in job.command if word.endswith((".py", ".sh"))]
+    return PurePath((scripts or [*job.command, "?"])[0]).name
 
 
 def _known(text: str) -> Cell:
@@ -128,9 +158,18 @@ class RunTable(Table):
     lights_always: ClassVar[bool] = True
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "mark", "Mark", show=False)]
 
-    def show(self, view: HomeView, now: float, matches: Callable[[RunView], bool], when_empty: tuple[str, ...]) -> None:
+    def show(
+        self,
+        view: HomeView,
+        foreign: Sequence[ForeignJob],
+        now: float,
+        matches: Callable[[RunView], bool],
+        when_empty: tuple[str, ...],
+    ) -> None:
+        """The runs that match, those that cannot be read, and below them the foreign trainings."""
         rows = [run_row(run, now) for run in view.runs if matches(run)]
-        self.show_rows([*rows, *(unreadable_row(run_id) for run_id, _ in view.unreadable)], when_empty)
+        rows += (unreadable_row(run_id) for run_id, _ in view.unreadable)
+        self.show_rows([*rows, *(foreign_row(job, now) for job in foreign)], when_empty)
 
     def on_resize(self, event: object) -> None:
         self.show_columns(columns_for(self.size.width))
