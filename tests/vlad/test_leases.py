@@ -1,6 +1,7 @@
 """GPU leases: they end with the last process that lives for them, and nobody can tamper with those of others."""
 
 import os
+import pwd
 import signal
 import stat
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from vlad.supervise import locks
 
 NOBODY = 65534
 GPU = LeasedGpu(uuid="GPU-0", index=0)
+R1, R2 = "20261122-0931-first-0001", "20261122-0931-second-0002"
 
 
 def claim(lease: Lease, run_id: str, run_lock: Path, *gpus: LeasedGpu) -> None:
@@ -54,20 +56,20 @@ def holders(folder: Path) -> list[str]:
 
 
 def test_a_lease_ends_with_the_death_of_its_holder(tmp_path: Path) -> None:
-    with process(lambda: claim(Lease(tmp_path / "locks", "r1"), "r1", tmp_path / "none", GPU)):
-        assert holders(tmp_path / "locks") == ["r1"]
+    with process(lambda: claim(Lease(tmp_path / "locks", R1), R1, tmp_path / "none", GPU)):
+        assert holders(tmp_path / "locks") == [R1]
     assert holders(tmp_path / "locks") == []
     assert not list((tmp_path / "locks").glob("*.lease"))
 
 
 def test_a_lease_lives_as_long_as_any_process_that_inherited_it(tmp_path: Path) -> None:
     """As keeper and supervisor do; and a program that is executed with the descriptor."""
-    lease = Lease(tmp_path / "locks", "r1")
-    claim(lease, "r1", tmp_path / "none", GPU)
+    lease = Lease(tmp_path / "locks", R1)
+    claim(lease, R1, tmp_path / "none", GPU)
     os.set_inheritable(lease.handle, True)
     child = os.posix_spawn("/bin/sleep", ["sleep", "600"], {})
     os.close(lease.handle)
-    assert holders(tmp_path / "locks") == ["r1"]
+    assert holders(tmp_path / "locks") == [R1]
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     assert holders(tmp_path / "locks") == []
@@ -76,39 +78,39 @@ def test_a_lease_lives_as_long_as_any_process_that_inherited_it(tmp_path: Path) 
 def test_a_rank_that_outlives_all_others_keeps_the_lease_by_the_lock_of_its_run(tmp_path: Path) -> None:
     run_lock = locks.open_lock(tmp_path / "lock")
     locks.try_lock(run_lock)
-    with process(lambda: claim(Lease(tmp_path / "locks", "r1"), "r1", tmp_path / "lock", GPU)):
+    with process(lambda: claim(Lease(tmp_path / "locks", R1), R1, tmp_path / "lock", GPU)):
         pass
-    assert holders(tmp_path / "locks") == ["r1"]
+    assert holders(tmp_path / "locks") == [R1]
     os.close(run_lock)
     assert holders(tmp_path / "locks") == []
 
 
 def test_whoever_takes_over_holds_what_stood_there(tmp_path: Path) -> None:
-    with process(lambda: claim(Lease(tmp_path / "locks", "r1"), "r1", tmp_path / "none", GPU)):
-        again = Lease(tmp_path / "locks", "r1")
+    with process(lambda: claim(Lease(tmp_path / "locks", R1), R1, tmp_path / "none", GPU)):
+        again = Lease(tmp_path / "locks", R1)
         assert again.gpus == (GPU,)
-    assert holders(tmp_path / "locks") == ["r1"]
+    assert holders(tmp_path / "locks") == [R1]
     os.close(again.handle)
 
 
 def test_what_others_have_taken_meanwhile_is_not_ours_any_more(tmp_path: Path) -> None:
     """After a reboot, say, when nobody lived for the first run."""
-    mine = tmp_path / "locks" / f"{os.geteuid()}-r1.lease"
-    with process(lambda: claim(Lease(tmp_path / "locks", "r1"), "r1", tmp_path / "none", GPU)):
+    mine = tmp_path / "locks" / f"{os.geteuid()}-{R1}.lease"
+    with process(lambda: claim(Lease(tmp_path / "locks", R1), R1, tmp_path / "none", GPU)):
         content = mine.read_bytes()
-    other = Lease(tmp_path / "locks", "r2")
-    claim(other, "r2", tmp_path / "none", GPU)
+    other = Lease(tmp_path / "locks", R2)
+    claim(other, R2, tmp_path / "none", GPU)
     mine.write_bytes(content)
-    lease = Lease(tmp_path / "locks", "r1")
+    lease = Lease(tmp_path / "locks", R1)
     assert lease.gpus == ()
-    assert holders(tmp_path / "locks") == ["r2"]
+    assert holders(tmp_path / "locks") == [R2]
     for one in (lease, other):
         os.close(one.handle)
 
 
 def test_a_released_lease_is_free_at_once(tmp_path: Path) -> None:
-    lease = Lease(tmp_path / "locks", "r1")
-    claim(lease, "r1", tmp_path / "none", GPU)
+    lease = Lease(tmp_path / "locks", R1)
+    claim(lease, R1, tmp_path / "none", GPU)
     lease.release()
     assert read_claims(tmp_path / "locks") == []
     os.close(lease.handle)
@@ -116,7 +118,7 @@ def test_a_released_lease_is_free_at_once(tmp_path: Path) -> None:
 
 def test_claims_are_changed_by_one_process_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "PATIENCE_S", 0.05)
-    first, second = Lease(tmp_path / "locks", "r1"), Lease(tmp_path / "locks", "r2")
+    first, second = Lease(tmp_path / "locks", R1), Lease(tmp_path / "locks", R2)
     with first.exclusive(), pytest.raises(OSError, match="another process"), second.exclusive():
         pass
     with second.exclusive() as claims:
@@ -130,14 +132,14 @@ def test_claims_are_changed_by_one_process_at_a_time(tmp_path: Path, monkeypatch
 )
 def test_a_file_that_claims_nothing_counts_for_nothing(tmp_path: Path, content: bytes) -> None:
     prepare_lock_folder(tmp_path / "locks")
-    (tmp_path / "locks" / "0-r1.lease").write_bytes(content)
+    (tmp_path / "locks" / "0-{R1}.lease").write_bytes(content)
     assert read_claims(tmp_path / "locks") == []
 
 
 def test_the_folder_is_for_all_users_whatever_our_umask_is(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
-        lease = Lease(tmp_path / "locks", "r1")
+        lease = Lease(tmp_path / "locks", R1)
     finally:
         os.umask(before)
     modes = [
@@ -184,10 +186,10 @@ def test_a_lease_file_that_somebody_planted_is_refused(tmp_path: Path, plant: Ca
     folder = prepare_lock_folder(tmp_path / "locks")
     precious = tmp_path / "precious"
     precious.write_text("precious")
-    plant(folder / f"{os.geteuid()}-r1.lease", precious)
+    plant(folder / f"{os.geteuid()}-{R1}.lease", precious)
     assert read_claims(folder) == []
     with pytest.raises(OSError, match=r"lease|links"):
-        Lease(folder, "r1")
+        Lease(folder, R1)
     assert precious.read_text() == "precious"
 
 
@@ -197,23 +199,23 @@ def test_users_see_and_respect_each_others_leases(tmp_path: Path) -> None:
         if folder.stat().st_uid == os.geteuid() and str(folder).startswith("/tmp/"):
             folder.chmod(0o755)
     tmp_path.chmod(0o755)
-    mine = Lease(tmp_path / "locks", "r1")
-    claim(mine, "r1", tmp_path / "none", GPU)
+    mine = Lease(tmp_path / "locks", R1)
+    claim(mine, R1, tmp_path / "none", GPU)
     seen = tmp_path / "seen"
     seen.touch()
     seen.chmod(0o666)
 
     def as_another_user() -> None:
         os.setuid(NOBODY)
-        other = Lease(tmp_path / "locks", "r2")
+        other = Lease(tmp_path / "locks", R2)
         with other.exclusive() as claims:
             seen.write_text(" ".join(one.run_id for one in claims))
-        claim(other, "r2", tmp_path / "none", LeasedGpu(uuid="GPU-1", index=1))
+        claim(other, R2, tmp_path / "none", LeasedGpu(uuid="GPU-1", index=1))
 
     with process(as_another_user):
-        assert seen.read_text() == "r1"
-        assert holders(tmp_path / "locks") == ["r1", "r2"]
-    until(lambda: holders(tmp_path / "locks") == ["r1"], "the other user's lease ended with its process")
+        assert seen.read_text() == R1
+        assert holders(tmp_path / "locks") == [R1, R2]
+    until(lambda: holders(tmp_path / "locks") == [R1], "the other user's lease ended with its process")
     os.close(mine.handle)
 
 
@@ -225,3 +227,14 @@ def test_the_default_folder_is_one_that_all_users_share(tmp_path: Path, monkeypa
     monkeypatch.setattr(leases, "SHARED_FOLDERS", (private, shared))
     assert default_lock_folder() == str(shared / "vlad-gpus")
     assert default_lock_folder("/elsewhere") == "/elsewhere"
+
+
+def test_what_somebody_else_claims_to_be_is_not_believed(tmp_path: Path) -> None:
+    """Run ids are printed on terminals; the user is who made the file."""
+    lease, liar = Lease(tmp_path / "locks", R1), Lease(tmp_path / "locks", R2)
+    claim(lease, R1, tmp_path / "none", GPU)
+    claim(liar, "\x1b[2J", tmp_path / "none", GPU)
+    (read,) = read_claims(tmp_path / "locks")
+    assert (read.run_id, read.user) == (R1, pwd.getpwuid(os.geteuid()).pw_name)
+    for one in (lease, liar):
+        os.close(one.handle)

@@ -12,6 +12,7 @@ import msgspec
 from vlad.commands.command import CliError, Command, add_json, print_json, say
 from vlad.commands.provenance import user_name
 from vlad.commands.text import Column, Ink, Tone, table, terminal_columns
+from vlad.commands.why import safe
 from vlad.host.gpu_probe import read_gpus
 from vlad.host.gpu_queue import gpu_uses, ticket_of
 from vlad.host.gpus import GpuHolder, GpuReading, GpusUnreadable
@@ -119,7 +120,7 @@ def _process_text(pid: int) -> str:
     except OSError:
         return ""
     stat = read_stat(pid)
-    return f"{stat.name} of {owner}, " if stat else ""
+    return f"{safe(stat.name)} of {owner}, " if stat else ""
 
 
 def _queue_row(claim: Claim, place: QueuePlace) -> list[str]:

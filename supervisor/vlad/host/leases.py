@@ -9,6 +9,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import pwd
 import stat
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ import msgspec
 
 from vlad.records.files import RecordError
 from vlad.records.gpus import GpuWish, LeasedGpu
+from vlad.records.rundir import RUN_ID
 
 FOLDER = "vlad-gpus"
 SHARED_FOLDERS = (Path("/run/lock"), Path("/tmp"))
@@ -35,7 +37,8 @@ _WRITE = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class Claim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What stands in a lease file: what the run waits for, or the `gpus` that it holds.
 
-    `lock` is the run's own lock, which ranks hold that outlive all others; only its owner can look at that.
+    `lock` is the run's own lock, which ranks hold that outlive all others; only its owner can look at that. Others may
+    have written anything: what is read has a proper run id, and as `user` the owner of the file.
     """
 
     run_id: str
@@ -250,6 +253,16 @@ def _claim_in(handle: int) -> Claim | None:
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         return None
     try:
-        return msgspec.json.decode(os.pread(handle, CLAIM_BYTES, 0), type=Claim)
+        claim = msgspec.json.decode(os.pread(handle, CLAIM_BYTES, 0), type=Claim)
     except msgspec.DecodeError:
         return None
+    return msgspec.structs.replace(claim, user=_owner(handle)) if RUN_ID.fullmatch(claim.run_id) else None
+
+
+def _owner(handle: int) -> str:
+    """Who made the file, whatever stands in it."""
+    number = os.fstat(handle).st_uid
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
