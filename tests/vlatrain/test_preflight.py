@@ -174,7 +174,8 @@ def file_for_a_folder(config: FinetuneConfig, root: Path) -> FinetuneConfig:
         (with_statistics(probe_jsonl=Path("none.jsonl")), "--probe_jsonl none.jsonl: no such file"),
         (setting(sharding=Sharding.FULL, use_lora=False), "--sharding full: a base model in parts trains through LoRA"),
         (setting(sharding=Sharding.FULL, method_enabled=True), "--sharding full: the method measures whole models"),
-        (setting(use_quantization=True), "--use_quantization true: this version has no 4-bit base"),
+        (setting(use_quantization=True, device=Device.CPU), "a base model in 4 bits trains on GPUs only"),
+        (setting(use_quantization=True, sharding=Sharding.FULL), "a base model in 4 bits is not spread over ranks"),
         (setting(merge_lora_during_training=True), "this version saves adapters only"),
         (
             setting(enable_periodic_eval=True, save_steps=1000),

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from difflib import get_close_matches
+from importlib.util import find_spec
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,23 @@ def check_supported(config: FinetuneConfig) -> None:
     needs(config, "sharding", trains_lora, "a base model in parts trains through LoRA only; set use_lora true")
     is_plain = config.sharding is Sharding.NONE or not config.method_enabled
     needs(config, "sharding", is_plain, "the method measures whole models only; set method_enabled false")
-    needs(config, "use_quantization", not config.use_quantization, "this version has no 4-bit base; set it false")
+    check_quantization(config)
     is_left = not config.merge_lora_during_training
     needs(config, "merge_lora_during_training", is_left, "this version saves adapters only; set it false")
     for name in ("use_wrist_image", "use_proprio", "soft_target_bins"):
         needs(config, name, not getattr(config, name), "this version's model has the published inputs and targets only")
+
+
+def check_quantization(config: FinetuneConfig) -> None:
+    """Raises ConfigError where a 4-bit base is wanted that cannot be had."""
+    if not config.use_quantization:
+        return
+    is_whole = config.sharding is Sharding.NONE
+    needs(config, "use_quantization", is_whole, "a base model in 4 bits is not spread over ranks; set sharding none")
+    may_be_gpu = config.device is not Device.CPU
+    needs(config, "use_quantization", may_be_gpu, "a base model in 4 bits trains on GPUs only")
+    is_there = find_spec("bitsandbytes") is not None
+    needs(config, "use_quantization", is_there, "bitsandbytes is not installed: pip install 'vlatui[quantize]'")
 
 
 def check_simulator(config: FinetuneConfig) -> None:

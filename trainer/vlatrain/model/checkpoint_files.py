@@ -28,16 +28,19 @@ def load_base(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     progress: Progress = lambda done, total: None,
+    *,
+    is_mapped: bool = False,
 ) -> OpenVLA:
     """The model of a folder, every weight from its files and none left over.
 
     Tensor after tensor goes from the mapped file straight to the device; `progress` is told bytes done and in all.
+    With `is_mapped` weights on the CPU stay views of the files, for whoever takes them elsewhere at once.
     Raises TrainerError naming the first missing or unexpected tensors, wrong shapes and files that are not there.
     """
     config = OpenVLAConfig.from_json_file(folder / "config.json")
     with torch.device("meta"):
         model = OpenVLA(config)
-    weights = {name: tensor.to(dtype) for name, tensor in _tensors(folder, torch.device(device), progress)}
+    weights = {name: tensor.to(dtype) for name, tensor in _tensors(folder, torch.device(device), progress, is_mapped)}
     _refuse_difference(folder, model.state_dict(), weights)
     model.load_state_dict(weights, strict=True, assign=True)
     model.name_or_path = str(folder)
@@ -78,19 +81,20 @@ def _save_shards(weights: dict[str, Tensor], folder: Path, shard_bytes: int) -> 
     write_json(folder / INDEX_FILE, {"metadata": {"total_size": total}, "weight_map": weight_map})
 
 
-def _tensors(folder: Path, device: torch.device, progress: Progress) -> Iterator[tuple[str, Tensor]]:
+def _tensors(folder: Path, device: torch.device, progress: Progress, is_mapped: bool) -> Iterator[tuple[str, Tensor]]:
     paths = weight_files(folder)
     total = sum(entry.size_bytes for path in paths for entry in whole_header(path).entries.values())
     done = 0
     for path in paths:
-        for name, tensor in read_tensors(path, device):
+        for name, tensor in read_tensors(path, device, is_mapped=is_mapped):
             yield name, tensor
             done += tensor.nbytes
             progress(done, total)
 
 
-def read_tensors(path: Path, device: torch.device) -> Iterator[tuple[str, Tensor]]:
-    """Name and tensor, one after the other, none of them a view of the file: whoever replaces it would kill us.
+def read_tensors(path: Path, device: torch.device, *, is_mapped: bool = False) -> Iterator[tuple[str, Tensor]]:
+    """Name and tensor, one after the other. None is a view of the file, unless `is_mapped` says so: whoever replaces
+    the file would kill us.
 
     Raises TrainerError for a missing, cut or foreign file.
     """
@@ -98,7 +102,7 @@ def read_tensors(path: Path, device: torch.device) -> Iterator[tuple[str, Tensor
         with safe_open(path, framework="pt", device=str(device)) as file:
             for name in file.keys():  # noqa: SIM118 -- the handle is no mapping and iterates over nothing
                 tensor = file.get_tensor(name)
-                yield name, tensor.clone() if tensor.is_cpu else tensor
+                yield name, tensor.clone() if tensor.is_cpu and not is_mapped else tensor
     except (OSError, SafetensorError) as error:
         raise TrainerError(f"{path}: cannot be read as safetensors: {error}") from error
 

@@ -20,6 +20,7 @@ from vlatrain.model.checkpoint_files import Progress, load_base
 from vlatrain.model.lora import add_lora, load_adapter
 from vlatrain.model.lora_targets import dead_prefixes
 from vlatrain.model.openvla import OpenVLA
+from vlatrain.model.quantising import quantise
 from vlatrain.model.recomputing import recompute
 from vlatrain.train.averages import Averages
 from vlatrain.train.sharding import shard
@@ -88,7 +89,15 @@ def build_learner(
     is_whole = adapter is not None and not config.use_lora
     is_sharded = config.sharding is Sharding.FULL and ranks.world_size > 1
     folder = adapter if is_whole and adapter else base
-    vla = load_base(folder, "cpu" if is_sharded else device, dtype if config.use_lora else torch.float32, progress)
+    if config.use_quantization:
+        check_trains_in_4_bits(device)
+    kept_dtype = dtype if config.use_lora else torch.float32
+    if is_sharded or config.use_quantization:
+        vla = load_base(folder, "cpu", kept_dtype, progress, is_mapped=True)
+    else:
+        vla = load_base(folder, device, kept_dtype, progress)
+    if config.use_quantization:
+        quantise(vla, device, dtype)
     adapted = _adapted(config, vla, adapter) if config.use_lora else None
     if adapted is None:
         _train_all_that_lives(vla)
@@ -124,6 +133,15 @@ def compute_dtype(precision: Precision, device: torch.device) -> torch.dtype:
     if device.type == "cpu":
         return torch.float32
     return torch.bfloat16 if has_bf16 else torch.float16
+
+
+def check_trains_in_4_bits(device: torch.device) -> None:
+    """On a CPU bitsandbytes repacks weights when they are first asked outside training; gradients are wrong then.
+
+    Raises ConfigError.
+    """
+    if device.type == "cpu":
+        raise ConfigError("--use_quantization true: a base model in 4 bits trains on GPUs only", "use_quantization")
 
 
 def _adapted(config: FinetuneConfig, vla: OpenVLA, adapter: Path | None) -> PeftModel:
