@@ -1,4 +1,4 @@
-"""What torchrun does to processes, in a tenth of a second: every rank in a session of its own; one fails, all are ended."""
+"""What torchrun does to processes, in a tenth of a second: each rank in its own session; one fails, all are ended."""
 
 import os
 import signal

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from vlad.host import processes
+from vlad.records.files import read_lines
 from vlad.records.outcome import AgentClaim, ProcessIdentity
 from vlad.records.requests import Action, send_request
 from vlad.records.run import AnyEvent, RunRecord, State, decode_event
-from vlad.records.files import read_lines
 from vlad.records.rundir import Home, RunDirectory, new_run_id
 from vlad.records.spec import Kind, RestartPolicy, RunSpec, StopLadder
 from vlad.supervise import detach, locks
