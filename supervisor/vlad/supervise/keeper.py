@@ -7,15 +7,18 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vlad.host import processes
-from vlad.host.leases import Lease
 from vlad.records.outcome import ProcessIdentity
 from vlad.records.rundir import RunDirectory
 from vlad.supervise import exits, failpoints, locks
 from vlad.supervise.queue import open_lease
 from vlad.supervise.reserve import give_reserve
 from vlad.supervise.supervisor import Ending, Supervisor
+
+if TYPE_CHECKING:
+    from vlad.host.leases import Lease
 
 LOCK_PATIENCE_S = 2.0
 SHORT_LIFE_S = 5.0
@@ -62,7 +65,7 @@ def _answer(line: bytes) -> None:
     os.dup2(2, 1)
 
 
-def live(run: RunDirectory, lock: int, lease: Lease | None) -> None:
+def live(run: RunDirectory, lock: int, lease: "Lease | None") -> None:
     """Is keeper, and in the forked child supervisor; a supervisor whose keeper died is keeper from then on."""
     while True:
         keeper = keep(run)
@@ -92,7 +95,7 @@ def keep(run: RunDirectory) -> ProcessIdentity | None:
     return None
 
 
-def supervise(run: RunDirectory, lock: int, lease: Lease | None, keeper: ProcessIdentity) -> Ending:
+def supervise(run: RunDirectory, lock: int, lease: "Lease | None", keeper: ProcessIdentity) -> Ending:
     processes.become_subreaper()
     processes.set_process_name("vlad-supervisor")
     failpoints.reach("supervisor.start")

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from vlad.host import processes
-from vlad.host.gpu_probe import read_gpus
-from vlad.host.gpus import GpuReading, GpusUnreadable, has_driver
 from vlad.records.gpus import Leftover
 from vlad.records.outcome import ProcessIdentity
+
+if TYPE_CHECKING:
+    from vlad.host.gpus import GpuReading
 
 PATIENCE_S = 5.0
 _log = logging.getLogger(__name__)
@@ -15,20 +17,25 @@ _log = logging.getLogger(__name__)
 
 def leftovers(found: Sequence[ProcessIdentity]) -> tuple[Leftover, ...]:
     """Each that lives still, with its name and GPUs; the latter as far as the driver tells."""
-    gpus = _readings()
+    from vlad.host.gpus import has_driver  # that anything is left behind is rare
+
+    gpus = _readings() if has_driver() else ()
     stats = ((process, processes.stat_of(process)) for process in found)
     return tuple(_leftover(process, stat.name, gpus) for process, stat in stats if stat is not None)
 
 
-def _readings() -> tuple[GpuReading, ...]:
+def _readings() -> "tuple[GpuReading, ...]":
+    from vlad.host.gpu_probe import read_gpus
+    from vlad.host.gpus import GpusUnreadable
+
     try:
-        return read_gpus(PATIENCE_S).gpus if has_driver() else ()
+        return read_gpus(PATIENCE_S).gpus
     except GpusUnreadable as error:
         _log.warning("who holds which GPU is not known: %s", error)
         return ()
 
 
-def _leftover(process: ProcessIdentity, name: str, gpus: Sequence[GpuReading]) -> Leftover:
+def _leftover(process: ProcessIdentity, name: str, gpus: "Sequence[GpuReading]") -> Leftover:
     held = [(gpu.index, holder) for gpu in gpus for holder in gpu.holders if holder.pid == process.pid]
     used = [holder.used_bytes for _, holder in held if holder.used_bytes is not None]
     indices = tuple(index for index, _ in held)

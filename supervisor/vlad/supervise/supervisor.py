@@ -5,10 +5,9 @@ import os
 import select
 import time
 from enum import Enum
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from vlad.host import processes
-from vlad.host.leases import Lease
 from vlad.policy import stop as stopping
 from vlad.policy.predecessors import Broken, Met
 from vlad.policy.restart import Decision, GiveUp, Restart, Stop, Succeed, decide, exit_in_words
@@ -23,6 +22,9 @@ from vlad.supervise.job import Job
 from vlad.supervise.queue import Queue
 from vlad.supervise.reserve import give_reserve
 from vlad.supervise.timer import Timer
+
+if TYPE_CHECKING:
+    from vlad.host.leases import Lease
 
 IDLE_S = 0.25
 BUSY_S = 0.03
@@ -44,7 +46,7 @@ class Supervisor:
     where another was killed just goes on.
     """
 
-    def __init__(self, run: RunDirectory, lock: int, lease: Lease | None, keeper: ProcessIdentity) -> None:
+    def __init__(self, run: RunDirectory, lock: int, lease: "Lease | None", keeper: ProcessIdentity) -> None:
         self._run = run
         self._keeper = keeper
         self._keeper_handle = processes.open_process(keeper)
