@@ -51,7 +51,8 @@ def test_the_lock_stays_held_as_long_as_any_process_of_the_job_lives(
 ) -> None:
     """Also when everybody who opened it and the agent itself are gone."""
     assert locks.try_lock(lock)
-    assert run(attempt, lock, "sh", "-c", f"setsid sh -c 'while ! test -e {tmp_path}/go; do sleep 0.02; done' &") == 0
+    waiting = f"while ! test -e {tmp_path}/go; do sleep 0.02; done"
+    assert run(attempt, lock, "sh", "-c", f"exec 3<&0; setsid sh -c '{waiting}' <&3 &") == 0
     os.close(lock)
     assert locks.is_locked(tmp_path / "lock")
     (tmp_path / "go").touch()

@@ -23,12 +23,13 @@ from vlatrain.train.learner import compute_dtype
 from vlatrain.train.session import chosen_device
 
 
-def compute_statistics(words: Sequence[str], environ: Mapping[str, str], stream: TextIO = sys.stderr) -> Path:
-    """The folder of the statistics, made or completed; progress and warnings go to `stream`. Raises TrainerError."""
+def compute_statistics(words: Sequence[str], environ: Mapping[str, str], stream: TextIO | None = None) -> Path:
+    """The folder of the statistics, made or completed; progress goes to `stream` (stderr). Raises TrainerError."""
     arguments = parse_arguments(words)
     config = resolve(arguments.config_file, arguments.overrides, environ).config
     folder = artifact_folder(config)
     check_room("icms_artifact_dir", folder)
+    stream = stream or sys.stderr
     tell = Ticker(stream)
 
     def warn(message: str) -> None:
