@@ -1,5 +1,8 @@
 """Words of the header, the filter, the outlook and the journal: pure functions of records."""
 
+from collections.abc import Iterable
+
+import msgspec
 import pytest
 from fake_runs import NOW, nobody
 from vlad.records.events import (
@@ -31,6 +34,8 @@ from vlatui.header import flowed, header_lines
 from vlatui.runfilter import RunFilter
 from vlatui.snapshot import RunView
 from vlatui.tones import Span, Tone, fitted, justified, safe, width_of
+from vlatui.widgets.evaluations import evaluation_rows
+from vlatui.widgets.run_table import run_row
 
 
 def view(state: State = State.RUNNING, name: str = "demo", **summary: object) -> RunView:
@@ -44,6 +49,25 @@ def evaluation(rate: float, failure: str | None = None) -> Evaluation:
     return Evaluation(
         at=0, step=1, suite="s", successes=1, episodes=10, success_rate=rate, low=0, high=100, failure=failure
     )
+
+
+def text_of(cells: Iterable[Iterable[Span]]) -> str:
+    return " ".join(span.text for cell in cells for span in cell)
+
+
+@pytest.mark.parametrize("episodes", [0, 10], ids=["not told", "told"])
+def test_episodes_are_told_where_they_are_known_and_only_there(episodes: int) -> None:
+    one = msgspec.structs.replace(evaluation(84.0), episodes=episodes)
+    run = view(step=5, last_evaluation=one)
+    shown = (
+        text_of(header_lines(run, NOW, 120)),
+        text_of(run_row(run, NOW).cells.values()),
+        text_of(evaluation_rows([one])[0].cells.values()),
+    )
+    for text in shown:
+        assert "84%" in text
+        assert (" of 10" in text) == bool(episodes), text
+        assert episodes or " of " not in text, text
 
 
 @pytest.mark.parametrize("state", State)

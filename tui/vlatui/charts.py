@@ -116,7 +116,7 @@ def _error_bar(canvas: Canvas, frame: Frame, evaluation: Evaluation, is_best: bo
     column, row = frame.cell(evaluation.step, evaluation.success_rate)
     top = frame.place(evaluation.step, evaluation.high)[1] / DOTS_DOWN
     bottom = frame.place(evaluation.step, evaluation.low)[1] / DOTS_DOWN
-    for at in range(int(top), int(bottom) + 1):
+    for at in range(int(top), int(bottom) + 1) if evaluation.episodes else ():
         covers_upper, covers_lower = top < at + 0.5, bottom > at + 0.5
         if covers_upper and covers_lower:
             canvas.put(column, at, "│", tone)

@@ -106,7 +106,7 @@ def _loss_facts(summary: Summary) -> Iterable[Fact]:
 def _success_facts(summary: Summary) -> Iterable[Fact]:
     last = summary.last_evaluation
     if last is not None and last.failure is None:
-        interval = f" ({last.low:.0f}-{last.high:.0f}) of {last.episodes}"
+        interval = f" ({last.low:.0f}-{last.high:.0f}) of {last.episodes}" if last.episodes else ""
         yield [*_fact("success", figures.percent(last.success_rate), Tone.STRONG), Span(interval, Tone.MUTED)]
     if summary.best is not None:
         yield _fact("best", f"{figures.percent(summary.best)} at {summary.best_step or 0:,}", Tone.GOOD)

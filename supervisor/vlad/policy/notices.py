@@ -73,10 +73,11 @@ def _lines(record: RunRecord) -> list[str]:
 def progress_line(summary: Summary) -> str:
     """How far the run has come; empty where it tells nothing."""
     last = summary.last_evaluation
+    of = f" of {last.episodes}" if last is not None and last.episodes else ""
     parts = [
         "" if summary.step is None else f"step {figures.count(summary.step)} of {figures.count(summary.max_steps)}",
         "" if summary.loss is None else f"loss {figures.number(summary.loss)}",
-        "" if last is None or last.failure else f"success {figures.percent(last.success_rate)} of {last.episodes}",
+        "" if last is None or last.failure else f"success {figures.percent(last.success_rate)}{of}",
         ""
         if summary.best is None
         else f"best {figures.percent(summary.best)} at step {figures.count(summary.best_step)}",

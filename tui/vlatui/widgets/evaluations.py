@@ -42,11 +42,12 @@ def _cells(evaluation: Evaluation, best: float | None) -> dict[str, Cell]:
     step = cell(f"{evaluation.step:,}")
     if evaluation.failure is not None:
         return {"step": step, "success": cell("failed", Tone.BAD)}
+    interval = f"{evaluation.low:.0f}-{evaluation.high:.0f} of {evaluation.episodes}" if evaluation.episodes else ""
     patience = f"{evaluation.bad_evaluations}/{evaluation.patience}" if evaluation.patience else figures.UNKNOWN
     return {
         "step": step,
         "success": cell(figures.percent(evaluation.success_rate), Tone.GOOD if evaluation.improved else Tone.STRONG),
-        "interval": cell(f"{evaluation.low:.0f}-{evaluation.high:.0f} of {evaluation.episodes}", Tone.MUTED),
+        "interval": cell(interval or figures.UNKNOWN, Tone.MUTED),
         "change": _change(evaluation.success_rate, best),
         "patience": cell(patience, Tone.WARN if evaluation.bad_evaluations else Tone.MUTED),
         "tasks": tuple(bars.heat(100 * task.successes / max(1, task.episodes)) for task in evaluation.tasks),

@@ -130,7 +130,8 @@ def _success(summary: Summary) -> Cell:
     evaluation = summary.last_evaluation
     if evaluation is None or evaluation.failure is not None:
         return _rate(summary)
-    return (*_rate(summary), Span(f" of {evaluation.episodes}", Tone.MUTED))
+    of = f" of {evaluation.episodes}" if evaluation.episodes else ""  # a rate that a log tells may come without them
+    return (*_rate(summary), Span(of, Tone.MUTED))
 
 
 def _patience(summary: Summary) -> Cell:
