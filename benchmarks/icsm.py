@@ -17,11 +17,11 @@ from copy import deepcopy
 import torch
 from random_model import probe_of, random_openvla
 from torch import Tensor
+from vlatrain.configuration.method import StatesAt
 from vlatrain.method.layers import Groups
 from vlatrain.method.probe import ProbeBatch
 from vlatrain.method.sensitivity import Tail, divergence
 from vlatrain.method.states import entering_state, instruction_mask, instruction_states
-from vlatrain.method_config import StatesAt
 from vlatrain.model.llama import rotary
 from vlatrain.model.openvla import OpenVLA
 

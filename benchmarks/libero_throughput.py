@@ -43,7 +43,7 @@ def serial(suite: str, episodes: int, steps: int, policy_s: float) -> float:
 def ours(suite_name: str, workers: int, episodes: int, steps: int, policy_s: float) -> float:
     """Seconds an episode side by side, once every simulator has played one."""
     import numpy as np
-    from vlatrain.config import FinetuneConfig
+    from vlatrain.configuration.finetune import FinetuneConfig
     from vlatrain.evaluate.libero import libero_suite
     from vlatrain.evaluate.results import Episode, Outcome
     from vlatrain.evaluate.rollout import roll_out

@@ -20,8 +20,8 @@ from gpu_models import a_batch, random_7b
 from kept_bytes import kept_bytes
 from peft import LoraConfig, get_peft_model
 from torch import nn
-from vlatrain.config import FinetuneConfig, Precision
-from vlatrain.memory_config import Checkpointing
+from vlatrain.configuration.finetune import FinetuneConfig, Precision
+from vlatrain.configuration.memory import Checkpointing
 from vlatrain.model.config import DINOV2_L, TextConfig
 from vlatrain.model.llama import DecoderLayer, rotary
 from vlatrain.model.lora import add_lora

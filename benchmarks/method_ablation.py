@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from vlatrain.config import Device, FinetuneConfig, LrScheduler, Precision
+from vlatrain.configuration.finetune import Device, FinetuneConfig, LrScheduler, Precision
+from vlatrain.configuration.method import Estimator, StatesAt, ThermostatMode
+from vlatrain.configuration.places import base_model_folder, placed
 from vlatrain.data.rlds import RLDSDataset
 from vlatrain.data.training_set import ensure_demonstrations
 from vlatrain.distributed import Board, Ranks
@@ -28,12 +30,10 @@ from vlatrain.evaluate.evaluation import evaluate
 from vlatrain.evaluate.policy import LivePolicy
 from vlatrain.evaluate.results import wilson_interval
 from vlatrain.evaluate.tabletop import TabletopSuite
-from vlatrain.method_config import Estimator, StatesAt, ThermostatMode
 from vlatrain.model.checkpoint_files import load_base
 from vlatrain.model.codec import Codec
 from vlatrain.model.openvla import OpenVLA
-from vlatrain.offline import compute_statistics
-from vlatrain.places import base_model_folder, placed
+from vlatrain.tools.offline import compute_statistics
 from vlatrain.train.loop import train
 from vlatrain.train.session import open_session
 

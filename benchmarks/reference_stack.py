@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from reference_model import Reference, copy_adapter
 from torch import Tensor
-from vlatrain.config import FinetuneConfig, Precision
+from vlatrain.configuration.finetune import FinetuneConfig, Precision
 from vlatrain.data.batches import Batch, pad_right
 from vlatrain.distributed import Ranks
 from vlatrain.model.checkpoint_files import load_base, save_base

@@ -6,8 +6,8 @@ import pytest
 import torch
 from gpu_models import a_batch, random_7b
 from measure_memory import SETTINGS, kept_values, measured
-from vlatrain.config import FinetuneConfig
-from vlatrain.memory_config import Checkpointing
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.memory import Checkpointing
 from vlatrain.model.config import OpenVLAConfig, TextConfig
 from vlatrain.model.lora import add_lora
 from vlatrain.model.recomputing import recompute

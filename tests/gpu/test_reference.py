@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from reference_stack import compare, config_of, made_base
-from vlatrain.config import FinetuneConfig, Precision
+from vlatrain.configuration.finetune import FinetuneConfig, Precision
 
 pytest.importorskip("timm")
 STEPS = 200

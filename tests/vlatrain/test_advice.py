@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from vlatrain.advice import advice
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.advice import advice
+from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.sim.tabletop_suites import SUITES
 from vlatrain.suites import EMBEDDED_SUITES
 

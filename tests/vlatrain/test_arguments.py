@@ -4,8 +4,8 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from vlatrain.arguments import Arguments, help_text, parse_arguments
-from vlatrain.config import TOPICS, FinetuneConfig
+from vlatrain.configuration.arguments import Arguments, help_text, parse_arguments
+from vlatrain.configuration.finetune import TOPICS, FinetuneConfig
 from vlatrain.errors import ConfigError
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from vlatrain.configuration.method import StatesAt
 from vlatrain.errors import TrainerError
 from vlatrain.method.artifacts import Statistics, open_statistics, save_layer, save_meta
 from vlatrain.method.hsw import Subspace
 from vlatrain.method.layers import Groups, numbered
-from vlatrain.method_config import StatesAt
 
 WIDTH, N_LAYERS = 24, 32
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from training_runs import Workshop
 from vlad.records.progress import Evaluation
-from vlatrain.tools import main
+from vlatrain.tools.cli import main
 
 
 def test_a_checkpoint_is_measured_as_in_its_run(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vlatrain.coerce import FIELD_TYPES, coerce, known_field, type_in_words
-from vlatrain.config import LrScheduler
+from vlatrain.configuration.coerce import FIELD_TYPES, coerce, known_field, type_in_words
+from vlatrain.configuration.finetune import LrScheduler
 from vlatrain.errors import ConfigError
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vlatrain.config import TOPICS, FinetuneConfig, LrScheduler
-from vlatrain.config_file import read_entries
+from vlatrain.configuration.file import read_entries
+from vlatrain.configuration.finetune import TOPICS, FinetuneConfig, LrScheduler
 from vlatrain.errors import ConfigError
 
 ORIGINAL_DEFAULTS: dict[str, Any] = {

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from vlatrain.config_file import Entry, read_entries
+from vlatrain.configuration.file import Entry, read_entries
 from vlatrain.errors import ConfigError
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.places import placed, run_name
+from vlatrain.configuration.resolve import Resolved, resolve
 from vlatrain.discovery import candidates, newest, what_is_ignored, why_chosen
 from vlatrain.errors import ConfigError
-from vlatrain.places import placed, run_name
-from vlatrain.resolve import Resolved, resolve
 
 SAVED_AT = time.mktime((2026, 11, 22, 10, 0, 0, 0, 0, -1))
 YAML = "vla_path: tabletop_base\ndataset_name: tabletop_new\nlora_rank: 4\n"

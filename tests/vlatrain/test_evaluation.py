@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.simulation import Videos
 from vlatrain.distributed import Board, Ranks
 from vlatrain.errors import TrainerError
 from vlatrain.evaluate.evaluation import Shrinking, evaluate
 from vlatrain.evaluate.results import EvaluationResult, log_lines
 from vlatrain.evaluate.suites import open_suite
 from vlatrain.evaluate.venue import EvaluationError, Observation
-from vlatrain.simulation_config import Videos
 
 EPISODES = 3 * 2
 SUCCESSES = 3  # of the even trials

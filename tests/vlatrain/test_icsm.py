@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.method import StatesAt
 from vlatrain.errors import TrainerError
 from vlatrain.method import icsm
 from vlatrain.method.artifacts import META, open_statistics
 from vlatrain.method.icsm import UNFINISHED, Job, bar, compute
 from vlatrain.method.probe import ProbeSample, hash_of, open_probe
 from vlatrain.method.subspace import directions, split
-from vlatrain.method_config import StatesAt
 from vlatrain.model.codec import Codec
 from vlatrain.model.openvla import OpenVLA
-from vlatrain.tools import main
+from vlatrain.tools.cli import main
 
 LAYERS = (1, 2)
 

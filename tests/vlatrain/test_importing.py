@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.data.hdf5 import hdf5_episodes, moving
 from vlatrain.data.importing import Format, format_of, imported
 from vlatrain.data.jpeg import encoded as jpeg

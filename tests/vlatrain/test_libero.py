@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.distributed import Board, Ranks
 from vlatrain.evaluate.evaluation import evaluate
 from vlatrain.evaluate.libero import LiberoSuite

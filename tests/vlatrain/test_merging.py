@@ -20,7 +20,7 @@ from vlatrain.model.lora import add_lora, save_adapter
 from vlatrain.model.lora_targets import TargetSet
 from vlatrain.model.merging import ORIGIN_FILE, STATISTICS_FILE, Adapter, merge
 from vlatrain.model.openvla import OpenVLA, OpenVLAConfig
-from vlatrain.tools import main
+from vlatrain.tools.cli import main
 
 SHARD_BYTES = 20_000
 Make = Callable[[int], OpenVLA]

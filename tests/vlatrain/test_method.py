@@ -16,7 +16,8 @@ from torch import Tensor
 from training_runs import Run, Workshop, adapter, is_same, trainer_state
 from vlad.records.progress import Step
 from vlatrain.__main__ import main as train_main
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.method import Estimator, StatesAt, ThermostatMode
 from vlatrain.data.rlds_writer import write_rlds
 from vlatrain.distributed import Ranks
 from vlatrain.method.artifacts import open_statistics
@@ -24,11 +25,10 @@ from vlatrain.method.drift import DriftMeter, Student
 from vlatrain.method.live import LiveMethod, method_line, open_method
 from vlatrain.method.probe import open_probe, probe_batch
 from vlatrain.method.states import instruction_states
-from vlatrain.method_config import Estimator, StatesAt, ThermostatMode
 from vlatrain.model.checkpoint_files import load_base
 from vlatrain.model.codec import Codec
 from vlatrain.sim.episode import Episode
-from vlatrain.tools import main as tool
+from vlatrain.tools.cli import main as tool
 
 USER = Path(__file__).parent / "data" / "user_method.yaml"
 CPU = torch.device("cpu")

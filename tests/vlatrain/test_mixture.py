@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.data.mixture import Mixture, repeats
 from vlatrain.data.names import Part, mixture_parts
 from vlatrain.data.rlds import RLDSDataset

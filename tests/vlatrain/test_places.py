@@ -5,9 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.places import (
+    adapter_folder,
+    base_model_folder,
+    eval_log_folder,
+    placed,
+    run_folder,
+    run_name,
+)
 from vlatrain.errors import ConfigError
-from vlatrain.places import adapter_folder, base_model_folder, eval_log_folder, placed, run_folder, run_name
 
 RELATIVE = FinetuneConfig(project_root=Path("project"), icms_artifact_dir=Path("artifacts/icsm"))
 

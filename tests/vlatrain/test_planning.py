@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from vlatrain.config import FinetuneConfig, Precision
+from vlatrain.configuration.finetune import FinetuneConfig, Precision
+from vlatrain.configuration.memory import Checkpointing, Sharding
 from vlatrain.errors import ConfigError
-from vlatrain.memory_config import Checkpointing, Sharding
 from vlatrain.model.lora import add_lora
 from vlatrain.model.openvla import OpenVLA, OpenVLAConfig
 from vlatrain.planning.answer import answer, chosen_card
@@ -17,7 +17,7 @@ from vlatrain.planning.memory import account
 from vlatrain.planning.plan import Plan, plan, remedies
 from vlatrain.planning.sizes import sizes_of
 from vlatrain.planning.speed import step_operations
-from vlatrain.tools import main
+from vlatrain.tools.cli import main
 
 SIZES = sizes_of(OpenVLAConfig(), text_tokens=34)
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from training_runs import Run, Workshop, adapter, is_same, trainer_state
-from vlatrain.config import Precision
+from vlatrain.configuration.finetune import Precision
 from vlatrain.errors import ConfigError
 from vlatrain.train.learner import compute_dtype
 

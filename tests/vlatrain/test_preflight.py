@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vlatrain.config import Device, FinetuneConfig
+from vlatrain.configuration.finetune import Device, FinetuneConfig
+from vlatrain.configuration.memory import Sharding
+from vlatrain.configuration.method import ThermostatMode
+from vlatrain.configuration.places import placed
+from vlatrain.configuration.preflight import check_files, check_machine, check_room, check_safetensors, count_gpus
 from vlatrain.errors import ConfigError
-from vlatrain.memory_config import Sharding
-from vlatrain.method_config import ThermostatMode
-from vlatrain.places import placed
-from vlatrain.preflight import check_files, check_machine, check_room, check_safetensors, count_gpus
 
 
 def safetensors(path: Path, size_bytes: int = 8, cut: int = 0) -> None:
@@ -201,7 +201,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vlatrain.preflight.LEAST_FREE_BYTES", 2**80)
+    monkeypatch.setattr("vlatrain.configuration.preflight.LEAST_FREE_BYTES", 2**80)
     with pytest.raises(ConfigError, match="MiB are free on its disk; make room"):
         check_room("run_root_dir", tmp_path / "runs")
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.method import StatesAt
 from vlatrain.data.training_set import open_training_set
 from vlatrain.errors import TrainerError
 from vlatrain.method.instructions import probe_prompt, question
 from vlatrain.method.probe import ProbeSet, hash_of, open_probe, probe_batch
 from vlatrain.method.states import instruction_mask, instruction_states
-from vlatrain.method_config import StatesAt
 from vlatrain.model.codec import Codec
 from vlatrain.model.openvla import OpenVLA
 from vlatrain.model.prompt import PROMPT

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from vlad.records.shipped import shipped_configs
+from vlatrain.configuration.profiles import load_profile, profile_folders, read_profile
+from vlatrain.configuration.resolve import resolve
 from vlatrain.errors import ConfigError
-from vlatrain.profiles import load_profile, profile_folders, read_profile
-from vlatrain.resolve import resolve
 
 SHIPPED = sorted((shipped_configs() / "profiles").glob("*.yaml"))
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.preflight import check_quantization
 from vlatrain.errors import ConfigError
 from vlatrain.model.checkpoint_files import load_base
 from vlatrain.model.config import OpenVLAConfig
@@ -15,7 +16,6 @@ from vlatrain.model.initialise import initialise
 from vlatrain.model.lora import adapter_tensors, add_lora
 from vlatrain.model.openvla import IGNORED, OpenVLA
 from vlatrain.model.quantising import quantise
-from vlatrain.preflight import check_quantization
 from vlatrain.train.learner import check_trains_in_4_bits
 
 CPU = torch.device("cpu")
@@ -36,7 +36,7 @@ def wide(tiny_config: OpenVLAConfig) -> OpenVLA:
 
 
 def test_without_bitsandbytes_it_is_refused_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vlatrain.preflight.find_spec", lambda name: None)
+    monkeypatch.setattr("vlatrain.configuration.preflight.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"--use_quantization true: bitsandbytes is not installed: pip install"):
         check_quantization(FinetuneConfig(use_quantization=True))
     check_quantization(FinetuneConfig())

@@ -6,7 +6,7 @@ import pytest
 import torch
 from kept_bytes import kept_bytes
 from torch import Tensor
-from vlatrain.memory_config import Checkpointing
+from vlatrain.configuration.memory import Checkpointing
 from vlatrain.model.lora import add_lora
 from vlatrain.model.openvla import IGNORED, OpenVLA
 from vlatrain.model.recomputing import recompute

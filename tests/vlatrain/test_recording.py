@@ -10,7 +10,7 @@ from vlatrain.data.hdf5 import hdf5_episodes
 from vlatrain.data.rlds import RLDSDataset
 from vlatrain.data.spool import load_episode
 from vlatrain.errors import TrainerError
-from vlatrain.tools import main
+from vlatrain.tools.cli import main
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 from vlad.records.shipped import shipped_configs
 from vlad.records.spec import ConfigValue, Kind, RunSpec
-from vlatrain.config import FinetuneConfig, LrScheduler
-from vlatrain.config_file import read_entries
+from vlatrain.configuration.file import read_entries
+from vlatrain.configuration.finetune import FinetuneConfig, LrScheduler
+from vlatrain.configuration.printed import as_json, printed
+from vlatrain.configuration.resolve import resolve
 from vlatrain.errors import ConfigError
-from vlatrain.printed import as_json, printed
-from vlatrain.resolve import resolve
 
 USER = Path(__file__).parent / "data" / "user_method.yaml"
 SHIPPED = sorted(shipped_configs().glob("*.yaml"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.distributed import Board, Ranks
 from vlatrain.errors import TrainerError
 from vlatrain.evaluate.evaluation import evaluate

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
+from vlatrain.configuration.method import StatesAt
 from vlatrain.method.probe import ProbeBatch
 from vlatrain.method.sensitivity import DIRECTIONS_AT_ONCE, Tail, divergence
 from vlatrain.method.states import instruction_mask, instruction_states
-from vlatrain.method_config import StatesAt
 from vlatrain.model.openvla import OpenVLA
 
 DOUBLE = torch.float64

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from vlatrain.configuration.places import ASSETS
 from vlatrain.data.actions import ActionStatistics
 from vlatrain.data.statistics import load_statistics
 from vlatrain.evaluate.policy import LivePolicy
 from vlatrain.evaluate.venue import Observation
 from vlatrain.model.checkpoint_files import load_base
 from vlatrain.model.codec import Codec
-from vlatrain.places import ASSETS
 from vlatrain.sim.tabletop import SUITES, make_env, suite_tasks
 from vlatrain.sim.tabletop_camera import IMAGE_SIZE
 

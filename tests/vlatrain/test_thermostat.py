@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.method import ThermostatMode
 from vlatrain.method.thermostat import ThermostatState, is_measured
-from vlatrain.method_config import ThermostatMode
 
 CONFIG = FinetuneConfig(
     thermostat_update_interval=5,

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 from vlatrain.data.rlds import RLDSDataset
-from vlatrain.tools import main
+from vlatrain.tools.cli import main
 
 
 def record(out: Path, *more: str) -> int:

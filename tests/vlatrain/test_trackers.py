@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 from training_runs import Run, Workshop
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.data.tfrecord import MappedFile, record_spans
 from vlatrain.errors import ConfigError
 from vlatrain.tracking.choice import TrackerName, chosen

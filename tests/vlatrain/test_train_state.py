@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 from vlad.policy.early_stop import EarlyStop, EarlyStopPolicy
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.train.evaluating import owes_evaluation
 from vlatrain.train.state import TrainState, is_due, learning_rate
 

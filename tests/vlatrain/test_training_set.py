@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.data.rlds import RLDSDataset
 from vlatrain.data.training_set import TrainingSet, ensure_demonstrations, open_training_set, told
 from vlatrain.errors import TrainerError

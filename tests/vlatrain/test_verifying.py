@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from training_runs import Workshop
-from vlatrain.tools import main
+from vlatrain.tools.cli import main
 
 
 @pytest.fixture(scope="module")

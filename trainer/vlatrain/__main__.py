@@ -6,12 +6,12 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from vlatrain.arguments import Arguments, help_text, parse_arguments
+from vlatrain.configuration.arguments import Arguments, help_text, parse_arguments
+from vlatrain.configuration.places import hub_caches
+from vlatrain.configuration.preflight import check_files, check_machine, count_gpus
+from vlatrain.configuration.printed import Printed, as_json, as_text, printed
+from vlatrain.configuration.resolve import Resolved, resolve
 from vlatrain.errors import TrainerError, TrainingError
-from vlatrain.places import hub_caches
-from vlatrain.preflight import check_files, check_machine, count_gpus
-from vlatrain.printed import Printed, as_json, as_text, printed
-from vlatrain.resolve import Resolved, resolve
 
 BAD_CONFIGURATION = 2
 TRAINING_FAILED = 1

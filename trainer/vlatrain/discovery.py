@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 from vlatrain.adapters import FoundAdapter, adapters_in, subfolders
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.places import run_name
 from vlatrain.errors import ConfigError
-from vlatrain.places import run_name
 
 NEWEST = Path("newest")
 MOST_TOLD = 5

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from vlatrain.configuration.simulation import Videos
 from vlatrain.distributed import Board, Ranks
 from vlatrain.evaluate.results import Episode, EvaluationResult, Outcome, plan_episodes
 from vlatrain.evaluate.rollout import Policy, roll_out
@@ -15,7 +16,6 @@ from vlatrain.evaluate.together import Together
 from vlatrain.evaluate.venue import EvaluationError, Observation, Suite
 from vlatrain.evaluate.videos import Films
 from vlatrain.failpoints import failpoint
-from vlatrain.simulation_config import Videos
 
 STOP = "stop"
 FINISHED = "finished"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.evaluate.results import Episode, Outcome
 from vlatrain.evaluate.venue import Action, Ended, EvaluationError, Observation, Seen
 from vlatrain.sim.finding import found_libero, render_environment

@@ -1,6 +1,6 @@
 """The suites that can be evaluated on, by name."""
 
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.errors import TrainerError
 from vlatrain.evaluate.venue import Suite
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from vlatrain.configuration.simulation import Videos
 from vlatrain.evaluate.results import Episode, Outcome
 from vlatrain.evaluate.venue import Image
-from vlatrain.simulation_config import Videos
 
 log = logging.getLogger(__name__)
 

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 from vlad.records.files import replace_file
 
+from vlatrain.configuration.method import StatesAt
 from vlatrain.errors import TrainerError
 from vlatrain.method.covariance import Covariance, MatrixCovariance, SampleCovariance, centre
 from vlatrain.method.hsw import Subspace
 from vlatrain.method.layers import Groups, numbered
-from vlatrain.method_config import StatesAt
 from vlatrain.model.json_files import read_json
 
 META = "meta.json"

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.method import Estimator
 from vlatrain.distributed import Ranks
 from vlatrain.errors import ConfigError, TrainerError
 from vlatrain.method.artifacts import Statistics
@@ -23,7 +24,6 @@ from vlatrain.method.covariance import (
 )
 from vlatrain.method.probe import ProbeSet, hash_of, probe_batch
 from vlatrain.method.states import instruction_states
-from vlatrain.method_config import Estimator
 from vlatrain.model.codec import Codec
 from vlatrain.model.openvla import OpenVLA
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.method.artifacts import META, load, save_layer, save_meta, save_whole
 from vlatrain.method.layers import Groups, numbered
 from vlatrain.method.probe import ProbeBatch, ProbeSet, hash_of, probe_batch

@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.method import ThermostatMode
+from vlatrain.configuration.places import artifact_folder
 from vlatrain.distributed import Ranks
 from vlatrain.method.artifacts import Statistics, open_statistics
 from vlatrain.method.drift import DriftMeter, Student, check_size
@@ -17,8 +19,6 @@ from vlatrain.method.hsw import Dials, Norms, Surgeries
 from vlatrain.method.layers import LAST, numbered
 from vlatrain.method.probe import open_probe
 from vlatrain.method.thermostat import ThermostatState, is_measured
-from vlatrain.method_config import ThermostatMode
-from vlatrain.places import artifact_folder
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.data.batches import pad_right
 from vlatrain.data.names import mixture_parts
 from vlatrain.data.order import indices_at

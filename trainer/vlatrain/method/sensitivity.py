@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vlatrain.configuration.method import StatesAt
 from vlatrain.method.probe import ProbeBatch
 from vlatrain.method.states import instruction_mask
-from vlatrain.method_config import StatesAt
 from vlatrain.model.llama import Attention, DecoderLayer, Rotary, rotary, take
 from vlatrain.model.openvla import OpenVLA
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from vlatrain.configuration.method import StatesAt
 from vlatrain.method.probe import ProbeBatch
-from vlatrain.method_config import StatesAt
 from vlatrain.model.llama import rotary
 from vlatrain.model.openvla import OpenVLA
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from vlatrain.config import FinetuneConfig
-from vlatrain.method_config import ThermostatMode
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.method import ThermostatMode
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

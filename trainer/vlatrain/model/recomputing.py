@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from vlatrain.memory_config import Checkpointing
+from vlatrain.configuration.memory import Checkpointing
 
 if TYPE_CHECKING:
     from vlatrain.model.openvla import OpenVLA

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vlatrain.arguments import parse_arguments
-from vlatrain.config import Device, FinetuneConfig
+from vlatrain.configuration.arguments import parse_arguments
+from vlatrain.configuration.finetune import Device, FinetuneConfig
+from vlatrain.configuration.places import base_model_folder
+from vlatrain.configuration.preflight import count_gpus
+from vlatrain.configuration.printed import processes
+from vlatrain.configuration.resolve import resolve
 from vlatrain.errors import ConfigError
 from vlatrain.model.config import OpenVLAConfig
-from vlatrain.places import base_model_folder
 from vlatrain.planning.cards import CARDS, Card, card_here, card_named, card_of_profile
 from vlatrain.planning.plan import Plan, Remedy, plan, remedies
 from vlatrain.planning.sizes import sizes_of
-from vlatrain.preflight import count_gpus
-from vlatrain.printed import processes
-from vlatrain.resolve import resolve
 
 
 def answer(words: Sequence[str], environ: Mapping[str, str], root: Path = Path("/")) -> tuple[str, bool]:

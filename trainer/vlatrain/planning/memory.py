@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from vlatrain.config import FinetuneConfig, Precision
-from vlatrain.memory_config import Checkpointing, Sharding
+from vlatrain.configuration.finetune import FinetuneConfig, Precision
+from vlatrain.configuration.memory import Checkpointing, Sharding
 from vlatrain.planning.cards import Card
 from vlatrain.planning.sizes import BlockSize, Sizes
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vlatrain.config import FinetuneConfig
-from vlatrain.memory_config import Checkpointing, Sharding
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.memory import Checkpointing, Sharding
 from vlatrain.planning.cards import Card
 from vlatrain.planning.memory import Account, account, precision_on
 from vlatrain.planning.sizes import Sizes

@@ -7,8 +7,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, assert_never
 
-from vlatrain.config import FinetuneConfig
-from vlatrain.places import run_folder, run_name
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.places import run_folder, run_name
 from vlatrain.tracking.choice import TrackerName, chosen, how_to_install, is_installed
 from vlatrain.tracking.tensorboard_tracker import TensorboardTracker
 from vlatrain.tracking.tracker import TrackedRun, Tracker

@@ -9,12 +9,12 @@ from vlad.policy.early_stop import is_below_resolution
 from vlad.records.progress import Evaluation, Phase
 from vlad.records.requests import Action
 
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.places import eval_log_folder
 from vlatrain.distributed import Board
 from vlatrain.evaluate.evaluation import evaluate
 from vlatrain.evaluate.records import as_record, video_folder, write_log
 from vlatrain.evaluate.results import EvaluationResult
-from vlatrain.places import eval_log_folder
 from vlatrain.train.rng import preserved
 from vlatrain.train.session import Session
 from vlatrain.train.state import TrainState, is_due

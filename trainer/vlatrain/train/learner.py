@@ -11,10 +11,10 @@ from peft import PeftModel
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from vlatrain.config import FinetuneConfig, Precision
+from vlatrain.configuration.finetune import FinetuneConfig, Precision
+from vlatrain.configuration.memory import Sharding
 from vlatrain.distributed import Ranks
 from vlatrain.errors import ConfigError
-from vlatrain.memory_config import Sharding
 from vlatrain.method.live import LiveMethod
 from vlatrain.model.checkpoint_files import Progress, load_base
 from vlatrain.model.lora import add_lora, load_adapter

@@ -7,7 +7,7 @@ from contextlib import closing
 from vlad.records.progress import Phase, Reason
 from vlad.records.requests import Action
 
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.data.batches import Batch
 from vlatrain.errors import TrainingError
 from vlatrain.failpoints import failpoint

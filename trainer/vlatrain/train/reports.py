@@ -20,7 +20,7 @@ from vlad.records.progress import (
 )
 from vlad.report import Reporter
 
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.distributed import Ranks
 from vlatrain.method.live import method_line
 from vlatrain.tracking.trackers import Trackers

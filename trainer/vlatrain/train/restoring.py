@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from vlatrain.adapters import latest_adapter
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.distributed import Ranks
 from vlatrain.errors import TrainerError
 from vlatrain.model.json_files import read_json

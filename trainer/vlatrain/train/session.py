@@ -14,7 +14,8 @@ from vlad.policy.early_stop import EarlyStopPolicy
 from vlad.records.progress import Phase
 from vlad.report import RUN_ID_VARIABLE, Reporter
 
-from vlatrain.config import Device, EarlyStopRule, FinetuneConfig
+from vlatrain.configuration.finetune import Device, EarlyStopRule, FinetuneConfig
+from vlatrain.configuration.places import adapter_folder, base_model_folder
 from vlatrain.data.actions import ActionStatistics
 from vlatrain.data.batches import Batches
 from vlatrain.data.training_set import TrainingSet, open_training_set
@@ -30,7 +31,6 @@ from vlatrain.method.live import open_method
 from vlatrain.model.codec import Codec
 from vlatrain.model.hub import find_base
 from vlatrain.model.self_check import vision_self_check
-from vlatrain.places import adapter_folder, base_model_folder
 from vlatrain.tracking.trackers import tracked
 from vlatrain.train.inbox import Inbox
 from vlatrain.train.learner import Learner, build_learner

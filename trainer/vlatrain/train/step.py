@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from vlatrain.config import FinetuneConfig, LrScheduler
+from vlatrain.configuration.finetune import FinetuneConfig, LrScheduler
 from vlatrain.data.augment import augment, draw
 from vlatrain.data.batches import Batch
 from vlatrain.data.resize import resize

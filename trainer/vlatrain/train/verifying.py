@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vlatrain.adapters import WEIGHTS_FILE
+from vlatrain.configuration.places import weight_files
+from vlatrain.configuration.preflight import check_safetensors
 from vlatrain.errors import TrainerError
-from vlatrain.places import weight_files
-from vlatrain.preflight import check_safetensors
 from vlatrain.train.checkpoint import checkpoints, read_manifest, verify
 from vlatrain.train.contents import TRAINER_STATE
 from vlatrain.train.restoring import read_trainer_state

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
-from vlatrain.config import FinetuneConfig
-from vlatrain.method_config import Estimator, ThermostatMode
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.method import Estimator, ThermostatMode
 from vlatrain.suites import TASKS_OF_SUITE
 from vlatrain.tracking.choice import TrackerName, chosen, how_to_install, is_installed
 

@@ -13,8 +13,10 @@ from vlad.records.files import replace_file
 from vlad.records.progress import Evaluation
 
 from vlatrain.adapters import CONFIG_FILE, found_adapter, latest_adapter, read_plain_config
-from vlatrain.arguments import parse_arguments
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.arguments import parse_arguments
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.places import base_model_folder, eval_log_folder
+from vlatrain.configuration.resolve import resolve
 from vlatrain.data.actions import ActionStatistics
 from vlatrain.data.statistics import load_statistics
 from vlatrain.distributed import Board, Ranks
@@ -29,8 +31,6 @@ from vlatrain.model.codec import Codec
 from vlatrain.model.hub import find_base
 from vlatrain.model.lora import load_adapter
 from vlatrain.model.openvla import OpenVLA
-from vlatrain.places import base_model_folder, eval_log_folder
-from vlatrain.resolve import resolve
 from vlatrain.ticker import Ticker
 from vlatrain.train.learner import compute_dtype
 from vlatrain.train.session import chosen_device

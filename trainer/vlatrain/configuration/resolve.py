@@ -6,13 +6,13 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from vlatrain.coerce import coerce, known_field, takes_list
-from vlatrain.config import FinetuneConfig
-from vlatrain.config_file import Entry, read_entries, read_text
+from vlatrain.configuration.coerce import coerce, known_field, takes_list
+from vlatrain.configuration.file import Entry, read_entries, read_text
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.places import placed
+from vlatrain.configuration.profiles import NO_PROFILE, Profile, load_profile, profile_folders
 from vlatrain.discovery import NEWEST, newest, what_is_ignored, why_chosen
 from vlatrain.errors import ConfigError
-from vlatrain.places import placed
-from vlatrain.profiles import NO_PROFILE, Profile, load_profile, profile_folders
 
 COMMAND_LINE = "command line"
 DEFAULT = "default"

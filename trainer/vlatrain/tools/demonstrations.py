@@ -11,13 +11,13 @@ from pathlib import Path
 
 from vlad.records.files import replace_file
 
+from vlatrain.configuration.preflight import count_gpus
 from vlatrain.data.hdf5_writer import write_hdf5
 from vlatrain.data.importing import counted
 from vlatrain.data.rlds_writer import EncodedEpisode, write_rlds
 from vlatrain.data.spool import load_episode
 from vlatrain.errors import TrainerError
 from vlatrain.evaluate.libero import IMAGE_SIZE, STEP_LIMITS
-from vlatrain.preflight import count_gpus
 from vlatrain.sim.finding import FoundLibero, found_libero, render_environment
 from vlatrain.sim.pool import Pool
 from vlatrain.sim.protocol import Layout

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from vlatrain.checks import above, at_least, needs, one_of, ordered
-from vlatrain.option import option
+from vlatrain.configuration.checks import above, at_least, needs, one_of, ordered
+from vlatrain.configuration.option import option
 
 
 class StatesAt(StrEnum):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vlad.records.shipped import shipped_configs
 
-from vlatrain.config_file import Entry, compose, mapping_items, place, read_mapping
+from vlatrain.configuration.file import Entry, compose, mapping_items, place, read_mapping
 from vlatrain.errors import ConfigError
 
 NOT_OF_A_SERVER = frozenset({"server_profile", "project_root", "resume_adapter_dir", "resume_global_step"})

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vlatrain.checks import at_least, one_of
-from vlatrain.option import option
+from vlatrain.configuration.checks import at_least, one_of
+from vlatrain.configuration.option import option
 
 
 class Videos(StrEnum):

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from vlatrain.coerce import known_field, type_in_words
-from vlatrain.config import TOPICS
+from vlatrain.configuration.coerce import known_field, type_in_words
+from vlatrain.configuration.finetune import TOPICS
 from vlatrain.errors import ConfigError
 
 USAGE = """\

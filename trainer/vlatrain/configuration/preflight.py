@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from vlatrain.adapters import latest_adapter
-from vlatrain.checks import needs
-from vlatrain.config import Device, FinetuneConfig
+from vlatrain.configuration.checks import needs
+from vlatrain.configuration.finetune import Device, FinetuneConfig
+from vlatrain.configuration.memory import Sharding
+from vlatrain.configuration.method import ThermostatMode
+from vlatrain.configuration.places import artifact_folder, base_model_folder, hub_caches, weight_files
 from vlatrain.data.names import mixture_parts
 from vlatrain.errors import ConfigError, TrainerError
-from vlatrain.memory_config import Sharding
-from vlatrain.method_config import ThermostatMode
 from vlatrain.model.tensor_file import read_header
-from vlatrain.places import artifact_folder, base_model_folder, hub_caches, weight_files
 from vlatrain.suites import EMBEDDED_SUITES, LIBERO_SUITES
 
 LEAST_FREE_BYTES = 256 * 2**20

@@ -8,16 +8,16 @@ from typing import TextIO
 
 import torch
 
-from vlatrain.arguments import parse_arguments
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.arguments import parse_arguments
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.places import artifact_folder, base_model_folder, hub_caches
+from vlatrain.configuration.preflight import check_room
+from vlatrain.configuration.resolve import resolve
 from vlatrain.method.icsm import Job, compute
 from vlatrain.method.probe import ProbeSet, open_probe
 from vlatrain.model.checkpoint_files import load_base
 from vlatrain.model.codec import Codec
 from vlatrain.model.hub import find_base
-from vlatrain.places import artifact_folder, base_model_folder, hub_caches
-from vlatrain.preflight import check_room
-from vlatrain.resolve import resolve
 from vlatrain.ticker import Ticker, gigabytes
 from vlatrain.train.learner import compute_dtype
 from vlatrain.train.session import chosen_device

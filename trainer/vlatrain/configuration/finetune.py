@@ -4,12 +4,12 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 
-from vlatrain.checks import above, at_least, needs, one_of, ordered, within
+from vlatrain.configuration.checks import above, at_least, needs, one_of, ordered, within
+from vlatrain.configuration.memory import Memory
+from vlatrain.configuration.method import Icsm, Method, Probe, Thermostat
+from vlatrain.configuration.option import option
+from vlatrain.configuration.simulation import Inputs, Simulation
 from vlatrain.errors import ConfigError
-from vlatrain.memory_config import Memory
-from vlatrain.method_config import Icsm, Method, Probe, Thermostat
-from vlatrain.option import option
-from vlatrain.simulation_config import Inputs, Simulation
 from vlatrain.suites import TASKS_OF_SUITE
 from vlatrain.tracking.choice import TrackerName, names
 

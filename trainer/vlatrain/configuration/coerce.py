@@ -7,7 +7,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.errors import ConfigError
 
 FIELD_TYPES: dict[str, Any] = get_type_hints(FinetuneConfig)

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.places import base_model_folder, placed
 from vlatrain.errors import TrainerError, TrainingError
-from vlatrain.places import base_model_folder, placed
 from vlatrain.ticker import Ticker, gigabytes
 
 if TYPE_CHECKING:
@@ -106,14 +106,14 @@ def positive(text: str) -> int:
 
 def record_demonstrations(arguments: argparse.Namespace) -> None:
     """The tool `demos`."""
-    from vlatrain.demonstrations import record
+    from vlatrain.tools.demonstrations import record
 
     record(arguments)
 
 
 def evaluate_checkpoint(arguments: argparse.Namespace) -> None:
     """The tool `evaluate`; an evaluation that failed is an error."""
-    from vlatrain.checkpoint_evaluation import evaluate_words
+    from vlatrain.tools.checkpoint_evaluation import evaluate_words
 
     result = evaluate_words(arguments.words)
     if result.failure is not None:
@@ -185,7 +185,7 @@ def verify_checkpoint(arguments: argparse.Namespace) -> int:
 
 def compute_statistics(arguments: argparse.Namespace) -> None:
     """The tool `icsm`."""
-    from vlatrain.offline import compute_statistics
+    from vlatrain.tools.offline import compute_statistics
 
     print(compute_statistics(arguments.words, os.environ))
 
@@ -218,7 +218,3 @@ def description(dataset: "RLDSDataset") -> Iterator[str]:
     for name in ("q01", "q99", "min", "max", "mean", "std"):
         yield f"{name:>5} " + " ".join(f"{number:8.4f}" for number in action[name])
     yield from sorted(dataset.instructions)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

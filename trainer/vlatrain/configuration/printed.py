@@ -5,11 +5,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from vlatrain.advice import advice
-from vlatrain.config import TOPICS, Device, FinetuneConfig
+from vlatrain.configuration.advice import advice
+from vlatrain.configuration.finetune import TOPICS, Device, FinetuneConfig
+from vlatrain.configuration.places import adapter_folder, base_model_folder, eval_log_folder, run_folder, run_name
+from vlatrain.configuration.resolve import COMMAND_LINE, Resolved
 from vlatrain.errors import ConfigError
-from vlatrain.places import adapter_folder, base_model_folder, eval_log_folder, run_folder, run_name
-from vlatrain.resolve import COMMAND_LINE, Resolved
 
 
 @dataclass(frozen=True, kw_only=True)

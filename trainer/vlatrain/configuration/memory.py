@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vlatrain.checks import one_of
-from vlatrain.option import option
+from vlatrain.configuration.checks import one_of
+from vlatrain.configuration.option import option
 
 
 class Checkpointing(StrEnum):
