@@ -53,7 +53,7 @@ class FakeRun:
         values = {
             "dataset_name": ConfigValue(value=name, origin="configs/demo.yaml"),
             "batch_size": ConfigValue(value=16, origin="profile 4090_1gpu"),
-            "learning_rate": ConfigValue(value=0.0005, origin="--set learning_rate"),
+            "learning_rate": ConfigValue(value=0.0005, origin="command line"),
             "lora_rank": ConfigValue(value=32, origin="default"),
             "image_aug": ConfigValue(value=True, origin="default"),
             "run_id_note": ConfigValue(value=None, origin="default"),

@@ -466,7 +466,7 @@ async def test_a_refused_start_keeps_the_form_and_says_why(dashboard: Make, runs
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("nproc", "two", "a whole number from 1"),
+        ("nproc", "two", "a whole number from 1, or auto"),
         ("overrides", "seed", "write it as field=value"),
         ("command", "'torchrun", "No closing quotation"),
     ],
@@ -500,3 +500,68 @@ async def test_every_size_is_borne_on_every_tab(dashboard: Make, runs: Runs, siz
         await pilot.resize_terminal(size[1] + 1, size[0] + 1)
         await pilot.pause()
         assert app.is_running
+
+
+async def test_d_fills_the_form_with_the_selected_run(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await until_shown(pilot, "Evaluations 7")
+        await pilot.press("d")
+        await until_shown(pilot, "--config configs/demo.yaml --name tabletop_demo --set learning_rate=0.0005")
+
+
+# sorting, ends, removing
+
+
+async def test_o_sorts_and_remembers(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("o")
+        await until_shown(pilot, "by name")
+        names = [row.cells["name"][0].text for row in app.screen.query_one(RunTable).rows]
+        assert names == [*sorted(names[:3]), *sorted(names[3:])]
+        await until(pilot, lambda: load_settings(app.settings_path).sort == "name")
+        await pilot.press("o")
+        await until_shown(pilot, "by success")
+        assert app.screen.query_one(RunTable).rows[0].key == runs["training"].run_id
+
+
+async def test_a_run_that_ends_is_told_and_rung_for_where_wanted(
+    dashboard: Make, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.prepare()
+    run = training_run(home)
+    app = dashboard()
+    rung: list[str] = []
+    monkeypatch.setattr(app, "bell", lambda: rung.append("bell"))
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_shown(pilot, "1 live", "step 315 loss")
+        await pilot.press("B")
+        await until_told(pilot, "the bell rings")
+        run.event(Moved, state=State.FAILED, why="the disk is full")
+        run.end()
+        await until_told(pilot, "tabletop_demo failed: the disk is full")
+        assert rung == ["bell"]
+
+
+async def test_shift_d_removes_ended_runs_after_asking(dashboard: Make, runs: Runs) -> None:
+    vlad = FakeVlad()
+    app = dashboard(vlad=vlad, wanted=runs["failed"].run_id)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_shown(pilot, "CUDA out of memory on rank 0")
+        await pilot.press("D")
+        await until_shown(pilot, "Remove libero_object?", "Its checkpoints stay.")
+        await pilot.press("y")
+        await until(pilot, lambda: vlad.asked == [["rm", runs["failed"].run_id]])
+
+
+async def test_a_live_run_is_not_removed(dashboard: Make, runs: Runs) -> None:
+    vlad = FakeVlad()
+    app = dashboard(vlad=vlad)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("D")
+        await until_told(pilot, "only a finished run can be removed")
+        assert vlad.asked == []

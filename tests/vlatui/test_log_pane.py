@@ -166,7 +166,7 @@ async def test_a_line_is_gone_to_by_its_number(dashboard: Make, run: FakeRun) ->
         await ask(pilot, "colon", "500")
         await until_shown(pilot, "WARN line 500", "paused")
         await ask(pilot, "colon", "five")
-        await until_shown(pilot, "'five' is no line number")
+        await until_shown(pilot, "'five' is neither a line nor a step")
 
 
 async def test_wrapping_shows_the_end_of_long_lines(dashboard: Make, run: FakeRun) -> None:
@@ -296,3 +296,38 @@ async def test_a_run_without_a_log_says_so(dashboard: Make, home: Home, tmp_path
     app = dashboard()
     async with app.run_test(size=SIZE) as pilot:
         await until_shown(pilot, "This run has written no log yet.")
+
+
+async def test_a_step_is_gone_to_by_its_number(dashboard: Make, run: FakeRun) -> None:
+    run.log(b"".join(b"[train] step %d loss 0.5\n" % step for step in range(1, 300)))
+    app = dashboard()
+    async with app.run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "step 299")
+        await pilot.press("enter")
+        await ask(pilot, "colon", "step 120")
+        await until_shown(pilot, "match 1 of 1", "step 120 loss")
+
+
+async def test_a_log_outside_the_runs_folder_is_followed(dashboard: Make, run: FakeRun, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.log"
+    outside.write_text("written by somebody\n")
+    console = run.directory.attempt(1).console
+    console.unlink()
+    console.symlink_to(outside)
+    app = dashboard()
+    async with app.run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "written by somebody")
+        with outside.open("a") as file:
+            file.write("and more of it\n")
+        await until_shown(pilot, "and more of it")
+
+
+async def test_a_pager_that_cannot_be_opened_says_so(
+    dashboard: Make, run: FakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAGER", "no-such-pager")
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await open_log(pilot)
+        await pilot.press("v")
+        await until(pilot, lambda: any("no-such-pager" in notice.message for notice in app._notifications))

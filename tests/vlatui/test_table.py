@@ -6,8 +6,9 @@ import pytest
 from screen_text import until, widget_text
 from textual.app import App, ComposeResult
 from textual.geometry import Region
+from vlatui.columns import Column, Row, laid_out, measured
 from vlatui.tones import cell
-from vlatui.widgets.table import Column, Row, Table, laid_out, measured
+from vlatui.widgets.table import Table
 
 COLUMNS = (
     Column("name", "NAME", 6, grows=True),

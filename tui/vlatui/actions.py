@@ -2,7 +2,6 @@
 
 import getpass
 import os
-import shlex
 import socket
 import subprocess
 import sys
@@ -61,47 +60,3 @@ def run_vlad(arguments: Sequence[str], home: Home) -> Answer:
 def environment(home: Home, inherited: Mapping[str, str]) -> dict[str, str]:
     """The environment for `vlad`: this home, and none of the variables that a screen sets for itself."""
     return {**inherited, "VLAD_HOME": str(home.path), "PYTHONUNBUFFERED": "1"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartForm:
-    """A new run as filled in: everything as typed."""
-
-    config: str = ""
-    profile: str = ""
-    name: str = ""
-    nproc: str = ""
-    overrides: str = ""
-    resume: str = ""
-    command: str = ""
-
-    def arguments(self) -> list[str]:
-        """The arguments for `vlad`. Raises ValueError with words for what cannot be meant."""
-        arguments = ["start"]
-        if self.nproc.strip():
-            if not self.nproc.strip().isdecimal() or int(self.nproc) < 1:
-                raise ValueError(f"processes {self.nproc.strip()!r}: a whole number from 1 is needed")
-            arguments.append(self.nproc.strip())
-        for option, value in (("--config", self.config), ("--profile", self.profile), ("--name", self.name)):
-            if value.strip():
-                arguments += [option, value.strip()]
-        if self.command.strip():
-            return [*arguments, "--", *_words(self.command)]
-        for override in _words(self.overrides):
-            if "=" not in override:
-                raise ValueError(f"override {override!r}: write it as field=value")
-            arguments += ["--set", override]
-        if self.resume.strip():
-            arguments += ["--set", f"resume_adapter_dir={self.resume.strip()}"]
-        return arguments
-
-    def preview(self) -> str:
-        """The command that would be run, as it would be typed."""
-        return shlex.join(["vlad", *self.arguments()])
-
-
-def _words(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise ValueError(f"{text!r}: {error}") from error

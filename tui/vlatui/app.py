@@ -16,6 +16,7 @@ from vlad.records.rundir import Home
 from vlatui.actions import Vlad, run_vlad
 from vlatui.keys import key_groups
 from vlatui.messages import ActionFailed
+from vlatui.runfilter import RunSort
 from vlatui.screens.dashboard import DashboardScreen
 from vlatui.screens.text import TextScreen, key_lines
 from vlatui.settings import load_settings, save_settings, settings_file
@@ -96,7 +97,7 @@ class VlatuiApp(App[None]):
         if not answer.is_done:
             self.screen_of_runs.post_message(ActionFailed(answer.words))
 
-    def remember(self, **changes: str | bool) -> None:
+    def remember(self, **changes: str | bool | RunSort) -> None:
         """Keeps a setting for the next visit."""
         self.settings = msgspec.structs.replace(self.settings, **changes)
         self._save_settings()

@@ -90,7 +90,7 @@ def success_chart(
     if width < LEAST_WIDTH or height < LEAST_HEIGHT or not evaluations:
         return []
     first, last = evaluations[0].step, max(evaluation.step for evaluation in evaluations)
-    xs = _padded(min(0.0, first), float(max(last, last_step or 0, 1)), 0.02)
+    xs = padded(min(0.0, first), float(max(last, last_step or 0, 1)), 0.02)
     frame = Frame(width - gutter - 1, height - 2, xs, (0.0, 100.0))
     canvas = Canvas(frame.width, frame.height)
     y_ticks = [0.0, 25.0, 50.0, 75.0, 100.0] if frame.height >= 9 else [0.0, 50.0, 100.0]
@@ -151,9 +151,9 @@ def curve_chart(curve: Curve, view: CurveView, width: int, height: int) -> Rows:
     if width < LEAST_WIDTH or height < LEAST_HEIGHT or not points:
         return []
     heights = [y for _, y, _ in points]
-    low, high = _padded(min(heights), max(heights))
+    low, high = padded(min(heights), max(heights))
     y_ticks = ticks(low, high, max(2, (height - 2) // 3))
-    unscaled = (lambda tick: _tick_label(10.0**tick)) if view.is_logarithmic else _tick_label
+    unscaled = (lambda tick: tick_label(10.0**tick)) if view.is_logarithmic else tick_label
     gutter = max((len(unscaled(tick)) for tick in y_ticks), default=1)
     xs = view.xs or (points[0][0], points[-1][0])
     frame = Frame(width - gutter - 1, height - 2, xs, (low, high))
@@ -176,12 +176,14 @@ def visible_points(curve: Curve, view: CurveView) -> list[tuple[float, float, fl
     return points
 
 
-def _padded(low: float, high: float, part: float = 0.05) -> tuple[float, float]:
+def padded(low: float, high: float, part: float = 0.05) -> tuple[float, float]:
+    """The interval with a margin on both sides."""
     margin = (high - low) * part or abs(high) * 0.1 or 1.0
     return low - margin, high + margin
 
 
-def _tick_label(tick: float) -> str:
+def tick_label(tick: float) -> str:
+    """A number on an axis: as short as it can be."""
     return f"{tick:.4g}" if 0.001 <= abs(tick) < 100_000 or tick == 0 else figures.scientific(tick)
 
 

@@ -16,7 +16,13 @@ from vlatui.snapshot import HomeReader, HomeView
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """Something changed."""
+    """Something changed: files of the runs with these ids, or anything (None)."""
+
+    changed: frozenset[str] | None = None
+
+    def and_also(self, other: "_Look") -> "_Look":
+        both = None if self.changed is None or other.changed is None else self.changed | other.changed
+        return _Look(both)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +56,9 @@ class Collector:
         self._view: HomeView | None = None
         self._failure = ""
 
-    def look(self) -> None:
-        self._commands.put(_Look())
+    def look(self, changed: frozenset[str] | None = None) -> None:
+        """Has the runs with these ids looked at, or all of them."""
+        self._commands.put(_Look(changed))
 
     def select(self, run_id: str | None) -> None:
         self._commands.put(_Select(run_id))
@@ -71,7 +78,7 @@ class Collector:
             if any(isinstance(command, _Stop) for command in commands):
                 return
             try:
-                self._obey({type(command): command for command in commands})
+                self._obey(_newest(commands))
                 self._failure = ""
             except (OSError, RecordError) as error:
                 self._fail(error)
@@ -80,16 +87,20 @@ class Collector:
         selected = newest.get(_Select)
         if isinstance(selected, _Select):
             self._detail = DetailReader(self._home.run(selected.run_id)) if selected.run_id else None
-        if _Look in newest:
-            self._read_home()
-        is_due = _Look in newest or selected is not None
+        look = newest.get(_Look)
+        if isinstance(look, _Look):
+            self._read_home(look.changed)
+        is_due = selected is not None or (isinstance(look, _Look) and self._concerns_selected(look))
         if is_due and self._detail is not None and (detail := self._detail.read()) is not None:
             self._tell(DetailRead(detail))
         if _LookAtProcesses in newest:
             self._read_processes()
 
-    def _read_home(self) -> None:
-        view = self._reader.read()
+    def _concerns_selected(self, look: _Look) -> bool:
+        return self._detail is not None and (look.changed is None or self._detail.run.run_id in look.changed)
+
+    def _read_home(self, changed: frozenset[str] | None) -> None:
+        view = self._reader.read(changed)
         if view != self._view:
             self._view = view
             self._tell(HomeRead(view))
@@ -105,3 +116,14 @@ class Collector:
         if words != self._failure:
             self._failure = words
             self._tell(ReadFailed(words))
+
+
+def _newest(commands: list[_Command]) -> dict[type[_Command], _Command]:
+    """Of several commands alike the newest; looks are put together."""
+    newest: dict[type[_Command], _Command] = {}
+    for command in commands:
+        before = newest.get(type(command))
+        if isinstance(command, _Look) and isinstance(before, _Look):
+            command = before.and_also(command)
+        newest[type(command)] = command
+    return newest

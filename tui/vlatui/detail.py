@@ -4,7 +4,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vlad.records.files import RecordError, read_lines
-from vlad.records.progress import CheckpointSaved, Evaluation, ProgressLine, Step, Warned, decode_evaluations
+from vlad.records.foreign import ForeignJob
+from vlad.records.progress import (
+    CheckpointSaved,
+    Evaluation,
+    ProgressLine,
+    Step,
+    Warned,
+    decode_evaluations,
+    decode_progress,
+)
 from vlad.records.run import AnyEvent, decode_event
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import RunSpec
@@ -12,16 +21,18 @@ from vlad.records.spec import RunSpec
 from vlatui.series import Curve, GrowingCurve
 
 MOST_RANK_FILES = 256
+PIECE_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class LogSource:
-    """A log file that can be shown, and what to call it."""
+    """A log file that can be shown, and what to call it. One that lies outside the run's folder is not watched."""
 
     label: str
     path: Path
     attempt: int
     is_console: bool = True
+    is_outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +88,16 @@ class DetailReader:
         )
 
     def _read_progress(self) -> None:
-        lines, end = self.run.read_progress(self._progress_end)
-        if end < self._progress_end:
-            self._forget()
-            lines, end = self.run.read_progress()
-        self._progress_end = end
-        for line in lines:
-            self._add(line)
+        """Piece by piece: a long run's file would fill the memory."""
+        while True:
+            lines, end = read_lines(self.run.progress, self._progress_end, PIECE_BYTES)
+            if end < self._progress_end:
+                self._forget()
+            elif end == self._progress_end:
+                return
+            self._progress_end = end
+            for line in decode_progress(lines):
+                self._add(line)
 
     def _add(self, line: ProgressLine) -> None:
         if isinstance(line, Step):
@@ -132,12 +146,18 @@ def log_sources(run: RunDirectory) -> tuple[LogSource, ...]:
     sources = []
     for number in attempts:
         attempt = run.attempt(number)
-        sources.append(LogSource(f"attempt {number}", attempt.console, number))
+        sources.append(LogSource(f"attempt {number}", attempt.console, number, is_outside=attempt.console.is_symlink()))
         ranks = sorted(path for path in attempt.ranks.rglob("*") if path.is_file()) if attempt.ranks.is_dir() else []
         for path in ranks[:MOST_RANK_FILES]:
             label = f"attempt {number} · {path.relative_to(attempt.ranks)}"
             sources.append(LogSource(label, path, number, is_console=False))
     return tuple(sources)
+
+
+def foreign_logs(job: ForeignJob) -> tuple[LogSource, ...]:
+    """The log of a training that vlad did not start, where one was found."""
+    name = f"log of process {job.process.pid}"
+    return (LogSource(name, Path(job.log), 1, is_outside=True),) if job.log else ()
 
 
 def _children(folder: Path) -> list[Path]:

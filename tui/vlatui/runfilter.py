@@ -1,8 +1,10 @@
-"""Which runs a filter lets through: text, a state, a number compared, a suite. Pure."""
+"""Which runs are shown and in what order: a filter of words, a sorting. Pure."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
 
 from vlad.records.run import State
 
@@ -16,6 +18,40 @@ COMPARED: dict[str, Callable[[float, float], bool]] = {
     "<=": lambda one, two: one <= two,
     "=": lambda one, two: one == two,
 }
+
+
+class RunSort(StrEnum):
+    """By what the runs are sorted, live ones always before the others."""
+
+    NEWEST = "newest"
+    NAME = "name"
+    SUCCESS = "success"
+    LOSS = "loss"
+
+    @property
+    def following(self) -> "RunSort":
+        """The one after this, and after the last the first."""
+        kinds = list(RunSort)
+        return kinds[(kinds.index(self) + 1) % len(kinds)]
+
+
+def arranged(runs: Sequence[RunView], sort: RunSort) -> list[RunView]:
+    """Runs in order; those that lack the number come last. `runs` are newest first."""
+    match sort:
+        case RunSort.NEWEST:
+            return list(runs)
+        case RunSort.NAME:
+            return sorted(runs, key=lambda run: (not run.is_live, run.record.name))
+        case RunSort.SUCCESS:
+            return sorted(runs, key=lambda run: (not run.is_live, -(_value("success", run) or -1.0)))
+        case RunSort.LOSS:
+            return sorted(runs, key=lambda run: (not run.is_live, _or_last(run.summary.loss)))
+        case _:
+            assert_never(sort)
+
+
+def _or_last(value: float | None) -> float:
+    return float("inf") if value is None else value
 
 
 @dataclass(frozen=True, slots=True)

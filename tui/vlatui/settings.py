@@ -6,6 +6,8 @@ from pathlib import Path
 import msgspec
 from vlad.records.files import replace_file
 
+from vlatui.runfilter import RunSort
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Every field has a default; unknown fields of a newer version are left alone."""
@@ -13,6 +15,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     theme: str = "vlad-dark"
     tab: str = "log"
     wraps_log: bool = False
+    sort: RunSort = RunSort.NEWEST
+    rings: bool = False
 
 
 def settings_file() -> Path:

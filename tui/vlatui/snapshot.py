@@ -65,8 +65,11 @@ class HomeReader:
         self._most_ended = most_ended
         self._known: dict[str, _Known] = {}
 
-    def read(self) -> HomeView:
-        """The home now. A run that cannot be read is listed as such; one that is just being made is left out."""
+    def read(self, changed: frozenset[str] | None = None) -> HomeView:
+        """The home now. A run that cannot be read is listed as such; one that is just being made is left out.
+
+        With `changed` only the runs with these ids, and those not known yet, are looked at.
+        """
         live = self.home.live_ids()
         ended = self.home.newest_ended_ids(self._most_ended + 1)
         views: list[RunView] = []
@@ -76,7 +79,8 @@ class HomeReader:
             listed.append(self._always)
         for run_id in listed:
             try:
-                view = self._view(self.home.run(run_id))
+                is_due = changed is None or run_id in changed
+                view = self._view(self.home.run(run_id), is_due=is_due)
             except RecordError as error:
                 unreadable.append((run_id, str(error)))
                 continue
@@ -87,9 +91,11 @@ class HomeReader:
         has_older = len(ended) > self._most_ended
         return HomeView(str(self.home.path), tuple(views), tuple(unreadable), has_older)
 
-    def _view(self, run: RunDirectory) -> RunView | None:
-        signature = _signature(run)
+    def _view(self, run: RunDirectory, *, is_due: bool) -> RunView | None:
         known = self._known.get(run.run_id)
+        if known is not None and not is_due:
+            return known.view
+        signature = _signature(run)
         if known is not None and known.signature == signature:
             return known.view
         if signature[:2] == (MISSING, MISSING):

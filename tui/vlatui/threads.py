@@ -2,9 +2,10 @@
 
 import threading
 from collections.abc import Callable
+from pathlib import PurePath
 
 from textual.message import Message
-from vlad.records.rundir import Home
+from vlad.records.rundir import RUN_ID, Home
 
 from vlatui.collect import Collector
 from vlatui.messages import FilesChanged, HostRead
@@ -15,6 +16,15 @@ from vlatui.watch import HomeWatch, is_polled
 def start_thread(name: str, run: Callable[[], None]) -> None:
     """A daemon: it never keeps the dashboard from ending."""
     threading.Thread(target=run, name=name, daemon=True).start()
+
+
+def changed_run(path: str) -> str | None:
+    """The id of the run whose records lie at `path`; None for its logs. A path in the home itself stands for all."""
+    parts = PurePath(path).parts
+    at = next((number for number, part in enumerate(parts) if RUN_ID.fullmatch(part)), None)
+    if at is None:
+        return ""
+    return None if "attempts" in parts[at + 1 :] else parts[at]
 
 
 class Threads:
@@ -42,7 +52,10 @@ class Threads:
         self._watch.run()
 
     def _changed(self, paths: frozenset[str]) -> None:
-        self.collector.look()
+        """Records are read again only where records changed: a log that grows says nothing about its run."""
+        run_ids = frozenset(run_id for path in paths if (run_id := changed_run(path)) is not None)
+        if not paths or run_ids:
+            self.collector.look(run_ids or None)
         self._tell(FilesChanged(paths))
 
     def stop(self) -> None:

@@ -9,21 +9,24 @@ from textual.screen import Screen
 from vlad.records.foreign import ForeignJob
 from vlad.records.requests import Action
 from vlad.records.run import RunRecord, State
+from vlad.records.spec import RunSpec
 
 from vlatui import outlook
-from vlatui.actions import Answer, StartForm, ask
+from vlatui.actions import Answer, ask
 from vlatui.header import diagnosis_lines, header_lines
 from vlatui.messages import ActionDone, ActionFailed
 from vlatui.screens.confirm import ConfirmScreen
 from vlatui.screens.new_run import NewRunScreen
 from vlatui.screens.text import TextScreen
 from vlatui.snapshot import HomeView, RunView
+from vlatui.startform import StartForm, form_of
 from vlatui.tones import Line, Span, Tone
 from vlatui.widgets.run_table import RunTable
 
 if TYPE_CHECKING:
     from vlatui.app import VlatuiApp
 
+CHANGING = frozenset({"new", "duplicate", "stop", "resume", "save", "evaluate", "adopt", "remove"})
 RUN_ID_IN_TEXT = re.compile(r"\d{8}-\d{4}-[A-Za-z0-9][A-Za-z0-9_.-]{0,63}-[0-9a-f]{4}")
 
 
@@ -47,6 +50,11 @@ class Control(Screen[None]):
         raise NotImplementedError
 
     @property
+    def selected_spec(self) -> RunSpec | None:
+        """What the selected run was started with; None while that is not read."""
+        raise NotImplementedError
+
+    @property
     def selected_foreign(self) -> ForeignJob | None:
         """The foreign training under the cursor."""
         raise NotImplementedError
@@ -59,8 +67,7 @@ class Control(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Nothing that changes a run is offered when reading only."""
-        changes = action in {"new", "stop", "resume", "save", "evaluate", "adopt"}
-        return not (changes and self.dashboard.readonly)
+        return not (action in CHANGING and self.dashboard.readonly)
 
     def action_stop(self, is_now: bool) -> None:
         """Asks, saying what will be lost, and stops."""
@@ -134,6 +141,38 @@ class Control(Screen[None]):
     def action_new(self) -> None:
         self.app.push_screen(NewRunScreen(self.dashboard.home, StartForm(), self.dashboard.vlad), self._started)
 
+    def action_duplicate(self) -> None:
+        """Fills the form for a new run with what the selected one was started with."""
+        spec = self.selected_spec
+        if spec is None:
+            self.notify("what this run was started with cannot be read", severity="warning", markup=False)
+            return
+        self.app.push_screen(NewRunScreen(self.dashboard.home, form_of(spec), self.dashboard.vlad), self._started)
+
+    def action_remove(self) -> None:
+        """Removes runs that have ended, after asking."""
+        runs = [run for run in self.chosen if not run.is_live]
+        if not runs:
+            self._say_nothing_to_do("be removed", "finished")
+            return
+
+        def answered(is_sure: bool | None) -> None:
+            if is_sure:
+                self._run_vlad(["rm", *(run.run_id for run in runs)], "removed")
+
+        title = f"Remove {runs[0].record.name if len(runs) == 1 else f'{len(runs)} runs'}?"
+        told = ["Its records and logs are deleted for good. Its checkpoints stay.", *(run.run_id for run in runs[:8])]
+        self.app.push_screen(ConfirmScreen(title, told, yes="remove"), answered)
+
+    @work(thread=True, group="actions", exit_on_error=False)
+    def _run_vlad(self, arguments: list[str], said: str) -> None:
+        try:
+            answer = self.dashboard.vlad(arguments, self.dashboard.home)
+        except OSError as error:
+            answer = Answer(False, f"vlad cannot be started: {error.strerror}")
+        self.dashboard.threads.neighbours.look_soon()
+        self.post_message(ActionDone(said) if answer.is_done else ActionFailed(answer.words))
+
     def _started(self, output: str | None) -> None:
         if output is None:
             return
@@ -151,20 +190,10 @@ class Control(Screen[None]):
 
         def answered(is_sure: bool | None) -> None:
             if is_sure:
-                self._adopt(job.process.pid)
+                self._run_vlad(["adopt", str(job.process.pid)], f"process {job.process.pid} is a run now")
 
         told = ["It becomes a run: watched, stopped and explained here.", "Closing its terminal still ends it."]
         self.app.push_screen(ConfirmScreen(f"Adopt process {job.process.pid}?", told, yes="adopt"), answered)
-
-    @work(thread=True, group="actions", exit_on_error=False)
-    def _adopt(self, pid: int) -> None:
-        try:
-            answer = self.dashboard.vlad(["adopt", str(pid)], self.dashboard.home)
-        except OSError as error:
-            answer = Answer(False, f"vlad cannot be started: {error.strerror}")
-        self.dashboard.threads.neighbours.look_soon()
-        words = f"process {pid} is a run now"
-        self.post_message(ActionDone(words) if answer.is_done else ActionFailed(answer.words))
 
     def action_why(self) -> None:
         """The whole diagnosis of the selected run, or how it stands where nothing is wrong."""

@@ -1,7 +1,6 @@
 """The one screen: runs above, the selected run below, everything live."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -11,15 +10,17 @@ from textual.widgets import ContentSwitcher, Footer, Input, Static
 from vlad.records import figures
 from vlad.records.foreign import ForeignJob
 from vlad.records.run import State
+from vlad.records.spec import RunSpec
 
-from vlatui import describe, gpustrip
-from vlatui.detail import LogSource, RunDetail
+from vlatui import describe, gpustrip, topline
+from vlatui.detail import RunDetail, foreign_logs
 from vlatui.header import barred, foreign_lines, header_lines
 from vlatui.messages import DetailRead, FilesChanged, HomeRead, HostRead, ProcessesRead, ReadFailed
 from vlatui.neighbours import NOBODY, HostView
+from vlatui.runfilter import arranged
 from vlatui.screens.navigation import TABS, Navigation
 from vlatui.snapshot import HomeView, RunView
-from vlatui.tones import Line, Span, Tone, justified
+from vlatui.tones import Tone
 from vlatui.widgets import details
 from vlatui.widgets.evaluations import EvaluationsPane
 from vlatui.widgets.lines import Lines
@@ -53,15 +54,20 @@ class DashboardScreen(Navigation):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "new", "New", tooltip="Start a new run"),
+        Binding("d", "duplicate", "Duplicate", show=False, tooltip="Start a run like this one, with changes"),
         Binding("s", "stop(False)", "Stop", tooltip="Stop the run (or the marked ones); a checkpoint is saved first"),
         Binding("S", "stop(True)", "Stop now", show=False, tooltip="Stop at once, without saving"),
         Binding("r", "resume", "Resume", tooltip="Go on with a run that has ended, from its last checkpoint"),
         Binding("c", "save", "Save", show=False, tooltip="Save a checkpoint between two steps"),
         Binding("e", "evaluate", "Evaluate", show=False, tooltip="Evaluate between two steps"),
+        Binding("D", "remove", "Remove", show=False, tooltip="Remove runs that have ended; checkpoints stay"),
         Binding("a", "adopt", "Adopt", show=False, tooltip="Make a run of a training that vlad did not start"),
         Binding("w", "why", "Why", tooltip="Why the run died: evidence and advice"),
         Binding("f", "follow", "Follow", tooltip="Follow the end of the log, or pause"),
         Binding("slash", "filter", "Filter", tooltip="Filter the runs: text, failed, live, success>80, suite:spatial"),
+        Binding("o", "sort", "Sort", show=False, tooltip="Sort the runs: newest, name, success, loss"),
+        Binding("B", "bell", "Bell", show=False, tooltip="Ring the bell when a run ends, or not"),
+        Binding("x", "compare", "Compare", show=False, tooltip="Compare the marked runs: curves and configuration"),
         Binding("z", "zoom", "Hide or show the runs", show=False),
         Binding("enter", "enter_run", "Go to the tab", show=False),
         Binding("escape", "leave", "Back to the runs", show=False),
@@ -112,11 +118,24 @@ class DashboardScreen(Navigation):
     # what the threads tell
 
     def on_home_read(self, message: HomeRead) -> None:
+        self._tell_ends(self.shown.view, message.view)
         self.shown.view, self.shown.is_read = message.view, True
         self.show()
         if self.wanted is not None and message.view.find(self.wanted) is not None:
             self.go_to_run(self.wanted)
             self.wanted = None
+
+    def _tell_ends(self, before: HomeView, now: HomeView) -> None:
+        """A run that has just ended is told, and rung for where that is wanted."""
+        for run in now.runs:
+            was = before.find(run.run_id)
+            if was is None or not was.is_live or run.is_live:
+                continue
+            is_bad = run.record.state is State.FAILED
+            words = f"{run.record.name} {run.record.state.lower()}: {describe.outcome(run.record) or 'w says why'}"
+            self.notify(words, severity="error" if is_bad else "information", timeout=10, markup=False)
+            if self.dashboard.settings.rings:
+                self.app.bell()
 
     def on_detail_read(self, message: DetailRead) -> None:
         if message.detail.run_id == self.selected_id:
@@ -156,6 +175,10 @@ class DashboardScreen(Navigation):
         return self.query_one(RunTable).cursor_key
 
     @property
+    def selected_spec(self) -> RunSpec | None:
+        return self.shown.detail.spec if self.shown.detail else None
+
+    @property
     def selected_foreign(self) -> ForeignJob | None:
         """The foreign training under the cursor."""
         return next((job for job in self.shown.host.foreign if foreign_key(job) == self.selected_id), None)
@@ -171,8 +194,7 @@ class DashboardScreen(Navigation):
         self.shown.detail = None
         self._show_header()
         if job is not None:
-            source = LogSource(f"log of process {job.process.pid}", Path(job.log), 1) if job.log else None
-            log.show_run((source,) if source else (), is_other_run=True, is_live=True)
+            log.show_run(foreign_logs(job), is_other_run=True, is_live=True)
         elif self.selected_id is None:
             log.show_none()
         if job is not None or self.selected_id is None:
@@ -183,7 +205,9 @@ class DashboardScreen(Navigation):
     def show(self) -> None:
         table = self.query_one(RunTable)
         foreign, now = self.shown.host.foreign, self.dashboard.clock()
-        table.show(self.shown.view, foreign, now, self.filter.matches, self._when_empty())
+        matching = [run for run in self.shown.view.runs if self.filter.matches(run)]
+        runs = arranged(matching, self.dashboard.settings.sort)
+        table.show(runs, self.shown.view.unreadable, foreign, now, self._when_empty())
         most = max(LEAST_TABLE, int(self.size.height * MOST_TABLE_PART))
         table.styles.height = min(len(table.rows) + 1, most) if table.rows else LEAST_TABLE
         self._show_top()
@@ -203,20 +227,10 @@ class DashboardScreen(Navigation):
         return ("No runs yet.", "n starts one")
 
     def _show_top(self) -> None:
-        view = self.shown.view
-        live = len(view.live)
-        left: Line = [Span("vlatui", Tone.TITLE), Span("  ")]
-        left += [Span("● ", Tone.GOOD if live else Tone.FAINT), Span(f"{live} live")]
-        for state in (State.FAILED, State.SUCCEEDED, State.STOPPED):
-            if number := view.in_state(state):
-                left += [Span("   "), describe.state_mark(state), Span(f" {number} {state.value.lower()}", Tone.MUTED)]
-        if view.has_older:
-            left.append(Span("   older ones: vlad ls --all", Tone.FAINT))
-        if self.filter.text:
-            left.append(Span(f"   / {self.filter.text}", Tone.ACCENT))
-        readonly = "read only   " if self.dashboard.readonly else ""
-        right = [Span(readonly, Tone.WARN), Span(self.dashboard.home_name, Tone.FAINT)]
-        self.query_one("#top", Lines).show_lines([justified(left, right, max(1, self.size.width - 2))])
+        app = self.dashboard
+        right = f"{'read only   ' if app.readonly else ''}{app.home_name}"
+        line = topline.top_line(self.shown.view, app.settings.sort, self.filter, right, max(1, self.size.width - 2))
+        self.query_one("#top", Lines).show_lines([line])
 
     def _show_header(self) -> None:
         header = self.query_one("#header", Lines)
@@ -271,6 +285,9 @@ class DashboardScreen(Navigation):
         if not self.app.app_focus:
             return
         self.show()
+        log = self.query_one(LogPane)
+        if self.tab == "log" and log.source is not None and log.source.is_outside:
+            log.look()
         if self.tab == "processes" and self.shown.ticks % PROCESS_TICKS == 0:
             self.dashboard.threads.collector.look_at_processes()
 

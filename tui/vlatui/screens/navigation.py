@@ -4,6 +4,7 @@ from textual import on
 from textual.widgets import ContentSwitcher, Input
 
 from vlatui.runfilter import RunFilter
+from vlatui.screens.compare import CompareScreen
 from vlatui.screens.control import Control
 from vlatui.widgets.log_pane import LogPane
 from vlatui.widgets.run_table import RunTable
@@ -75,6 +76,27 @@ class Navigation(Control):
         if self.query_one(RunTable).has_focus:
             self._filter_by("")
         self.query_one(RunTable).focus()
+
+    def action_sort(self) -> None:
+        """Sorts the runs in the next way, and remembers it."""
+        sort = self.dashboard.settings.sort.following
+        self.dashboard.remember(sort=sort)
+        self.notify(f"sorted by {sort.value}", timeout=2, markup=False)
+        self.show()
+
+    def action_bell(self) -> None:
+        """Rings when a run ends, or no longer does."""
+        rings = not self.dashboard.settings.rings
+        self.dashboard.remember(rings=rings)
+        self.notify("the bell rings when a run ends" if rings else "no bell", timeout=3, markup=False)
+
+    def action_compare(self) -> None:
+        """Shows the marked runs side by side."""
+        runs = [(run.run_id, run.record.name) for run in self.chosen]
+        if len(runs) < 2:
+            self.notify("mark two runs or more with space, then compare", severity="warning", markup=False)
+            return
+        self.app.push_screen(CompareScreen(self.dashboard.home, runs))
 
     def action_repaint(self) -> None:
         """For a screen that something else wrote into."""

@@ -13,7 +13,8 @@ from textual.widgets import Button, Input, Label
 from vlad.records.rundir import Home
 from vlad.records.shipped import shipped_configs
 
-from vlatui.actions import Answer, StartForm, Vlad
+from vlatui.actions import Answer, Vlad
+from vlatui.startform import StartForm
 from vlatui.tones import Span, Tone
 from vlatui.widgets.lines import Lines
 

@@ -8,9 +8,9 @@ from vlad.records.run import AnyEvent
 from vlad.records.spec import RunSpec
 
 from vlatui import describe
+from vlatui.columns import Column, Row
 from vlatui.processes import Role, RunProcess
 from vlatui.tones import Span, Tone, cell
-from vlatui.widgets.table import Column, Row
 
 EVENT_COLUMNS = (
     Column("at", "TIME", 8, priority=1),

@@ -10,9 +10,10 @@ from vlad.records import figures
 from vlad.records.progress import Evaluation
 
 from vlatui import bars, charts, format
+from vlatui.columns import Column, Row
 from vlatui.tones import Cell, Line, Painted, Span, Tone, cell, fitted
 from vlatui.widgets.lines import Lines
-from vlatui.widgets.table import Column, Row, Table
+from vlatui.widgets.table import Table
 
 COLUMNS = (
     Column("step", "STEP", 5, align="right"),

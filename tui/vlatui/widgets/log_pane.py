@@ -1,23 +1,25 @@
 """The Log tab: one of the run's logs, a search line, and a status line that says what is going on."""
 
+import os
 import re
+import shlex
+import subprocess
 from array import array
 from bisect import bisect_left, bisect_right
 from pathlib import Path
 from typing import ClassVar
 
 from textual import on, work
-from textual.app import ComposeResult
+from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Input
 from textual.worker import get_current_worker
-from vlad.records import figures
 
 from vlatui.detail import LogSource
 from vlatui.logsearch import Matches, compiled, search
-from vlatui.tones import Line, Span, Tone, justified
+from vlatui.logstatus import LogStatus
 from vlatui.widgets.lines import Lines
 from vlatui.widgets.log_view import LogView
 
@@ -44,6 +46,7 @@ class LogPane(Vertical):
         Binding("left_square_bracket", "source(-1)", "Older log", show=False),
         Binding("right_square_bracket", "source(1)", "Newer log", show=False),
         Binding("W", "wrap", "Wrap", show=False),
+        Binding("v", "page", "Open in $PAGER", show=False),
         Binding("y", "copy", "Copy screen", show=False),
         Binding("Y", "copy_path", "Copy path", show=False),
         Binding("escape", "clear", "Clear search", show=False),
@@ -51,7 +54,7 @@ class LogPane(Vertical):
     PROMPTS: ClassVar[dict[str, str]] = {
         "search": "search (regular expression)",
         "filter": "show only lines that match (regular expression)",
-        "line": "go to line",
+        "line": "go to line 120, or to step 500",
     }
 
     class Searched(Message):
@@ -124,45 +127,13 @@ class LogPane(Vertical):
 
     @on(LogView.Looked)
     def _tell(self) -> None:
-        width = self.size.width or 80
-        self.query_one("#log-status", Lines).show_lines([justified(self._left(), self._right(), max(1, width - 2))])
-
-    def _left(self) -> Line:
         view = self.view
-        if view.follows:
-            spans = [Span("● following", Tone.GOOD) if self._is_live else Span("■ at the end", Tone.MUTED)]
-        else:
-            spans = [Span("❚❚ paused", Tone.WARN), Span(", f follows", Tone.MUTED)]
-        if self._note:
-            spans += [Span("  "), Span(self._note, Tone.BAD)]
-        if self._matches is not None:
-            spans += [Span("  "), Span(self._match_words(self._matches), Tone.MATCH_NOW)]
-        if self._filter:
-            spans += [Span("  "), Span(f" only {self._filter!r} ", Tone.MATCH)]
-        return spans
-
-    def _right(self) -> Line:
-        view, source = self.view, self.source
-        words = []
-        if view.is_indexing:
-            words.append(f"indexing {view.extent.indexed_bytes / max(1, view.extent.size_bytes):.0%}")
-        elif view.extent.lines:
-            words.append(f"{figures.plural(view.extent.lines, 'line')} · {figures.size(view.extent.size_bytes)}")
-        if view.wraps:
-            words.append("wrapped")
-        if source is not None:
-            count = len([other for other in self._sources if other.is_console])
-            words.append(f"{source.label} of {count}" if source.is_console and count > 1 else source.label)
-        return [Span(" · ".join(words), Tone.MUTED)]
-
-    def _match_words(self, matches: Matches) -> str:
-        total = f"{len(matches.lines):,}{'' if matches.is_complete else '+'}"
-        current = self.view.current_match
-        if not matches.lines:
-            return f" no match for {matches.pattern!r} "
-        if current is None:
-            return f" {total} matching lines "
-        return f" match {bisect_left(matches.lines, current) + 1:,} of {total} "
+        status = LogStatus(
+            extent=view.extent, follows=view.follows, wraps=view.wraps, is_live=self._is_live, note=self._note,
+            matches=self._matches, current=view.current_match, only=self._filter, source=self.source,
+            consoles=len([source for source in self._sources if source.is_console]),
+        )  # fmt: skip
+        self.query_one("#log-status", Lines).show_lines([status.line(max(1, (self.size.width or 80) - 2))])
 
     def action_ask(self, purpose: str) -> None:
         """Opens the prompt for a search, a filter or a line number."""
@@ -193,8 +164,11 @@ class LogPane(Vertical):
     def _go_to_line(self, wanted: str) -> None:
         if wanted.strip().isdecimal():
             self.view.go_to(max(0, int(wanted) - 1))
+        elif step := re.fullmatch(r"\s*s(?:tep)?\s*(\d+)\s*", wanted):
+            self._purpose = "search"
+            self._search(rf"\bstep\W*{step[1]}\b")
         elif wanted:
-            self._note = f"{wanted!r} is no line number"
+            self._note = f"{wanted!r} is neither a line nor a step"
 
     def _search(self, pattern: str) -> None:
         try:
@@ -266,6 +240,17 @@ class LogPane(Vertical):
 
     def action_wrap(self) -> None:
         self.view.wraps = not self.view.wraps
+
+    def action_page(self) -> None:
+        """Opens the log in the user's pager, which shows escape sequences but obeys none except colours."""
+        if self.view.path is None:
+            return
+        pager = shlex.split(os.environ.get("PAGER", "")) or ["less", "-R", "+G"]
+        try:
+            with self.app.suspend():
+                subprocess.run([*pager, str(self.view.path)], check=False)
+        except (OSError, SuspendNotSupported) as error:
+            self.notify(f"{pager[0]} cannot be opened: {error}", severity="error", markup=False)
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(self.view.visible_text)

@@ -1,6 +1,6 @@
 """The table of runs: which columns there are, and what each says about a run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import ClassVar
 
@@ -11,10 +11,11 @@ from vlad.records.run import State
 from vlad.records.summary import Summary
 
 from vlatui import bars, describe, outlook
+from vlatui.columns import Column, Row
 from vlatui.series import spark
-from vlatui.snapshot import HomeView, RunView
+from vlatui.snapshot import RunView
 from vlatui.tones import Cell, Span, Tone, cell
-from vlatui.widgets.table import Column, Row, Table
+from vlatui.widgets.table import Table
 
 COLUMNS = (
     Column("mark", "", 1),
@@ -160,16 +161,12 @@ class RunTable(Table):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "mark", "Mark", show=False)]
 
     def show(
-        self,
-        view: HomeView,
-        foreign: Sequence[ForeignJob],
-        now: float,
-        matches: Callable[[RunView], bool],
+        self, runs: Sequence[RunView], unreadable: Sequence[tuple[str, str]], foreign: Sequence[ForeignJob], now: float,
         when_empty: tuple[str, ...],
-    ) -> None:
-        """The runs that match, those that cannot be read, and below them the foreign trainings."""
-        rows = [run_row(run, now) for run in view.runs if matches(run)]
-        rows += (unreadable_row(run_id) for run_id, _ in view.unreadable)
+    ) -> None:  # fmt: skip
+        """The runs, those that cannot be read, and below them the foreign trainings."""
+        rows = [run_row(run, now) for run in runs]
+        rows += (unreadable_row(run_id) for run_id, _ in unreadable)
         self.show_rows([*rows, *(foreign_row(job, now) for job in foreign)], when_empty)
 
     def on_resize(self, event: object) -> None:
