@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from vlatrain.__main__ import main
 
-USER = Path(__file__).parent / "data" / "user_method.yaml"
+USER = Path(__file__).parent / "materials" / "user_method.yaml"
 HEAVY = ("torch", "numpy", "transformers", "peft", "safetensors", "PIL", "gymnasium", "huggingface_hub", "textual")
 ASK_WHAT_IS_LOADED = f"""
 import runpy, sys

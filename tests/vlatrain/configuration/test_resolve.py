@@ -14,7 +14,7 @@ from vlatrain.configuration.printed import as_json, printed
 from vlatrain.configuration.resolve import resolve
 from vlatrain.errors import ConfigError
 
-USER = Path(__file__).parent / "data" / "user_method.yaml"
+USER = Path(__file__).parents[1] / "materials" / "user_method.yaml"
 SHIPPED = sorted(shipped_configs().glob("*.yaml"))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from vlatrain.data.resize import evaluation_images, jpeg_pass
 
-DATA = Path(__file__).with_name("data")
+DATA = Path(__file__).parents[1] / "materials"
 
 
 def picture(name: str) -> NDArray[np.uint8]:

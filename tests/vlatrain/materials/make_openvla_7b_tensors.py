@@ -1,6 +1,6 @@
 """Prints the tensors of the published OpenVLA-7B as timm and transformers name and shape them: the oracle of our model.
 
-    python tests/vlatrain/data/make_openvla_7b_tensors.py > tests/vlatrain/data/openvla_7b_tensors.txt
+    python tests/vlatrain/materials/make_openvla_7b_tensors.py > tests/vlatrain/materials/openvla_7b_tensors.txt
 
 Needs timm and transformers, and no weights: everything is built without memory. What is ours here is what the published
 class adds to them: the prefixes, `scale_factor` for timm's `gamma`, the projector, 64 more rows of vocabulary, bf16.

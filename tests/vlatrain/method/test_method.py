@@ -30,7 +30,7 @@ from vlatrain.model.codec import Codec
 from vlatrain.sim.episode import Episode
 from vlatrain.tools.cli import main as tool
 
-USER = Path(__file__).parent / "data" / "user_method.yaml"
+USER = Path(__file__).parents[1] / "materials" / "user_method.yaml"
 CPU = torch.device("cpu")
 LAYERS = (1, 2)
 

@@ -22,7 +22,7 @@ from vlatrain.sim.protocol import Layout, Message
 from vlatrain.sim.workers import SimulatorError, WorkerProgram
 
 pytestmark = pytest.mark.xdist_group("libero")  # one after the other: each takes a core whole
-PUBLISHED_LOOP = Path(__file__).with_name("data") / "published_libero_loop.py"
+PUBLISHED_LOOP = Path(__file__).parents[1] / "materials" / "published_libero_loop.py"
 SUITE, TASK, STEPS = "libero_spatial", 4, 3
 """Task 4 has a drawer, whose opening is drawn once more in every reset of the published loop."""
 

@@ -12,7 +12,7 @@ from vlad.records.run import Cause, Diagnosis, Exit
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import Kind
 
-LOGS = Path(__file__).parent / "data" / "logs"
+LOGS = Path(__file__).parents[1] / "materials" / "logs"
 FAILED = Exit(at=1.0, code=1)
 UNSURE = "unknown"
 

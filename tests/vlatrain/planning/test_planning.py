@@ -20,7 +20,7 @@ from vlatrain.planning.speed import step_operations
 from vlatrain.tools.cli import main
 
 SIZES = sizes_of(OpenVLAConfig(), text_tokens=34)
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 
 
 def planned(card: str = "H200", nproc: int = 1, **settings: object) -> Plan:

@@ -104,7 +104,7 @@ def test_every_field_is_the_original_s_or_listed_as_ours() -> None:
 
 
 def test_the_user_s_configuration_has_every_field_of_the_original() -> None:
-    user = Path(__file__).parent / "data" / "user_method.yaml"
+    user = Path(__file__).parents[1] / "materials" / "user_method.yaml"
     assert set(read_entries(user)) == {*ORIGINAL_DEFAULTS, *WITHOUT_PUBLISHED_DEFAULT}
 
 
