@@ -4,7 +4,7 @@ import re
 from math import prod
 from pathlib import Path
 
-LIST = Path(__file__).parent.parent / "vlatrain" / "data" / "openvla_7b_tensors.txt"
+LIST = Path(__file__).parent.parent / "vlatrain" / "materials" / "openvla_7b_tensors.txt"
 RANGE = re.compile(r"\{0-(\d+)\}")
 
 
