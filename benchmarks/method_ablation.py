@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from vlad.records.interval import wilson_interval
 from vlatrain.configuration.finetune import Device, FinetuneConfig, LrScheduler, Precision
 from vlatrain.configuration.method import Estimator, StatesAt, ThermostatMode
 from vlatrain.configuration.places import base_model_folder, placed
@@ -28,7 +29,6 @@ from vlatrain.data.training_set import ensure_demonstrations
 from vlatrain.distributed import Board, Ranks
 from vlatrain.evaluate.evaluation import evaluate
 from vlatrain.evaluate.policy import LivePolicy
-from vlatrain.evaluate.results import wilson_interval
 from vlatrain.evaluate.tabletop import TabletopSuite
 from vlatrain.model.checkpoint_files import load_base
 from vlatrain.model.codec import Codec

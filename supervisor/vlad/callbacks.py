@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vlad.policy.interval import success_interval
+from vlad.records.interval import success_interval
 from vlad.records.progress import CheckpointSaved, Evaluation, Finished, Plan, Reason, RequestDone, Step
 from vlad.records.requests import Action
 from vlad.report import Reporter

@@ -7,7 +7,7 @@ import msgspec
 
 from vlad.parsers.facts import Fact, SeenBar, SeenEpisodes, SeenEvaluation, SeenMark, SeenStep, SeenSuite
 from vlad.policy.early_stop import EarlyStop, EarlyStopPolicy
-from vlad.policy.interval import success_interval
+from vlad.records.interval import success_interval
 from vlad.records.progress import Evaluation, Phase, PhaseChange, Plan, ProgressLine, Step
 
 Record = ProgressLine | Evaluation

@@ -1,28 +1,11 @@
 """What an evaluation found: successes by task, the rate with its interval, and the log of the original script."""
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-Z_95 = 1.959963984540054  # two-sided 95 percent of a normal distribution
+from vlad.records.interval import wilson_interval
+
 LEAST_PLAYED = 0.9  # of the episodes: with fewer, an evaluation has failed
-
-
-def wilson_interval(successes: int, episodes: int) -> tuple[float, float]:
-    """The 95 % interval of a success rate, in percent (Wilson 1927, without continuity correction).
-
-    Stays inside 0..100 and is honest for few episodes and for rates of 0 and 100. Raises ValueError for counts that
-    cannot be.
-    """
-    if episodes < 1 or not 0 <= successes <= episodes:
-        raise ValueError(f"{successes} successes of {episodes} episodes")
-    rate, z2 = successes / episodes, Z_95 * Z_95
-    centre = rate + z2 / (2 * episodes)
-    half = Z_95 * math.sqrt(rate * (1 - rate) / episodes + z2 / (4 * episodes * episodes))
-    scale = 100 / (1 + z2 / episodes)
-    low = 0.0 if successes == 0 else max(0.0, (centre - half) * scale)
-    high = 100.0 if successes == episodes else min(100.0, (centre + half) * scale)
-    return low, high
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

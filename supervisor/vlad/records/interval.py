@@ -5,8 +5,19 @@ import math
 Z_95 = 1.959963984540054  # two-sided 95 percent of a normal distribution
 
 
+def wilson_interval(successes: int, episodes: int) -> tuple[float, float]:
+    """The 95 % interval of a success rate, in percent (Wilson 1927, without continuity correction).
+
+    Stays inside 0..100 and is honest for few episodes and for rates of 0 and 100. Raises ValueError for counts that
+    cannot be.
+    """
+    if episodes < 1 or not 0 <= successes <= episodes:
+        raise ValueError(f"{successes} successes of {episodes} episodes")
+    return success_interval(100 * successes / episodes, episodes)
+
+
 def success_interval(success_rate: float, episodes: int) -> tuple[float, float]:
-    """The 95 % interval of a success rate, all in percent (Wilson 1927); 0 to 100 where no episode was counted."""
+    """The same of a rate that was told in percent; 0 to 100 where no episode was counted."""
     if episodes < 1:
         return 0.0, 100.0
     rate, z2 = success_rate / 100, Z_95 * Z_95
