@@ -3,6 +3,8 @@
 PYTHONPATH=supervisor:trainer:tui python3 -m pytest -m gpu tests/gpu
 """
 
+import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from vlatrain.data.rlds_writer import write_rlds
 from vlatrain.model.checkpoint_files import save_base
 from vlatrain.model.word_tokenizer import build_word_tokenizer
 from vlatrain.sim.episode import Episode
+
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read once, when the first product is made
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -31,6 +35,7 @@ def exact_products() -> Iterator[None]:
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     yield
+    gc.collect()
     torch.cuda.empty_cache()
 
 

@@ -13,6 +13,7 @@ from vlatrain.model.lora import add_lora
 from vlatrain.model.openvla import OpenVLA, OpenVLAConfig
 from vlatrain.planning.answer import answer, chosen_card
 from vlatrain.planning.cards import CARDS, card_here, card_named
+from vlatrain.planning.measured import FILE, Measured, as_json, measured
 from vlatrain.planning.memory import account
 from vlatrain.planning.plan import Plan, plan, remedies
 from vlatrain.planning.sizes import sizes_of
@@ -204,4 +205,22 @@ def test_planning_changes_nothing_of_the_configuration() -> None:
     failing = plan(config, SIZES, CARDS["4090"], 1)
     remedies(failing, SIZES)
     assert config == before
-    assert account(config, SIZES, Precision.BF16, 1) == failing.account
+    assert account(config, SIZES, Precision.BF16, 1, measured()) == failing.account
+
+
+def test_the_measured_constants_survive_their_file() -> None:
+    assert as_json(measured()) == FILE.read_text()
+    assert 0 < measured().achieved < 1
+    assert 0 <= measured().unhidden <= 1
+
+
+def test_the_longer_of_what_host_and_device_need_is_the_step() -> None:
+    """Small batches wait for the host: a faster card helps large ones only."""
+    slow_host = replace(measured(), launch_s=0.004, unhidden=0.5, achieved=0.5)
+    seconds = [planned_with(slow_host, card, batch) for card in ("H200", "B200") for batch in (1, 2, 64)]
+    assert seconds[0] == seconds[1] == seconds[3] == seconds[4]
+    assert seconds[5] < 0.6 * seconds[2]
+
+
+def planned_with(known: Measured, card: str, batch: int) -> float:
+    return plan(FinetuneConfig(batch_size=batch), SIZES, CARDS[card], 1, known).speed.step_s

@@ -1,34 +1,17 @@
-"""Bytes that a rank needs on its card, by part. The counts of kept values are checked against autograd by tests."""
+"""Bytes that a rank needs on its card, by part: from the sizes of the model, and from what was measured once."""
 
 from dataclasses import dataclass
 
 from vlatrain.configuration.finetune import FinetuneConfig, Precision
 from vlatrain.configuration.memory import Checkpointing, Sharding
 from vlatrain.planning.cards import Card
+from vlatrain.planning.measured import Kept, Measured
 from vlatrain.planning.sizes import BlockSize, Sizes
 
 BYTES = {Precision.BF16: 2, Precision.FP16: 2, Precision.FP32: 4}
 NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # nibbles, and doubly quantised scales of blocks of 64
 TRAINED_BYTES = 16  # weight, gradient and two moments in fp32
-CONTEXT_BYTES = 700_000_000  # driver, kernels, cuBLAS workspaces
 RANKS_BYTES = 500_000_000  # NCCL's buffers
-FRAGMENTS = 0.02  # what the allocator cannot use of the rest
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """Values that a block keeps a place: multiples of its width, of its inner width and of the rank."""
-
-    width: float
-    inner: float
-    rank: float
-
-    def values(self, block: BlockSize, rank: int) -> float:
-        return self.width * block.width + self.inner * block.inner + self.rank * rank
-
-
-DECODER_KEEPS = {True: Kept(14, 4, 7), False: Kept(8, 4, 7)}  # by whether arithmetic is mixed (autocast)
-TOWER_KEEPS = {True: Kept(9, 2, 4), False: Kept(8, 2, 4)}
 TEMPORARY = Kept(4, 6, 0)  # values that one block needs besides while it is computed
 
 
@@ -58,14 +41,14 @@ def precision_on(config: FinetuneConfig, card: Card) -> Precision:
     return Precision.BF16 if card.has_bf16 else Precision.FP16
 
 
-def account(config: FinetuneConfig, sizes: Sizes, precision: Precision, nproc: int) -> Account:
+def account(config: FinetuneConfig, sizes: Sizes, precision: Precision, nproc: int, known: Measured) -> Account:
     """The memory of one rank while it trains or evaluates, whichever needs more."""
-    training = Part(*_training(config, sizes, precision))
+    training = Part(*_training(config, sizes, precision, known))
     evaluating = Part("evaluation: keys and values, activations", _evaluating(config, sizes, precision))
     fixed = (*_weights(config, sizes, precision, nproc), *_trained(config, sizes))
     working = max(training, evaluating, key=lambda part: part.size_bytes)
-    known = sum(part.size_bytes for part in (*fixed, working))
-    spare = CONTEXT_BYTES + (RANKS_BYTES if nproc > 1 else 0) + int(FRAGMENTS * known)
+    foretold = sum(part.size_bytes for part in (*fixed, working))
+    spare = known.context_bytes + (RANKS_BYTES if nproc > 1 else 0) + int(known.fragments * foretold)
     return Account((*fixed, working, Part("driver, workspaces, fragments", spare)))
 
 
@@ -90,13 +73,13 @@ def _trained(config: FinetuneConfig, sizes: Sizes) -> list[Part]:
     return [Part("all weights: weights, gradients, moments in fp32", sizes.parameters * TRAINED_BYTES)]
 
 
-def _training(config: FinetuneConfig, sizes: Sizes, precision: Precision) -> tuple[str, int]:
+def _training(config: FinetuneConfig, sizes: Sizes, precision: Precision, known: Measured) -> tuple[str, int]:
     """Activations of one micro-batch at the moment when most are kept."""
     is_mixed, each = precision is not Precision.FP32, BYTES[precision]
     level = config.activation_checkpointing
-    decoder = _kept(sizes.decoder, DECODER_KEEPS[is_mixed], config.lora_rank, level is not Checkpointing.NONE)
+    decoder = _kept(sizes.decoder, known.decoder[is_mixed], config.lora_rank, level is not Checkpointing.NONE)
     towers = [
-        _kept(tower, TOWER_KEEPS[is_mixed], config.lora_rank, level is Checkpointing.FULL) for tower in sizes.towers
+        _kept(tower, known.tower[is_mixed], config.lora_rank, level is Checkpointing.FULL) for tower in sizes.towers
     ]
     projector = sizes.projector.places * 3 * (sizes.projector.inner + 2 * sizes.projector.width)
     logits = sizes.actions * sizes.vocabulary * 4

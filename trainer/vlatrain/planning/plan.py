@@ -7,6 +7,7 @@ from typing import Any
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.configuration.memory import Checkpointing, Sharding
 from vlatrain.planning.cards import Card
+from vlatrain.planning.measured import Measured, measured
 from vlatrain.planning.memory import Account, account, precision_on
 from vlatrain.planning.sizes import Sizes
 from vlatrain.planning.speed import Speed, speed
@@ -36,11 +37,12 @@ class Remedy:
     plan: Plan
 
 
-def plan(config: FinetuneConfig, sizes: Sizes, card: Card, nproc: int) -> Plan:
-    """Predicts; starts nothing."""
+def plan(config: FinetuneConfig, sizes: Sizes, card: Card, nproc: int, known: Measured | None = None) -> Plan:
+    """Predicts, from the constants that ship or from others; starts nothing."""
+    known = known or measured()
     precision = precision_on(config, card)
-    need = account(config, sizes, precision, nproc)
-    return Plan(config, card, nproc, precision.value, need, speed(config, sizes, card, precision, nproc))
+    need = account(config, sizes, precision, nproc, known)
+    return Plan(config, card, nproc, precision.value, need, speed(config, sizes, card, precision, nproc, known))
 
 
 def remedies(failing: Plan, sizes: Sizes, most: int = 4) -> list[Remedy]:

@@ -5,12 +5,9 @@ from dataclasses import dataclass
 from vlatrain.configuration.finetune import FinetuneConfig, Precision
 from vlatrain.configuration.memory import Checkpointing, Sharding
 from vlatrain.planning.cards import Card
+from vlatrain.planning.measured import Measured
 from vlatrain.planning.sizes import BlockSize, Sizes
 
-ACHIEVED = 0.39  # share of a card's stated rate, plain loop; measured on one H200
-LAUNCH_S = 0.15  # of one pass forward and backward, of the 7B's blocks
-LAUNCHED_BLOCKS = 81
-FP32_SLOWER = 4.0
 NF4_SLOWER = 1.3  # weights are expanded in each pass
 SHARDED_SLOWER = 1.25  # weights are gathered in each pass
 
@@ -25,14 +22,9 @@ class Speed:
 
 def step_operations(config: FinetuneConfig, sizes: Sizes) -> float:
     """Multiplications and additions of one sample, forward and backward."""
-    level = config.activation_checkpointing
-    again = {
-        sizes.decoder: level is not Checkpointing.NONE,
-        **dict.fromkeys(sizes.towers, level is Checkpointing.FULL),
-        sizes.projector: False,
-    }
     head = 2 * sizes.actions * sizes.vocabulary * sizes.decoder.width
-    return 2 * head + sum(_block_operations(block, config, is_again) for block, is_again in again.items())
+    blocks = recomputed(config, sizes).items()
+    return 2 * head + sum(_block_operations(block, config, is_again) for block, is_again in blocks)
 
 
 def _block_operations(block: BlockSize, config: FinetuneConfig, is_again: bool) -> float:
@@ -45,12 +37,28 @@ def _block_operations(block: BlockSize, config: FinetuneConfig, is_again: bool) 
     return forward * (2 if is_again else 1) + backward
 
 
-def speed(config: FinetuneConfig, sizes: Sizes, card: Card, precision: Precision, nproc: int) -> Speed:
-    """An estimate for plain bf16 or fp16 kernels; data and evaluation not counted."""
-    rate = card.tflops * 1e12 * ACHIEVED / (FP32_SLOWER if precision is Precision.FP32 else 1)
+def speed(config: FinetuneConfig, sizes: Sizes, card: Card, precision: Precision, nproc: int, known: Measured) -> Speed:
+    """An estimate: the longer of what the host and what the device need; data and evaluation not counted."""
     slower = NF4_SLOWER if config.use_quantization else 1.0
     slower *= SHARDED_SLOWER if config.sharding is Sharding.FULL and nproc > 1 else 1.0
-    launch_s = LAUNCH_S * sum(block.count for block in sizes.blocks) / LAUNCHED_BLOCKS
-    micro_batch_s = launch_s + slower * config.batch_size * step_operations(config, sizes) / rate
-    step_s = config.grad_accumulation_steps * micro_batch_s
+    slower *= known.fp32_slower if precision is Precision.FP32 else 1.0
+    device_s = slower * config.batch_size * step_operations(config, sizes) / (card.tflops * 1e12 * known.achieved)
+    host_s = launch_time(config, sizes, known)
+    step_s = config.grad_accumulation_steps * max(host_s, known.unhidden * host_s + device_s)
     return Speed(step_s, config.batch_size * config.grad_accumulation_steps * nproc / step_s)
+
+
+def launch_time(config: FinetuneConfig, sizes: Sizes, known: Measured) -> float:
+    """Seconds in which the host launches the kernels of one micro-batch."""
+    again = sum(block.count for block, is_again in recomputed(config, sizes).items() if is_again)
+    return known.launch_s * sum(block.count for block in sizes.blocks) + known.again_s * again
+
+
+def recomputed(config: FinetuneConfig, sizes: Sizes) -> dict[BlockSize, bool]:
+    """Each kind of block, and whether it is computed again in the backward pass."""
+    level = config.activation_checkpointing
+    return {
+        sizes.decoder: level is not Checkpointing.NONE,
+        **dict.fromkeys(sizes.towers, level is Checkpointing.FULL),
+        sizes.projector: False,
+    }

@@ -1,0 +1,130 @@
+"""Makes the constants of `vlad plan` of what benchmarks/measure_memory.py measured, and tells how far the plan is off.
+
+    PYTHONPATH=supervisor:trainer:tests/support:benchmarks python benchmarks/calibrate_plan.py memory.json [--write]
+
+Counts of kept values and the driver's own memory are taken as measured. The share lost to fragments, and the four
+constants of time, are those with the smallest sum of squared relative errors over all settings. Prints a table in
+Markdown; --write replaces trainer/vlatrain/planning/measured.json.
+"""
+
+import argparse
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from measure_memory import SIZES, Found
+from vlatrain.configuration.finetune import Precision
+from vlatrain.configuration.memory import Checkpointing
+from vlatrain.planning.cards import Card, card_named
+from vlatrain.planning.measured import FILE, Kept, Measured, as_json
+from vlatrain.planning.plan import Plan, plan
+
+FP32_SLOWER = 4.0  # where it was not measured
+TIMES = {"launch_s": 0.004, "again_s": 0.004, "unhidden": 0.4, "achieved": 0.45}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    told = json.loads(options.file.read_text())
+    found = [read(one) for one in told["settings"]]
+    card = card_named(told["device"])
+    known = calibrated(told, found, card)
+    print(table(found, known, card))
+    if options.write:
+        FILE.write_text(as_json(known))
+
+
+def read(one: dict[str, Any]) -> Found:
+    level, precision = Checkpointing(one["activation_checkpointing"]), Precision(one["precision"])
+    return Found(**{**one, "activation_checkpointing": level, "precision": precision})
+
+
+def calibrated(told: dict[str, Any], found: Sequence[Found], card: Card) -> Measured:
+    kept = told["kept"]
+    known = Measured(
+        device=told["device"],
+        torch=told["torch"],
+        decoder={is_mixed: _kept(kept, "decoder", is_mixed) for is_mixed in (True, False)},
+        tower={is_mixed: _kept(kept, "tower", is_mixed) for is_mixed in (True, False)},
+        context_bytes=int(statistics.median(one.context_bytes for one in found)),
+        fragments=0.0,
+        fp32_slower=FP32_SLOWER,
+        **TIMES,
+    )
+    bare = [plan(one.config, SIZES, card, 1, known).account.total_bytes - known.context_bytes for one in found]
+    shares = [one.peak_bytes - known.context_bytes for one in found]
+    weights = [1 / one.peak_bytes**2 for one in found]
+    lost = sum(w * b * (s - b) for w, b, s in zip(weights, bare, shares, strict=True))
+    known = replace(known, fragments=round(lost / sum(w * b * b for w, b in zip(weights, bare, strict=True)), 4))
+    known = timed([one for one in found if one.precision is not Precision.FP32], known, card)
+    for one in found:
+        if one.precision is Precision.FP32:
+            known = slower_in_fp32(one, known, card)
+    return known
+
+
+def _kept(kept: dict[str, Any], name: str, is_mixed: bool) -> Kept:
+    values = kept[f"{name}, {'bf16' if is_mixed else 'fp32'}"]
+    return Kept(*(round(values[one], 1) for one in ("width", "inner", "rank")))
+
+
+def timed(found: Sequence[Found], known: Measured, card: Card) -> Measured:
+    """A pattern search: each constant up and down by a share that is halved when nothing is better."""
+
+    def loss(candidate: Measured) -> float:
+        plans = [plan(one.config, SIZES, card, 1, candidate) for one in found]
+        return sum((made.speed.step_s / one.step_s - 1) ** 2 for made, one in zip(plans, found, strict=True))
+
+    share = 0.3
+    while share > 1e-4:
+        better = min(_neighbours(known, share), key=loss)
+        if loss(better) < loss(known):
+            known = better
+        else:
+            share /= 2
+    return replace(known, **{name: round(getattr(known, name), 5) for name in TIMES})
+
+
+def _neighbours(known: Measured, share: float) -> list[Measured]:
+    changed: Callable[[str, float], Measured] = lambda name, factor: replace(  # noqa: E731
+        known, **{name: min(1.0, getattr(known, name) * factor)}
+    )
+    return [changed(name, factor) for name in TIMES for factor in (1 + share, 1 / (1 + share))]
+
+
+def slower_in_fp32(one: Found, known: Measured, card: Card) -> Measured:
+    """How many times as long as in 16 bits the device needs for the same operations."""
+    mixed = plan(
+        one.config, SIZES, card, 1, replace(known, unhidden=0, launch_s=0, again_s=0, fp32_slower=1)
+    ).speed.step_s
+    waited = plan(one.config, SIZES, card, 1, replace(known, achieved=1e9, unhidden=1)).speed.step_s * known.unhidden
+    return replace(known, fp32_slower=round((one.step_s - waited) / mixed, 2))
+
+
+def table(found: Sequence[Found], known: Measured, card: Card) -> str:
+    lines = [
+        "| setting | peak, GB | predicted | error | step, s | predicted | error |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one in found:
+        made: Plan = plan(one.config, SIZES, card, 1, known)
+        total, step_s = made.account.total_bytes, made.speed.step_s
+        lines.append(
+            f"| {one.name} | {one.peak_bytes / 1e9:.1f} | {total / 1e9:.1f} | {_off(total, one.peak_bytes)} "
+            f"| {one.step_s:.3f} | {step_s:.3f} | {_off(step_s, one.step_s)} |"
+        )
+    return "\n".join(lines)
+
+
+def _off(foretold: float, found: float) -> str:
+    return f"{100 * (foretold / found - 1):+.1f} %"
+
+
+if __name__ == "__main__":
+    main()
