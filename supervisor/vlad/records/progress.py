@@ -67,6 +67,16 @@ class Step(Line, frozen=True, kw_only=True, tag="step"):
     metrics: dict[str, float] = {}
 
 
+class TaskEvaluated(Line, frozen=True, kw_only=True, tag="task"):
+    """All episodes of one task of an evaluation that is still going on have been played."""
+
+    step: int
+    suite: str
+    task: str
+    successes: int
+    episodes: int
+
+
 class CheckpointSaved(Line, frozen=True, kw_only=True, tag="checkpoint"):
     """A complete checkpoint is on the disk at `path`; `is_best` where it is the best evaluated so far.
 
@@ -102,7 +112,7 @@ class Finished(Line, frozen=True, kw_only=True, tag="finished"):
     stopped: bool = False
 
 
-ProgressLine = Plan | PhaseChange | Step | CheckpointSaved | RequestDone | Warned | Finished
+ProgressLine = Plan | PhaseChange | Step | TaskEvaluated | CheckpointSaved | RequestDone | Warned | Finished
 
 
 class TaskResult(msgspec.Struct, frozen=True, kw_only=True):

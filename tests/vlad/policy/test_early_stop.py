@@ -74,3 +74,21 @@ def test_refuses_a_policy_without_meaning(patience: int, min_delta: float) -> No
 )
 def test_min_delta_below_one_episode_is_noticed(min_delta: float, episodes: int, expected: bool) -> None:
     assert is_below_resolution(min_delta, episodes) is expected
+
+
+def test_with_intervals_a_lucky_evaluation_is_the_best_but_no_improvement() -> None:
+    """60 % of 20 episodes: up to 78 %. 70 % cannot be told from it, 85 % can."""
+    policy = EarlyStopPolicy(patience=2, beats_interval=True)
+    first = EarlyStop().after(60, 100, policy, high=78)
+    lucky = first.after(70, 200, policy, high=85)
+    assert (lucky.best, lucky.best_step, lucky.bad_evaluations) == (70, 200, 1)
+    better = lucky.after(85, 300, policy, high=95)
+    assert (better.best_step, better.bad_evaluations, better.bar) == (300, 0, 95)
+    worse = lucky.after(50, 300, policy, high=70)
+    assert (worse.best_step, worse.bad_evaluations) == (200, 2)
+    assert worse.is_exhausted(policy)
+
+
+def test_without_intervals_they_change_nothing() -> None:
+    policy = EarlyStopPolicy(min_delta=5)
+    assert EarlyStop().after(60, 1, policy, high=78) == EarlyStop().after(60, 1, policy)

@@ -1,6 +1,6 @@
 """vlatrain.evaluate on simulators that are processes: lost ones cost time, never an episode; failures are results."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,7 +48,13 @@ class Policy:
 
 
 def evaluated(
-    tmp_path: Path, policy: Policy, *, trials: int = 2, videos: Videos = Videos.NONE, **settings: object
+    tmp_path: Path,
+    policy: Policy,
+    *,
+    trials: int = 2,
+    videos: Videos = Videos.NONE,
+    on_task: Callable[[int, int], None] = lambda task, successes: None,
+    **settings: object,
 ) -> EvaluationResult:
     python = str(fake_simulator.fake_python(tmp_path))
     config = FinetuneConfig(sim_python=python, eval_batch_size=4, **{"eval_max_steps": 5, "sim_workers": 2, **settings})  # type: ignore[arg-type]
@@ -62,6 +68,7 @@ def evaluated(
         board=Board(ranks, "evaluation"),
         wants_stop=lambda: False,
         progress=lambda done, total: None,
+        on_task=on_task,
         videos=videos,
         video_folder=tmp_path / "videos",
     )
@@ -167,3 +174,10 @@ def test_videos_without_an_encoder_are_a_remark(tmp_path: Path, faults: Path, mo
     result = evaluated(tmp_path, Policy(), trials=1, videos=Videos.FIRST)
     assert (result.videos, result.failure) == ((), None)
     assert any("pip install av" in remark for remark in result.remarks)
+
+
+def test_tasks_are_told_as_soon_as_their_episodes_are_played(tmp_path: Path, faults: Path) -> None:
+    told: list[tuple[int, int]] = []
+    evaluated(tmp_path, Policy(), on_task=lambda task, successes: told.append((task, successes)))
+    assert sorted(told) == [(0, 1), (1, 1), (2, 1)]
+    assert told[-1][0] == 2

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vlatrain.configuration.checks import at_least, one_of
+from vlatrain.configuration.checks import at_least, needs, one_of
 from vlatrain.configuration.option import option
 
 
@@ -23,11 +23,16 @@ class Simulation:
         None, "Python with LIBERO; default: VLAD_SIM_PYTHON, .venv-libero, the trainer's own"
     )
     sim_workers: int | None = option(None, "simulators side by side a rank; default: eval_batch_size, or the cores")
+    eval_on: str | None = option(
+        None, "evaluate checkpoints beside training: a GPU's number, cpu, or queue for a free one; none: the live model"
+    )
     eval_videos: Videos = option(Videos.FIRST, "keep videos: of the first failure and success of each task, all, none")
 
     def check_simulation(self) -> None:
         at_least(self, 1, "sim_workers")
         one_of(self, Videos, "eval_videos")
+        is_known = self.eval_on is None or self.eval_on in ("cpu", "queue") or self.eval_on.isdigit()
+        needs(self, "eval_on", is_known, "take a GPU's number, cpu, queue, or null for the live model")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,12 +68,16 @@ class Tally:
     films: Films
     wants_stop: Callable[[], bool]
     progress: Callable[[int, int], None]
+    trials: int
+    on_task: Callable[[int, int], None]
     counts: torch.Tensor = field(init=False)
     """[episodes, 4]: whether it was played here, success, steps, repeats."""
     reasons: list[str] = field(default_factory=list)
+    _untold: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.counts = torch.zeros(len(self.episodes), 4, dtype=torch.int64)
+        self._untold = {episode.task for episode in self.episodes}
 
     def tick(self) -> None:
         failpoint("in_evaluation")
@@ -92,13 +96,25 @@ class Tally:
             self.reasons.append(outcome.failure)
         row = [int(outcome.failure is None), int(outcome.success), outcome.steps, outcome.repeats]
         self.counts[self.episodes.index(episode)] = torch.tensor(row)
+        self.board.count(f"won-{episode.task}", int(outcome.success))
+        self.board.count(f"over-{episode.task}", 1)
         self.progress(self.board.count(FINISHED, 1), len(self.episodes))
+        self._tell_tasks()
+
+    def _tell_tasks(self) -> None:
+        """Tells of every task whose episodes all ranks have played."""
+        for task in sorted(self._untold):
+            if self.board.count(f"over-{task}") == self.trials:
+                self._untold.discard(task)
+                self.on_task(task, self.board.count(f"won-{task}"))
 
     def wait_for_others(self) -> None:
         """Until all ranks have arrived; by looking, so that no wait can time out."""
         for _ in self.board.arrivals():
             self.tick()
             self.progress(self.board.count(FINISHED), len(self.episodes))
+            self._tell_tasks()
+        self._tell_tasks()
 
 
 def evaluate(
@@ -111,6 +127,7 @@ def evaluate(
     board: Board,
     wants_stop: Callable[[], bool],
     progress: Callable[[int, int], None],
+    on_task: Callable[[int, int], None] = lambda task, successes: None,
     videos: Videos = Videos.NONE,
     video_folder: Path = Path(),
     in_step: bool = False,
@@ -118,11 +135,12 @@ def evaluate(
     """Success of the policy on the suite, the same on every rank; None where any rank was told to stop meanwhile.
 
     Ranks take interleaved episodes. A rank whose simulators or GPU cannot go on leaves its episodes unplayed, which the
-    result tells; nothing but a fault of our own raises. `progress` gets (episodes finished by all ranks, all episodes).
+    result tells; nothing but a fault of our own raises. `progress` gets (episodes finished by all ranks, all episodes),
+    `on_task` (task, successes) as soon as all ranks have played a task's episodes.
     """
     episodes = plan_episodes(len(suite.instructions), trials)
     films = Films(video_folder, suite.instructions, videos, _first_of(board))
-    tally = Tally(episodes, board, films, wants_stop, progress)
+    tally = Tally(episodes, board, films, wants_stop, progress, trials, on_task)
     shrinking = Shrinking(policy, batch_size)
     progress(0, len(episodes))
     try:

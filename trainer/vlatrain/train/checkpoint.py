@@ -72,9 +72,9 @@ class CheckpointFolder:
         failpoint("after_checkpoint_rename")
         return Saved(step=step, path=final, size_bytes=size_bytes)
 
-    def prune(self, best_step: int | None) -> list[int]:
-        """Deletes all but the `keep` newest and the best; returns the steps that went."""
-        doomed = [step for step, _ in checkpoints(self.path)[: -self.keep] if step != best_step]
+    def prune(self, *wanted: int | None) -> list[int]:
+        """Deletes all but the `keep` newest and the `wanted` steps (the best); returns the steps that went."""
+        doomed = [step for step, _ in checkpoints(self.path)[: -self.keep] if step not in wanted]
         for step in doomed:
             _remove(self.path / f"step-{step:06d}")
         return doomed

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,8 @@ from vlatrain.distributed import Board
 from vlatrain.evaluate.evaluation import evaluate
 from vlatrain.evaluate.records import as_record, video_folder, write_log
 from vlatrain.evaluate.results import EvaluationResult
+from vlatrain.evaluate.venue import Suite
+from vlatrain.sim.libero_versions import doubt
 from vlatrain.train.rng import preserved
 from vlatrain.train.session import Session
 from vlatrain.train.state import TrainState, is_due
@@ -53,6 +56,12 @@ def evaluated(session: Session, state: TrainState) -> TrainState:
     return after
 
 
+def _tell_task(session: Session, suite: Suite, step: int, task: int, successes: int) -> None:
+    """One task of the evaluation is through."""
+    trials = session.config.eval_num_trials_per_task
+    session.reports.task(step, suite.name, suite.instructions[task], successes, trials)
+
+
 def counted(session: Session, state: TrainState, result: EvaluationResult) -> TrainState:
     """What a scheduled evaluation does to the counters; one that failed does nothing."""
     if result.failure is not None:
@@ -78,6 +87,7 @@ def _result(session: Session, state: TrainState) -> EvaluationResult | None:
                 board=Board(session.ranks, f"evaluation-{next(session.evaluation_numbers)}"),
                 wants_stop=session.inbox.wants_stop,
                 progress=lambda done, total: session.reports.phase(Phase.EVALUATING, state.step, done, total),
+                on_task=partial(_tell_task, session, suite, state.step),
                 videos=session.config.eval_videos,
                 video_folder=video_folder(eval_log_folder(session.config)),
                 in_step=session.config.deterministic,
@@ -112,6 +122,14 @@ def _write_log(session: Session, step: int, result: EvaluationResult) -> Path | 
     except OSError as error:
         session.reports.warn(f"evaluation log not written in {folder}: {error}")
         return None
+
+
+def warn_of_simulator(session: Session) -> None:
+    """A version of MuJoCo that nobody has compared may measure something else."""
+    versions = session.suite.versions if session.suite else {}
+    told = doubt(versions["mujoco"]) if "mujoco" in versions else None
+    if told:
+        session.reports.warn(told)
 
 
 def warn_of_resolution(session: Session) -> None:

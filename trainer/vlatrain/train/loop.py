@@ -11,7 +11,8 @@ from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.data.batches import Batch
 from vlatrain.errors import TrainingError
 from vlatrain.failpoints import failpoint
-from vlatrain.train.evaluating import evaluated, owes_evaluation, warn_of_resolution
+from vlatrain.train.elsewhere import awaited, begun_again, is_awaited, joined, submitted
+from vlatrain.train.evaluating import evaluated, owes_evaluation, warn_of_resolution, warn_of_simulator
 from vlatrain.train.session import Session
 from vlatrain.train.state import TrainState, is_due
 from vlatrain.train.step import rate_at, train_step
@@ -21,7 +22,9 @@ def train(session: Session) -> TrainState:
     """Trains from where the session stands to the last step, an early stop or a wish to stop. Raises TrainingError."""
     session.reports.plan(session.config, session.ranks, session.start, session.samples_per_step)
     warn_of_resolution(session)
+    warn_of_simulator(session)
     batches = session.batches.stream(session.start.position)
+    begun_again(session, session.start)
     with closing(session.checkpoints), session.inbox.listening(), closing(batches):
         return _trained(session, session.start, batches)
 
@@ -30,11 +33,15 @@ def _trained(session: Session, state: TrainState, batches: Iterator[Batch]) -> T
     """Between two steps: what is asked for is read, an owed evaluation is done, and what is due is saved."""
     config = session.config
     while True:
+        state = joined(session, state)
         wishes = session.inbox.wishes()
         if not wishes.stop and (wishes.evaluate or owes_evaluation(config, state)):
             state = evaluate_and_save(session, state)
             continue
-        if wishes.stop or wishes.save:
+        if not wishes.stop and state.step >= config.max_steps and is_awaited(session, state):
+            state = awaited(session, state)
+            continue
+        if wishes.stop or wishes.save or state.early_stop.is_exhausted(session.early_stop):
             save(session, state)
         elif is_due(state.step, config.save_steps, config.max_steps):
             session.checkpoints.begin(session.learner, state)
@@ -51,7 +58,8 @@ def is_over(session: Session, state: TrainState) -> bool:
 def evaluate_and_save(session: Session, state: TrainState) -> TrainState:
     """The step is safe on the disk before its evaluation, because simulators die, and knows the result after it."""
     save(session, state)
-    state = evaluated(session, state)
+    is_elsewhere = session.config.eval_on is not None and session.suite is not None and state.step > 0
+    state = submitted(session, state) if is_elsewhere else evaluated(session, state)
     save(session, state)
     return state
 

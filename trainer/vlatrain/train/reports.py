@@ -16,6 +16,7 @@ from vlad.records.progress import (
     ProgressLine,
     Reason,
     Step,
+    TaskEvaluated,
     Warned,
 )
 from vlad.report import Reporter
@@ -113,6 +114,12 @@ class Reports:
     def stalled(self, step: int, stall_s: float) -> None:
         """So long training has waited for a checkpoint."""
         self._track(step, {"time/checkpoint_stall_s": stall_s})
+
+    def task(self, step: int, suite: str, task: str, successes: int, episodes: int) -> None:
+        """All episodes of a task were played, in an evaluation that goes on."""
+        self._print(f"[eval] step {step} {task}: {successes}/{episodes}")
+        told = TaskEvaluated(at=time.time(), step=step, suite=suite, task=task, successes=successes, episodes=episodes)
+        self._tell(told)
 
     def evaluation(self, evaluation: Evaluation, policy: EarlyStopPolicy, *, is_scheduled: bool) -> None:
         self._print(

@@ -120,6 +120,17 @@ class Checkpoints:
         """Where the checkpoint of a step lies, for whoever asked; known to the first rank."""
         return str(self._written.path) if self._written and self._written.step == step else None
 
+    def folder_of(self, step: int) -> Path | None:
+        """Where the checkpoint of a step lies, None where there is none; known to the first rank."""
+        path = self._folder.path / f"step-{step:06d}" if self._folder else None
+        return path if path is not None and path.is_dir() else None
+
+    def tell_best(self, step: int) -> None:
+        """The checkpoint of an earlier step has turned out to be the best."""
+        path = self.folder_of(step)
+        if path is not None:
+            self.reports.checkpoint(Saved(step=step, path=path, size_bytes=size_of(path)), is_best=True)
+
     def _begin_writing(self, learner: Learner, live: Contents, started: float) -> None:
         """Without room for a copy training waits for the disk."""
         copy = live.copied(self._staging)
@@ -162,7 +173,7 @@ class Checkpoints:
         write_s = time.monotonic() - started
         stall_s += write_s if is_awaited else 0
         self.reports.checkpoint(self._written, is_best=state.is_best, stall_s=stall_s, write_s=write_s)
-        self._folder.prune(state.best_step)
+        self._folder.prune(state.best_step, *state.pending)
 
     def _state_file(self, state: TrainState) -> bytes:
         world_size = self.ranks.world_size

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -61,6 +62,14 @@ class Session:
     early_stop: EarlyStopPolicy
     start: TrainState
     evaluation_numbers: Iterator[int] = field(default_factory=count)
+    looked_at: list[float] = field(default_factory=lambda: [0.0])
+
+    def is_time_to_look(self, every_s: float) -> bool:
+        """Whether something that costs more than a glance is due again."""
+        if time.monotonic() < self.looked_at[0] + every_s:
+            return False
+        self.looked_at[0] = time.monotonic()
+        return True
 
     @property
     def samples_per_step(self) -> int:

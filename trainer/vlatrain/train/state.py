@@ -15,13 +15,15 @@ class TrainState:
     """Where training stands between two steps.
 
     `step` optimizer updates are done; `position` samples were taken from the order, over all ranks; `evaluated_step` is
-    the step of the last scheduled evaluation, so that a resumed run does a due one exactly once.
+    the step of the last scheduled evaluation, so that a resumed run does a due one exactly once; evaluations of the
+    `pending` steps go on elsewhere.
     """
 
     step: int = 0
     position: int = 0
     evaluated_step: int = NEVER
     early_stop: EarlyStop = field(default_factory=EarlyStop)
+    pending: tuple[int, ...] = ()
 
     @property
     def best_step(self) -> int | None:
@@ -47,6 +49,19 @@ class TrainState:
         """After this step's scheduled evaluation has failed: it is not tried again, and moves no counter."""
         return replace(self, evaluated_step=self.step)
 
+    def with_pending(self) -> "TrainState":
+        """After this step's evaluation was begun elsewhere."""
+        return replace(self, evaluated_step=self.step, pending=(*self.pending, self.step))
+
+    def joined(
+        self, step: int, success_rate: float, policy: EarlyStopPolicy, high: float | None = None
+    ) -> "TrainState":
+        """After the evaluation of an earlier step has arrived."""
+        return replace(self, early_stop=self.early_stop.after(success_rate, step, policy, high))
+
+    def without_pending(self, step: int) -> "TrainState":
+        return replace(self, pending=tuple(one for one in self.pending if one != step))
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it: no best yet is null."""
         best = self.early_stop.best
@@ -61,7 +76,8 @@ class TrainState:
         early_stop = dict(saved["early_stop"])
         if early_stop["best"] is None:
             del early_stop["best"]
-        return cls(**{**saved, "early_stop": EarlyStop(**early_stop)})
+        pending = tuple(saved.get("pending", ()))
+        return cls(**{**saved, "early_stop": EarlyStop(**early_stop), "pending": pending})
 
 
 def is_due(step: int, every: int, last: int) -> bool:

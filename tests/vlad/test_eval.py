@@ -1,0 +1,77 @@
+"""What vlad eval and vlad demos ask of the trainer."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command_line import Story, Vlad
+from supervised_runs import Lab
+from vlad.records.progress import CheckpointSaved
+
+FAKE = """\
+#!{python}
+import json, pathlib, sys
+pathlib.Path(__file__).with_name("asked").write_text(json.dumps(sys.argv[1:]))
+sys.exit(3)
+"""
+
+
+@pytest.fixture(autouse=True)
+def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trainer that writes down what it is asked, and fails."""
+    path = tmp_path / "python"
+    path.write_text(FAKE.format(python=sys.executable))
+    path.chmod(0o755)
+    monkeypatch.setenv("VLAD_PYTHON", str(path))
+
+
+def asked(tmp_path: Path) -> list[str]:
+    words: list[str] = json.loads((tmp_path / "asked").read_text())
+    assert words[:2] == ["-m", "vlatrain.tools"]
+    return words[2:]
+
+
+def saved(folder: Path, step: int, *, is_best: bool = False) -> CheckpointSaved:
+    (folder / f"step-{step}").mkdir()
+    return CheckpointSaved(at=time.time(), step=step, path=str(folder / f"step-{step}"), size_bytes=1, is_best=is_best)
+
+
+def test_of_a_run_the_best_checkpoint_is_measured_as_the_run_was_configured(
+    vlad: Vlad, lab: Lab, tmp_path: Path
+) -> None:
+    run = Story(lab, "spatial").attempt().reported(saved(tmp_path, 100, is_best=True), saved(tmp_path, 200)).run
+    assert vlad("eval", run.run_id, "--trials", "50").code == 3
+    assert asked(tmp_path) == [
+        "evaluate", str(tmp_path / "step-100"), str(run.spec), "--eval_num_trials_per_task=50",
+    ]  # fmt: skip
+    assert vlad("eval", run.run_id, "--last").code == 3
+    assert asked(tmp_path)[1] == str(tmp_path / "step-200")
+
+
+def test_any_checkpoint_may_be_named_with_suite_and_fields(vlad: Vlad, tmp_path: Path) -> None:
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    words = ["--suite", "libero_goal", "--sim-python", "/opt/libero/bin/python", "--set", "eval_max_steps=9"]
+    assert vlad("eval", str(folder), *words, "--result", "r.json").code == 3
+    assert asked(tmp_path) == [
+        "evaluate", str(folder), "--eval_task_suite_name=libero_goal", "--sim_python=/opt/libero/bin/python",
+        "--eval_max_steps=9", "--result=r.json",
+    ]  # fmt: skip
+
+
+def test_what_is_neither_a_folder_nor_a_run_is_refused_in_one_line(vlad: Vlad, lab: Lab) -> None:
+    answer = vlad("eval", "nothing-like-it")
+    assert answer.code == 2
+    assert answer.err.startswith("vlad: nothing-like-it: no such folder, and no run either")
+    assert answer.err.count("\n") == 1
+
+
+def test_demonstrations_are_asked_for_with_every_word(vlad: Vlad, tmp_path: Path) -> None:
+    words = ["--suite", "libero_spatial", "--episodes", "500", "--out", "d", "--tasks", "0", "3", "--shaky", "--hdf5"]
+    assert vlad("demos", *words, "--workers", "8").code == 3
+    assert asked(tmp_path) == [
+        "demos", "--suite=libero_spatial", "--episodes=500", "--out=d", "--workers=8", "--shaky", "--hdf5",
+        "--tasks", "0", "3",
+    ]  # fmt: skip

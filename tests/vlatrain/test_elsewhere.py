@@ -1,0 +1,59 @@
+"""Evaluations beside training: runs of their own, joined by step, counted in order, waited for at the end."""
+
+from pathlib import Path
+
+import fake_simulator
+import pytest
+from training_runs import Workshop, train_state
+from vlad.records.rundir import Home
+
+SETTINGS = {
+    "eval_task_suite_name": "libero_spatial",
+    "eval_max_steps": 3,
+    "enable_periodic_eval": True,
+    "early_stopping_enabled": True,
+    "sim_workers": 1,
+    "eval_batch_size": 1,
+    "eval_videos": "none",
+    "save_steps": 1,
+    "eval_every_steps": 1,
+    "max_steps": 2,
+    "keep_checkpoints": 1,
+    "eval_on": "cpu",
+}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """Where the evaluations' own runs are kept."""
+    (tmp_path / "faults").mkdir()
+    monkeypatch.setenv("FAKE_FAULTS", str(tmp_path / "faults"))
+    monkeypatch.setenv("VLAD_SIM_PYTHON", str(fake_simulator.fake_python(tmp_path)))
+    monkeypatch.setenv("VLAD_HOME", str(tmp_path / "home"))
+    return Home(tmp_path / "home")
+
+
+def test_checkpoints_are_evaluated_by_runs_of_their_own_and_count_when_they_arrive(
+    workshop: Workshop, home: Home
+) -> None:
+    run = workshop.run(**SETTINGS)
+    assert run.train() == 0, run.jobs[-1].output
+    told = [
+        (seen.step, seen.successes, seen.episodes, seen.best_step, seen.bad_evaluations) for seen in run.evaluations
+    ]
+    assert told == [(1, 3, 3, 1, 0), (2, 3, 3, 1, 1)]
+    assert run.finished.reason == "MAX_STEPS"
+    assert train_state(run.latest).pending == ()
+    assert any("evaluations are behind training: those of step 1" in warning for warning in run.warnings)
+    assert sorted(path.name for path in run.folder.glob("step-*")) == ["step-000001", "step-000002"], "the best stays"
+    assert len(list((home.path / "runs").iterdir())) == 2
+
+
+def test_an_evaluation_whose_run_fails_is_a_result_with_its_reason(workshop: Workshop, home: Home) -> None:
+    run = workshop.run(**{**SETTINGS, "max_steps": 1, "eval_run_id_note": "x"})
+    (home.path.parent / "faults" / "always-dumb").touch()
+    assert run.train() == 0, run.jobs[-1].output
+    [seen] = run.evaluations
+    assert seen.failure is not None
+    assert "simulators do not start" in seen.failure
+    assert (seen.best, seen.bad_evaluations) == (None, 0)

@@ -1,0 +1,212 @@
+"""Evaluations beside training: a supervised run for each checkpoint, whose result counts when it arrives.
+
+Results are joined in the order of their steps, so that an early stop decides as if each had been waited for. What is
+pending is part of the state of training: a resumed run waits for it, or starts it again.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import msgspec
+import torch
+from vlad.records.files import replace_file
+from vlad.records.progress import Evaluation, Phase
+from vlad.records.requests import Action
+from vlad.records.run import RunRecord
+from vlad.records.rundir import RunDirectory
+
+from vlatrain.config import FinetuneConfig
+from vlatrain.evaluate.results import wilson_interval
+from vlatrain.places import eval_log_folder
+from vlatrain.train.session import Session
+from vlatrain.train.state import TrainState, is_due
+
+POLL_S = 1.0
+LOOK_AT_RUN_S = 5.0
+RESTARTS = "2"
+TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT")
+OURS = ("VLAD_RUN_ID", "VLAD_RUN_DIR", "VLAD_ATTEMPT")
+VLAD = (sys.executable, "-c", "from vlad.cli import main; main()")
+GPUS = {"cpu": "none", "queue": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The evaluation of the checkpoint of one step: its files, whoever asks."""
+
+    folder: Path
+    step: int
+
+    @property
+    def result(self) -> Path:
+        return self.folder / f"step-{self.step:06d}.json"
+
+    @property
+    def run(self) -> Path:
+        """Holds the folder of the run that evaluates."""
+        return self.folder / f"step-{self.step:06d}.run"
+
+    def record(self) -> Evaluation | None:
+        """The result, None before it is there."""
+        try:
+            return msgspec.json.decode(self.result.read_bytes(), type=Evaluation)
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def failure(self) -> str | None:
+        """Why there will be no result; None while there may be one."""
+        try:
+            directory = RunDirectory(Path(self.run.read_text()))
+            state = msgspec.json.decode(directory.state.read_bytes(), type=RunRecord)
+        except (OSError, msgspec.DecodeError):
+            return "its run is not there"
+        if not state.state.is_final:
+            return None
+        return f"its run {directory.run_id} ended as {state.state} without a result; `vlad why {directory.run_id}`"
+
+
+def job_of(session: Session, step: int) -> Job:
+    """Files of an evaluation, apart from those of other histories."""
+    return Job(eval_log_folder(session.config) / "elsewhere" / session.checkpoints.lineage, step)
+
+
+def submitted(session: Session, state: TrainState) -> TrainState:
+    """The state with the evaluation of this step's checkpoint begun beside training."""
+    session.inbox.answer({Action.EVALUATE}, f"begun beside training, at step {state.step}")
+    if state.step in state.pending:
+        return state
+    after = state.with_pending()
+    if session.ranks.is_first:
+        _begin(session, state.step)
+        if state.pending:
+            behind = ", ".join(map(str, state.pending))
+            session.reports.warn(f"evaluations are behind training: those of step {behind} have not ended yet")
+    return after
+
+
+def _begin(session: Session, step: int) -> None:
+    """Starts the run; where it cannot be started, the result says so."""
+    job, checkpoint = job_of(session, step), session.checkpoints.folder_of(step)
+    config, target = session.config, str(session.config.eval_on)
+    job.folder.mkdir(parents=True, exist_ok=True)
+    if checkpoint is None:
+        _refuse(session, job, "its checkpoint is not there")
+        return
+    file = job.folder / "config.json"
+    replace_file(file, _saved(config))
+    evaluate = [
+        sys.executable,
+        "-m",
+        "vlatrain.tools",
+        "evaluate",
+        str(checkpoint),
+        str(file),
+        f"--result={job.result}",
+    ]
+    device = "--device=cpu" if target == "cpu" else f"--device={config.device.value}"
+    words = ["start", "--json", "--name", f"eval-step{step}", "--restarts", RESTARTS]
+    words += ["--gpus", GPUS.get(target, f"{target},"), "--", *evaluate, device]
+    environment = {name: text for name, text in os.environ.items() if name not in (*TORCHRUN, *OURS)}
+    done = subprocess.run([*VLAD, *words], env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        _refuse(session, job, (done.stderr.strip().splitlines() or ["vlad start failed"])[-1])
+        return
+    replace_file(job.run, json.loads(done.stdout)["directory"].encode())
+
+
+def _saved(config: FinetuneConfig) -> bytes:
+    """The resolved configuration as the trainer's command line reads it."""
+    values = {name: {"value": value, "origin": "the training run"} for name, value in asdict(config).items()}
+    return json.dumps({"config": values}, default=str).encode()
+
+
+def _refuse(session: Session, job: Job, reason: str) -> None:
+    replace_file(job.result, msgspec.json.encode(_failed(session, job.step, reason)))
+
+
+def _failed(session: Session, step: int, reason: str) -> Evaluation:
+    name = session.config.eval_task_suite_name
+    return Evaluation(
+        at=time.time(), step=step, suite=name, successes=0, episodes=0, success_rate=0.0, low=0.0, high=100.0,
+        failure=reason,
+    )  # fmt: skip
+
+
+def joined(session: Session, state: TrainState) -> TrainState:
+    """The state with every result that has arrived, oldest first. Collective while something is pending."""
+    while is_awaited(session, state):
+        step = state.pending[0]
+        record = _arrived(session, step) if session.ranks.is_first else None
+        told = [0, 0, 0] if record is None else [1 + (record.failure is not None), record.successes, record.episodes]
+        kind, successes, episodes = session.ranks.add_up(torch.tensor(told)).tolist()
+        if not kind:
+            return state
+        is_counted = kind == 1 and is_due(step, session.config.eval_every_steps, session.config.max_steps)
+        after = _counted(session, state, step, successes, episodes) if is_counted else state
+        state = after.without_pending(step)
+        if record is not None:
+            _tell(session, state, record, is_counted=is_counted)
+    return state
+
+
+def is_awaited(session: Session, state: TrainState) -> bool:
+    """Whether results are to come that can still change anything: after an early stop none can."""
+    return bool(state.pending) and not state.early_stop.is_exhausted(session.early_stop)
+
+
+def _arrived(session: Session, step: int) -> Evaluation | None:
+    """The result of a step, or the failure to get one; None while it may still come."""
+    job = job_of(session, step)
+    record = job.record()
+    if record is not None:
+        return record
+    if session.is_time_to_look(LOOK_AT_RUN_S):
+        failure = job.failure()
+        return (job.record() or _failed(session, step, failure)) if failure else None
+    return None
+
+
+def _counted(session: Session, state: TrainState, step: int, successes: int, episodes: int) -> TrainState:
+    high = wilson_interval(successes, episodes)[1]
+    return state.joined(step, 100 * successes / episodes, session.early_stop, high)
+
+
+def _tell(session: Session, after: TrainState, record: Evaluation, *, is_counted: bool) -> None:
+    """The line of evaluations.jsonl, and of the checkpoint that has turned out to be the best."""
+    is_best = is_counted and after.best_step == record.step
+    full = msgspec.structs.replace(
+        record,
+        improved=is_best,
+        best=after.early_stop.best if after.best_step is not None else None,
+        best_step=after.best_step,
+        bad_evaluations=after.early_stop.bad_evaluations,
+        patience=session.early_stop.patience if session.early_stop.enabled else None,
+    )
+    session.reports.evaluation(full, session.early_stop, is_scheduled=is_counted)
+    if record.failure:
+        session.reports.warn(f"evaluation of step {record.step}: {record.failure}")
+    if is_best:
+        session.checkpoints.tell_best(record.step)
+
+
+def awaited(session: Session, state: TrainState) -> TrainState:
+    """The state once nothing is pending, or the run shall stop: what is left then is left to a resume."""
+    while is_awaited(session, state) and not session.inbox.wishes().stop:
+        state = joined(session, state)
+        if is_awaited(session, state):
+            session.reports.phase(Phase.EVALUATING, state.pending[0])
+            time.sleep(POLL_S)
+    return state
+
+
+def begun_again(session: Session, state: TrainState) -> None:
+    """After a resume: evaluations whose run is gone and left no result are started again."""
+    for step in state.pending if session.ranks.is_first else ():
+        job = job_of(session, step)
+        if job.record() is None and job.failure() is not None:
+            _begin(session, step)
