@@ -126,7 +126,7 @@ class Run:
 
     @property
     def saved_steps(self) -> list[int]:
-        return [line.step for line in self.told(CheckpointSaved)]
+        return [line.step for line in self.told(CheckpointSaved) if line.is_new]
 
     @property
     def answers(self) -> dict[str, str]:
@@ -142,8 +142,8 @@ class Run:
 
     @property
     def latest(self) -> Path:
-        """The checkpoint reported last."""
-        return Path(self.told(CheckpointSaved)[-1].path)
+        """The checkpoint saved last, as reported."""
+        return Path([line for line in self.told(CheckpointSaved) if line.is_new][-1].path)
 
     @property
     def folder(self) -> Path:

@@ -1,9 +1,10 @@
 """Reading one run in full, bit by bit."""
 
 from fake_runs import NOW, training_run
-from vlad.records.progress import Step
+from vlad.records.progress import Step, TaskEvaluated
 from vlad.records.rundir import Home, RunDirectory
 from vlatui.detail import DetailReader
+from vlatui.widgets.evaluations import ARRIVING, evaluation_rows
 
 
 def test_everything_of_a_run_is_read(runs: dict[str, RunDirectory]) -> None:
@@ -72,3 +73,26 @@ def test_a_run_without_a_readable_spec_is_shown_all_the_same(runs: dict[str, Run
     detail = DetailReader(runs["training"]).read()
     assert detail is not None
     assert detail.spec is None
+
+
+def test_an_evaluation_arrives_task_by_task_until_its_result_is_there(home: Home) -> None:
+    home.prepare()
+    run = training_run(home)
+    reader = DetailReader(run.directory)
+    first = reader.read()
+    assert first is not None
+    assert first.arriving is None
+    for number, successes in enumerate((4, 1)):
+        run.progress(
+            TaskEvaluated(at=NOW + 1, step=350, suite="s", task=f"task {number}", successes=successes, episodes=5)
+        )
+    detail = reader.read()
+    assert detail is not None
+    assert detail.arriving is not None
+    assert (detail.arriving.step, detail.arriving.successes, detail.arriving.episodes) == (350, 5, 10)
+    rows = evaluation_rows(detail.evaluations, detail.arriving)
+    assert [rows[0].key, rows[1].key] == [ARRIVING, "6"]
+    run.evaluation(350, 9, 15, best=60, bad=0, at=NOW + 2)
+    detail = reader.read()
+    assert detail is not None
+    assert (detail.arriving, detail.evaluations[-1].step) == (None, 350)

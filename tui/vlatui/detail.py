@@ -1,8 +1,10 @@
 """Everything about one run as frozen values: curves, evaluations, journal, specification, logs. Read incrementally."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vlad.policy.interval import success_interval
 from vlad.records.files import RecordError, read_lines
 from vlad.records.foreign import ForeignJob
 from vlad.records.progress import (
@@ -10,6 +12,8 @@ from vlad.records.progress import (
     Evaluation,
     ProgressLine,
     Step,
+    TaskEvaluated,
+    TaskResult,
     Warned,
     decode_evaluations,
     decode_progress,
@@ -37,11 +41,15 @@ class LogSource:
 
 @dataclass(frozen=True, slots=True)
 class RunDetail:
-    """One run in full. `spec` is None where it cannot be read; `logs` are oldest first, consoles before rank files."""
+    """One run in full. `spec` is None where it cannot be read; `logs` are oldest first, consoles before rank files.
+
+    `arriving` is the evaluation that goes on, as far as its tasks are through.
+    """
 
     run_id: str
     spec: RunSpec | None = None
     evaluations: tuple[Evaluation, ...] = ()
+    arriving: Evaluation | None = None
     events: tuple[AnyEvent, ...] = ()
     curves: dict[str, Curve] = field(default_factory=dict)
     checkpoints: tuple[CheckpointSaved, ...] = ()
@@ -63,6 +71,7 @@ class DetailReader:
         self._checkpoints: list[CheckpointSaved] = []
         self._warnings: list[Warned] = []
         self._evaluations: list[Evaluation] = []
+        self._tasks: list[TaskEvaluated] = []
         self._events: list[AnyEvent] = []
         self._progress_end = self._evaluations_end = self._events_end = 0
 
@@ -80,6 +89,7 @@ class DetailReader:
             run_id=self.run.run_id,
             spec=self._read_spec(),
             evaluations=tuple(self._evaluations),
+            arriving=arriving(self._tasks, self._evaluations),
             events=tuple(self._events),
             curves={name: growing.curve() for name, growing in self._curves.items()},
             checkpoints=tuple(self._checkpoints),
@@ -103,6 +113,9 @@ class DetailReader:
         if isinstance(line, Step):
             for name, value in metrics_of(line).items():
                 self._curves.setdefault(name, GrowingCurve()).add(line.step, line.at, value)
+        elif isinstance(line, TaskEvaluated):
+            is_same = self._tasks and (self._tasks[-1].step, self._tasks[-1].attempt) == (line.step, line.attempt)
+            self._tasks = [*self._tasks, line] if is_same else [line]
         elif isinstance(line, CheckpointSaved):
             self._checkpoints.append(line)
         elif isinstance(line, Warned):
@@ -126,6 +139,22 @@ class DetailReader:
             except RecordError:
                 return None
         return self._spec
+
+
+def arriving(tasks: Sequence[TaskEvaluated], evaluations: Sequence[Evaluation]) -> Evaluation | None:
+    """What the tasks that are through tell of an evaluation without a result yet; None where there is none such."""
+    ended_at = evaluations[-1].at if evaluations else 0.0
+    told = [task for task in tasks if task.at > ended_at]
+    if not told:
+        return None
+    successes, episodes = sum(task.successes for task in told), sum(task.episodes for task in told)
+    rate = 100 * successes / max(1, episodes)
+    low, high = success_interval(rate, episodes)
+    return Evaluation(
+        at=told[-1].at, step=told[-1].step, suite=told[-1].suite, successes=successes, episodes=episodes,
+        success_rate=rate, low=low, high=high,
+        tasks=tuple(TaskResult(task=one.task, successes=one.successes, episodes=one.episodes) for one in told),
+    )  # fmt: skip
 
 
 def metrics_of(step: Step) -> dict[str, float]:

@@ -80,13 +80,15 @@ class TaskEvaluated(Line, frozen=True, kw_only=True, tag="task"):
 class CheckpointSaved(Line, frozen=True, kw_only=True, tag="checkpoint"):
     """A complete checkpoint is on the disk at `path`; `is_best` where it is the best evaluated so far.
 
-    Training waited `stall_s` for it; writing it took `write_s`, mostly while training went on.
+    Training waited `stall_s` for it; writing it took `write_s`, mostly while training went on. `is_new` is false where
+    one told of before has turned out to be the best, after later ones were saved.
     """
 
     step: int
     path: str
     size_bytes: int | None = None
     is_best: bool = False
+    is_new: bool = True
     stall_s: float | None = None
     write_s: float | None = None
 

@@ -130,7 +130,8 @@ def _after(summary: Summary, line: ProgressLine) -> Summary:
             return _stepped(summary, line)
         case CheckpointSaved():
             best = line if line.is_best else summary.best_checkpoint
-            return msgspec.structs.replace(summary, last_checkpoint=line, best_checkpoint=best)
+            last = line if line.is_new else summary.last_checkpoint
+            return msgspec.structs.replace(summary, last_checkpoint=last, best_checkpoint=best)
         case Warned():
             others = tuple(message for message in summary.warnings if message != line.message)
             return msgspec.structs.replace(summary, warnings=(*others, line.message)[-KEPT_WARNINGS:])

@@ -24,7 +24,7 @@ class Progress:
         match line:
             case Step():
                 return replace(self, step=line.step)
-            case CheckpointSaved():
+            case CheckpointSaved(is_new=True):
                 return replace(self, checkpoints=(*self.checkpoints, line)[-CHECKPOINTS_REMEMBERED:])
             case Finished():
                 return replace(self, finished=line)

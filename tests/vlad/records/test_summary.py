@@ -144,3 +144,10 @@ def test_a_long_file_is_sampled_and_tells_the_same(run: RunDirectory) -> None:
     assert sampled.progress_end == whole.progress_end
     for name in ("step", "max_steps", "patience", "last_checkpoint", "phase", "typical_step_s"):
         assert getattr(sampled.summary, name) == getattr(whole.summary, name), name
+
+
+def test_a_checkpoint_that_turns_out_best_later_is_not_the_last_one() -> None:
+    first, second = (CheckpointSaved(at=step, step=step, path=f"c-{step}") for step in (1, 2))
+    best = msgspec.structs.replace(first, is_best=True, is_new=False)
+    summary = folded(first, second, best)
+    assert (summary.last_checkpoint, summary.best_checkpoint) == (second, best)

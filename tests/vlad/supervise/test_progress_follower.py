@@ -71,3 +71,16 @@ def test_a_relative_checkpoint_is_one_of_the_programs_folder(run: RunDirectory, 
     progress = ProgressFollower(run).read_new()
     assert existing_checkpoint(progress, str(tmp_path / "work")) is not None
     assert existing_checkpoint(progress, str(tmp_path)) is None
+
+
+def test_a_checkpoint_that_turns_out_best_later_is_not_where_a_restart_goes_on(
+    run: RunDirectory, tmp_path: Path
+) -> None:
+    for name in ("c-1", "c-2"):
+        (tmp_path / name).mkdir()
+    first, second = (CheckpointSaved(at=0, step=step, path=str(tmp_path / f"c-{step}")) for step in (1, 2))
+    told_later = CheckpointSaved(at=0, step=1, path=first.path, is_best=True, is_new=False)
+    report(run, first, second, told_later)
+    found = existing_checkpoint(ProgressFollower(run).read_new(), "/")
+    assert found is not None
+    assert found.step == 2

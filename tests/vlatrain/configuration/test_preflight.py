@@ -253,6 +253,23 @@ def test_a_large_model_is_not_trained_without_a_gpu_unless_asked_for(config: Fin
 
 
 @pytest.mark.parametrize(
+    ("target", "nproc", "environ"),
+    [("0", 1, {}), ("1", 2, {}), ("3", 1, {"CUDA_VISIBLE_DEVICES": "3"}), ("queue", 99, {})],
+    ids=["first", "second of two", "the one visible", "none left"],
+)
+def test_an_evaluation_that_would_wait_for_trainings_own_gpu_is_refused(
+    target: str, nproc: int, environ: dict[str, str]
+) -> None:
+    with pytest.raises(ConfigError, match=r"--eval_on .*: training"):
+        check_machine(FinetuneConfig(eval_on=target), environ, nproc, 100)
+
+
+@pytest.mark.parametrize(("target", "environ"), [("1", {}), ("0", {"CUDA_VISIBLE_DEVICES": "3"}), ("cpu", {})])
+def test_another_gpu_may_evaluate(target: str, environ: dict[str, str]) -> None:
+    check_machine(FinetuneConfig(eval_on=target), environ, 1, 4)
+
+
+@pytest.mark.parametrize(
     ("chosen", "count"), [("0,1,3", 3), ("", 0), ("-1", 0), ("0,-1,2", 1), ("GPU-1a2b, GPU-3c4d", 2), ("NoDevFiles", 0)]
 )
 def test_visible_gpus_are_counted_as_the_driver_does(chosen: str, count: int) -> None:

@@ -91,6 +91,7 @@ def check_base_model_path(config: FinetuneConfig, environ: Mapping[str, str]) ->
 
 def check_machine(config: FinetuneConfig, environ: Mapping[str, str], nproc: int, gpus: int) -> None:
     """Raises ConfigError where the processes cannot each have a GPU, or a large model would land on the CPU unasked."""
+    check_place_of_evaluation(config, environ, nproc)
     if config.device is Device.CPU:
         return
     if config.device is Device.CUDA and gpus == 0:
@@ -102,6 +103,18 @@ def check_machine(config: FinetuneConfig, environ: Mapping[str, str], nproc: int
         )
     if 0 < gpus < nproc:
         raise ConfigError(f"{nproc} processes on {gpus} visible GPU{'s' * (gpus > 1)}: start {gpus}, or set device cpu")
+
+
+def check_place_of_evaluation(config: FinetuneConfig, environ: Mapping[str, str], nproc: int) -> None:
+    """Raises ConfigError where evaluations beside training would wait for a GPU that training itself holds."""
+    target = config.eval_on
+    if target is None or target == "cpu" or config.device is Device.CPU:
+        return
+    visible = environ.get("CUDA_VISIBLE_DEVICES")
+    own = [name.strip() for name in visible.split(",")] if visible else [str(number) for number in range(nproc)]
+    needs(config, "eval_on", target not in own[:nproc], "training itself holds that GPU; name another, or cpu")
+    is_room = target != "queue" or count_gpus({}) > nproc
+    needs(config, "eval_on", is_room, f"training holds all {nproc} GPUs of this host; take cpu, or null")
 
 
 def is_small(base: Path | None) -> bool:

@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 import torch
 from vlad.records.files import replace_file
-from vlad.records.progress import Evaluation
+from vlad.records.progress import Evaluation, Phase
+from vlad.report import Reporter
 
 from vlatrain.adapters import CONFIG_FILE, found_adapter, latest_adapter, read_plain_config
 from vlatrain.configuration.arguments import parse_arguments
@@ -33,6 +34,7 @@ from vlatrain.model.lora import load_adapter
 from vlatrain.model.openvla import OpenVLA
 from vlatrain.ticker import Ticker
 from vlatrain.train.learner import compute_dtype
+from vlatrain.train.reports import Reports
 from vlatrain.train.session import chosen_device
 
 RESULT = "--result="
@@ -47,16 +49,13 @@ def evaluate_words(words: Sequence[str]) -> EvaluationResult:
         raise TrainerError("name a checkpoint first: evaluate CHECKPOINT [CONFIG] [--field value]...")
     checkpoint = latest_adapter(Path(words[0]).absolute())
     config = config_of(checkpoint, fields)
-    started = time.monotonic()
-    result = evaluate_checkpoint(config, checkpoint)
-    log = write_log(eval_log_folder(config), config.eval_run_id_note, step_of(checkpoint), result)
-    record = as_record(
-        result,
-        step=step_of(checkpoint) or 0,
-        checkpoint=str(checkpoint),
-        log=log,
-        duration_s=time.monotonic() - started,
-    )
+    started, step = time.monotonic(), step_of(checkpoint) or 0
+    with Reporter.from_environment() as reporter:
+        result = evaluate_checkpoint(config, checkpoint, Reports(reporter, Ranks()))
+        log = write_log(eval_log_folder(config), config.eval_run_id_note, step, result)
+        took_s = time.monotonic() - started
+        record = as_record(result, step=step, checkpoint=str(checkpoint), log=log, duration_s=took_s)
+        reporter.evaluation(record)
     for path in results:
         replace_file(path, msgspec.json.encode(record))
     print("\n".join(told(record)))
@@ -79,22 +78,29 @@ def step_of(checkpoint: Path) -> int | None:
     return found.step if found else None
 
 
-def evaluate_checkpoint(config: FinetuneConfig, checkpoint: Path) -> EvaluationResult:
+def evaluate_checkpoint(config: FinetuneConfig, checkpoint: Path, reports: Reports) -> EvaluationResult:
     """Loads an adapter with its base, or a whole model, and rolls it out in this process."""
+    reports.phase(Phase.LOADING)
     device = torch.device(chosen_device(config.device))
     suite = open_suite(config, config.eval_task_suite_name, has_gpu=device.type == "cuda")
     tell = Ticker(sys.stderr)
     policy = loaded_policy(config, checkpoint, device)
-    ranks = Ranks()
+    ranks, step, trials = Ranks(), step_of(checkpoint) or 0, config.eval_num_trials_per_task
+
+    def progress(done: int, total: int) -> None:
+        reports.phase(Phase.EVALUATING, step, done, total)
+        tell(f"{done}/{total} episodes of {suite.name}")
+
     result = evaluate(
         policy,
         suite,
-        trials=config.eval_num_trials_per_task,
+        trials=trials,
         batch_size=config.eval_batch_size,
         ranks=ranks,
         board=Board(ranks, "evaluation"),
         wants_stop=lambda: False,
-        progress=lambda done, total: tell(f"{done}/{total} episodes of {suite.name}"),
+        progress=progress,
+        on_task=lambda task, won: reports.task(step, suite.name, suite.instructions[task], won, trials),
         videos=config.eval_videos,
         video_folder=video_folder(eval_log_folder(config)),
         in_step=config.deterministic,

@@ -20,9 +20,9 @@ from vlad.records.requests import Action
 from vlad.records.run import RunRecord
 from vlad.records.rundir import RunDirectory
 
-from vlatrain.config import FinetuneConfig
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.places import eval_log_folder
 from vlatrain.evaluate.results import wilson_interval
-from vlatrain.places import eval_log_folder
 from vlatrain.train.session import Session
 from vlatrain.train.state import TrainState, is_due
 
@@ -111,12 +111,17 @@ def _begin(session: Session, step: int) -> None:
     device = "--device=cpu" if target == "cpu" else f"--device={config.device.value}"
     words = ["start", "--json", "--name", f"eval-step{step}", "--restarts", RESTARTS]
     words += ["--gpus", GPUS.get(target, f"{target},"), "--", *evaluate, device]
-    environment = {name: text for name, text in os.environ.items() if name not in (*TORCHRUN, *OURS)}
-    done = subprocess.run([*VLAD, *words], env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = _vlad(*words)
     if done.returncode != 0:
         _refuse(session, job, (done.stderr.strip().splitlines() or ["vlad start failed"])[-1])
         return
     replace_file(job.run, json.loads(done.stdout)["directory"].encode())
+
+
+def _vlad(*words: str) -> "subprocess.CompletedProcess[str]":
+    """Asks the supervisor, without the variables that make this process a rank of its own run."""
+    environment = {name: text for name, text in os.environ.items() if name not in (*TORCHRUN, *OURS)}
+    return subprocess.run([*VLAD, *words], env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
 
 def _saved(config: FinetuneConfig) -> bytes:
@@ -202,6 +207,17 @@ def awaited(session: Session, state: TrainState) -> TrainState:
             session.reports.phase(Phase.EVALUATING, state.pending[0])
             time.sleep(POLL_S)
     return state
+
+
+def abandoned(session: Session, state: TrainState) -> None:
+    """After an early stop: evaluations that still go on are stopped, because nobody waits for them."""
+    if not session.ranks.is_first or not state.early_stop.is_exhausted(session.early_stop):
+        return
+    for step in state.pending:
+        job = job_of(session, step)
+        if job.record() is None and job.run.is_file():
+            run_id = Path(job.run.read_text()).name
+            _vlad("stop", "--now", "--no-wait", run_id)
 
 
 def begun_again(session: Session, state: TrainState) -> None:

@@ -11,7 +11,7 @@ from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.data.batches import Batch
 from vlatrain.errors import TrainingError
 from vlatrain.failpoints import failpoint
-from vlatrain.train.elsewhere import awaited, begun_again, is_awaited, joined, submitted
+from vlatrain.train.elsewhere import abandoned, awaited, begun_again, is_awaited, joined, submitted
 from vlatrain.train.evaluating import evaluated, owes_evaluation, warn_of_resolution, warn_of_simulator
 from vlatrain.train.session import Session
 from vlatrain.train.state import TrainState, is_due
@@ -93,6 +93,7 @@ def update(session: Session, state: TrainState, batches: Iterator[Batch]) -> Tra
 def finish(session: Session, state: TrainState, *, is_stopped: bool) -> TrainState:
     """The last word. Raises TrainingError where the last steps could not be saved."""
     session.checkpoints.settle()
+    abandoned(session, state)
     if state.step > session.start.step and session.checkpoints.saved != state:
         failure = session.checkpoints.failure or "see what the first rank says"
         raise TrainingError(f"the run ends at step {state.step}, but its last checkpoint could not be saved: {failure}")

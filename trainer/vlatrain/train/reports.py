@@ -95,7 +95,13 @@ class Reports:
         self._phase, self._done = Phase.TRAINING, None
 
     def checkpoint(
-        self, saved: Saved, *, is_best: bool, stall_s: float | None = None, write_s: float | None = None
+        self,
+        saved: Saved,
+        *,
+        is_best: bool,
+        is_new: bool = True,
+        stall_s: float | None = None,
+        write_s: float | None = None,
     ) -> None:
         """It is on the disk. Called in the thread that writes, so that the word is out before the next step ends."""
         took = "" if stall_s is None or write_s is None else f" stall={1000 * stall_s:.1f} ms write={write_s:.2f} s"
@@ -106,6 +112,7 @@ class Reports:
             path=str(saved.path),
             size_bytes=saved.size_bytes,
             is_best=is_best,
+            is_new=is_new,
             stall_s=stall_s,
             write_s=write_s,
         )

@@ -129,7 +129,7 @@ class Checkpoints:
         """The checkpoint of an earlier step has turned out to be the best."""
         path = self.folder_of(step)
         if path is not None:
-            self.reports.checkpoint(Saved(step=step, path=path, size_bytes=size_of(path)), is_best=True)
+            self.reports.checkpoint(Saved(step=step, path=path, size_bytes=size_of(path)), is_best=True, is_new=False)
 
     def _begin_writing(self, learner: Learner, live: Contents, started: float) -> None:
         """Without room for a copy training waits for the disk."""

@@ -267,7 +267,7 @@ class DashboardScreen(Navigation):
                 self.query_one(LogPane).look()
             case "evaluations":
                 last_step = self.selected.summary.max_steps if self.selected else None
-                self.query_one(EvaluationsPane).show(detail.evaluations, last_step, anew=anew)
+                self.query_one(EvaluationsPane).show(detail.evaluations, last_step, detail.arriving, anew=anew)
             case "metrics":
                 self.query_one(MetricsPane).show(detail.curves)
             case "events":

@@ -26,17 +26,31 @@ COLUMNS = (
 )
 NO_EVALUATIONS = ("No evaluation yet.", "each one appears here with its interval and its tasks")
 TASK_BAR = 16
+ARRIVING = "arriving"
 
 
-def evaluation_rows(evaluations: Sequence[Evaluation]) -> list[Row]:
-    """Newest first; each is compared with the best before it."""
+def evaluation_rows(evaluations: Sequence[Evaluation], arriving: Evaluation | None = None) -> list[Row]:
+    """Newest first; each is compared with the best before it. What is arriving stands above all."""
     rows: list[Row] = []
     best: float | None = None
     for number, evaluation in enumerate(evaluations):
         rows.append(Row(str(number), _cells(evaluation, best)))
         if evaluation.failure is None:
             best = evaluation.success_rate if best is None else max(best, evaluation.success_rate)
+    if arriving is not None:
+        rows.append(Row(ARRIVING, _cells_so_far(arriving)))
     return rows[::-1]
+
+
+def _cells_so_far(arriving: Evaluation) -> dict[str, Cell]:
+    """Of an evaluation that goes on; its rate compares with nothing yet."""
+    return {
+        "step": cell(f"{arriving.step:,}", Tone.MUTED),
+        "success": cell(figures.percent(arriving.success_rate), Tone.MUTED),
+        "interval": cell(f"{arriving.low:.0f}-{arriving.high:.0f} of {arriving.episodes}", Tone.MUTED),
+        "change": cell("so far", Tone.ACCENT),
+        "tasks": tuple(bars.heat(100 * task.successes / max(1, task.episodes)) for task in arriving.tasks),
+    }
 
 
 def _cells(evaluation: Evaluation, best: float | None) -> dict[str, Cell]:
@@ -135,23 +149,32 @@ class EvaluationsPane(Horizontal):
 
     def on_mount(self) -> None:
         self._evaluations: tuple[Evaluation, ...] = ()
+        self._arriving: Evaluation | None = None
         self._last_step: int | None = None
         self._show(anew=True)
 
-    def show(self, evaluations: tuple[Evaluation, ...], last_step: int | None, *, anew: bool) -> None:
-        if anew or (evaluations, last_step) != (self._evaluations, self._last_step):
-            self._evaluations, self._last_step = evaluations, last_step
+    def show(
+        self,
+        evaluations: tuple[Evaluation, ...],
+        last_step: int | None,
+        arriving: Evaluation | None = None,
+        *,
+        anew: bool,
+    ) -> None:
+        if anew or (evaluations, last_step, arriving) != (self._evaluations, self._last_step, self._arriving):
+            self._evaluations, self._last_step, self._arriving = evaluations, last_step, arriving
             self._show(anew=anew)
 
     def _show(self, *, anew: bool) -> None:
         table = self.query_one(Table)
-        table.show_rows(evaluation_rows(self._evaluations), NO_EVALUATIONS, anew=anew)
+        table.show_rows(evaluation_rows(self._evaluations, self._arriving), NO_EVALUATIONS, anew=anew)
         self._show_selected()
 
     @on(Table.CursorMoved, "#evaluations")
     def _show_selected(self) -> None:
         key = self.query_one(Table).cursor_key
-        selected = int(key) if key is not None else None
-        self.query_one("#evaluation-side").display = bool(self._evaluations)
+        selected = int(key) if key is not None and key != ARRIVING else None
+        self.query_one("#evaluation-side").display = bool(self._evaluations) or self._arriving is not None
         self.query_one(SuccessChart).show(self._evaluations, self._last_step, selected)
-        self.query_one(TaskLines).show(None if selected is None else self._evaluations[selected])
+        chosen = None if selected is None else self._evaluations[selected]
+        self.query_one(TaskLines).show(self._arriving if key == ARRIVING else chosen)
