@@ -178,7 +178,7 @@ def file_for_a_folder(config: FinetuneConfig, root: Path) -> FinetuneConfig:
         (setting(use_quantization=True, sharding=Sharding.FULL), "a base model in 4 bits is not spread over ranks"),
         (setting(merge_lora_during_training=True), "this version saves adapters only"),
         (
-            setting(enable_periodic_eval=True, save_steps=1000),
+            setting(enable_periodic_eval=True, save_steps=1000, sim_python="/bin/false"),
             "--eval_task_suite_name libero_spatial: ",
         ),
         (file_for_a_folder, "runs is a file, not a folder"),
