@@ -11,8 +11,8 @@ from collections import defaultdict, deque
 from pathlib import Path
 from typing import Any
 
+from vlad.records.interval import wilson_interval
 from vlatrain.evaluate.libero import STEP_LIMITS
-from vlatrain.evaluate.results import wilson_interval
 from vlatrain.sim.finding import found_libero
 from vlatrain.sim.pool import Event, Pool
 from vlatrain.sim.protocol import Layout

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vlad.policy.interval import success_interval
 from vlad.records.files import RecordError, read_lines
 from vlad.records.foreign import ForeignJob
+from vlad.records.interval import success_interval
 from vlad.records.progress import (
     CheckpointSaved,
     Evaluation,

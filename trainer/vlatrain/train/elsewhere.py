@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import torch
 from vlad.records.files import replace_file
+from vlad.records.interval import wilson_interval
 from vlad.records.progress import Evaluation, Phase
 from vlad.records.requests import Action
 from vlad.records.run import RunRecord
@@ -22,7 +23,6 @@ from vlad.records.rundir import RunDirectory
 
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.configuration.places import eval_log_folder
-from vlatrain.evaluate.results import wilson_interval
 from vlatrain.train.session import Session
 from vlatrain.train.state import TrainState, is_due
 
