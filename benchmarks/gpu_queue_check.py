@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ class Check:
         spare = [self.start("spare") for _ in range(there - 2)]
         runs = [self.start(name) for name in ("first", "second", "third")]
         for run_id in (*spare, *runs[:2]):
-            self.within(f"{run_id} runs on its GPU", lambda run_id=run_id: self.is_running(run_id))
+            self.within(f"{run_id} runs on its GPU", partial(self.is_running, run_id))
         held = [uuid for run_id in runs[:2] for uuid in self.gpus(run_id)]
         self.expect(f"the first two hold different GPUs: {held}", len(set(held)) == 2)
         self.within("the third waits", lambda: self.reason(runs[2]))

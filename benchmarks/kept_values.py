@@ -41,9 +41,8 @@ def _multiples(kept: Any, width: int, inner: int, precision: Precision, device: 
     each = dtype.itemsize
 
     def a_place(width: int, inner: int, rank: int) -> float:
-        return (
-            (kept(width, inner, rank, 512, dtype, device) - kept(width, inner, rank, 256, dtype, device)) / 256 / each
-        )
+        many, few = (kept(width, inner, rank, places, dtype, device) for places in (512, 256))
+        return float(many - few) / 256 / each
 
     one = a_place(width, inner, 8)
     wide, deep = a_place(2 * width, inner, 8), a_place(width, 2 * inner, 8)

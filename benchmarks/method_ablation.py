@@ -148,6 +148,7 @@ def _jobs(variants: Sequence[str], config: FinetuneConfig, options: argparse.Nam
 def _job(variant: str, seed: int, config: FinetuneConfig, options: argparse.Namespace) -> Job:
     name = "".join(letter if letter.isalnum() else "-" for letter in variant)
     own = replace(config, seed=seed, run_id_note=f"{name}-{seed}", **VARIANTS.get(variant, {}))
+    assert config.project_root is not None
     folder = config.project_root / f"results-{options.steps}-{options.learning_rate:g}-{options.trials}"
     folder.mkdir(exist_ok=True)
     return Job(variant, seed, own, options.trials, folder / f"{name}-{seed}.json")
@@ -177,7 +178,7 @@ def successes(
     vla: OpenVLA, codec: Codec, job: Job, device: torch.device, dtype: torch.dtype
 ) -> dict[str, dict[str, float]]:
     """Successes and episodes on each suite; actions are un-normalised as the suite's own demonstrations are."""
-    found = {}
+    found: dict[str, dict[str, float]] = {}
     for suite, trials in ((NEW, 2 * job.trials), (OLD, job.trials)):
         statistics = RLDSDataset(job.config.data_root_dir / suite, cache_dir=job.config.cache_dir).statistics
         policy = LivePolicy(

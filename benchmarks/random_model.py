@@ -1,5 +1,7 @@
 """Models with random weights for measurements: the published 7B on a GPU, or a small one of the same parts."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from vlatrain.method.probe import ProbeBatch
@@ -11,7 +13,7 @@ def config_of(size: str) -> OpenVLAConfig:
     """`7b` is the published model; `tiny` keeps its proportions: most of the work below the last layers."""
     if size == "7b":
         return OpenVLAConfig()
-    tower = {"image_size": 112, "patch_size": 14, "width": 64, "heads": 2, "mlp_width": 128}
+    tower: dict[str, Any] = {"image_size": 112, "patch_size": 14, "width": 64, "heads": 2, "mlp_width": 128}
     text = TextConfig(
         vocab_size=1024,
         hidden_size=256,

@@ -59,7 +59,7 @@ class TimmTower(nn.Module):
         self.depth = config.depth
 
     def forward(self, pixels: Tensor) -> Tensor:
-        (features,) = self.tower.get_intermediate_layers(pixels, n={self.depth - 2})
+        features: Tensor = self.tower.get_intermediate_layers(pixels, n={self.depth - 2})[0]
         return features
 
 

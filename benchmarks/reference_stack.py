@@ -31,7 +31,7 @@ from vlatrain.model.initialise import initialise
 from vlatrain.model.lora import adapter_tensors
 from vlatrain.model.lora_targets import TargetSet, targets
 from vlatrain.model.openvla import IGNORED, OpenVLA
-from vlatrain.model.word_tokenizer import build_word_tokenizer
+from vlatrain.model.word_tokenizer import build_word_tokenizer, padding_id
 from vlatrain.train.learner import DTYPES, Learner, build_learner
 from vlatrain.train.step import pixels, train_step
 
@@ -121,10 +121,11 @@ def config_of(size: str) -> OpenVLAConfig:
     """The published model, or smaller ones of the same parts."""
     if size == "7b":
         return OpenVLAConfig()
-    pad = build_word_tokenizer(INSTRUCTIONS).token_to_id("<PAD>")
+    pad = padding_id(build_word_tokenizer(INSTRUCTIONS))
     scale = 1 if size == "tiny" else 8
     tokens: dict[str, Any] = {"class_tokens": 1, "register_tokens": 4, "layer_scale": True}
-    tower = {"image_size": 28 if size == "tiny" else 112, "patch_size": 14, "depth": 3 if size == "tiny" else 6}
+    image_size, depth = (28, 3) if size == "tiny" else (112, 6)
+    tower: dict[str, Any] = {"image_size": image_size, "patch_size": 14, "depth": depth}
     return OpenVLAConfig(
         featurizer=TowerConfig(**tower, **tokens, width=32 * scale, heads=4, mlp_width=64 * scale),
         fused_featurizer=TowerConfig(**tower, width=48 * scale, heads=4, mlp_width=80 * scale, attention_pool=True),
@@ -161,7 +162,7 @@ def made_base(folder: Path, config: OpenVLAConfig, device: str) -> Path:
 
 def _tokenizer_with_pad(pad_token_id: int, fillers: list[str]) -> Any:
     """Enough words that the padding has the id of the model's configuration."""
-    excess = build_word_tokenizer([*INSTRUCTIONS, *fillers]).token_to_id("<PAD>") - pad_token_id
+    excess = padding_id(build_word_tokenizer([*INSTRUCTIONS, *fillers])) - pad_token_id
     return build_word_tokenizer([*INSTRUCTIONS, *fillers[: len(fillers) - excess]])
 
 
@@ -269,7 +270,7 @@ def _batches(codec: Codec, config: FinetuneConfig, *, equal_texts: bool, count: 
         rows = []
         for row in range(config.batch_size):
             instruction = INSTRUCTIONS[0 if equal_texts else (number + row) % len(INSTRUCTIONS)]
-            rows.append(codec.prompts.training_ids(instruction, codec.actions.encode(rng.uniform(-1, 1, 7))))
+            rows.append(codec.prompts.training_ids(instruction, codec.actions.encode(rng.uniform(-1, 1, 7)).tolist()))
         yield Batch(
             torch.from_numpy(images),
             pad_right([ids for ids, _ in rows], codec.prompts.pad_token_id),

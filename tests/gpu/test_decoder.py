@@ -34,7 +34,7 @@ def theirs_of(ours: LlamaForCausalLM, attention: str) -> torch.nn.Module:
         attn_implementation=attention,
     )
     with torch.device("cuda"):
-        theirs = transformers.LlamaForCausalLM(config)
+        theirs: torch.nn.Module = transformers.LlamaForCausalLM(config)
     theirs.load_state_dict(ours.state_dict(), strict=True)
     return theirs.eval()
 
@@ -44,7 +44,7 @@ def logits(ours: LlamaForCausalLM, ids: Tensor) -> Tensor:
 
 
 def relative(one: Tensor, other: Tensor) -> float:
-    return ((one.double() - other.double()).norm() / other.double().norm()).item()
+    return float((one.double() - other.double()).norm() / other.double().norm())
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
@@ -59,8 +59,8 @@ def test_gradients_at_the_input_are_those_of_llama(ours: LlamaForCausalLM) -> No
     theirs = theirs_of(ours, "sdpa")
     states = torch.randn(2, 64, TEXT.hidden_size, device="cuda", generator=torch.Generator("cuda").manual_seed(3))
     one, other = states.clone().requires_grad_(), states.clone().requires_grad_()
-    ours.logits(ours.model(one)).float().logsumexp(-1).sum().backward()
-    theirs(inputs_embeds=other).logits.float().logsumexp(-1).sum().backward()
+    torch.autograd.backward(ours.logits(ours.model(one)).float().logsumexp(-1).sum())
+    torch.autograd.backward(theirs(inputs_embeds=other).logits.float().logsumexp(-1).sum())
     assert one.grad is not None
     assert other.grad is not None
     assert relative(one.grad, other.grad) < 1e-5

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -38,7 +39,7 @@ def is_deterministic() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda one: "-".join(map(str, one)))
-def test_the_predicted_peak_is_the_measured_one_within_a_tenth(setting: tuple, base: Path) -> None:
+def test_the_predicted_peak_is_the_measured_one_within_a_tenth(setting: tuple[Any, ...], base: Path) -> None:
     found = measured(base, configured(*setting), warm_up=1, steps=2)
     foretold = plan(found.config, SIZES, CARDS["H200"], 1).account.total_bytes
     print(f"{found.name}: {found.peak_bytes / 1e9:.2f} GB, predicted {foretold / 1e9:.2f}")

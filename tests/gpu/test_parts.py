@@ -10,7 +10,7 @@ from training_runs import Run, Workshop, adapter, is_same, trainer_state
 from vlad.records.progress import Step
 from vlatrain.model.checkpoint_files import save_base
 from vlatrain.model.config import DINOV2_L, SIGLIP_SO400M, OpenVLAConfig, TextConfig
-from vlatrain.model.word_tokenizer import build_word_tokenizer
+from vlatrain.model.word_tokenizer import build_word_tokenizer, padding_id
 
 SETTINGS: dict[str, Any] = {"device": "cuda", "max_steps": 6, "save_steps": 3, "keep_checkpoints": 9, "lora_rank": 4}
 SHARDED: dict[str, Any] = {**SETTINGS, "sharding": "full", "activation_checkpointing": "full"}
@@ -25,7 +25,7 @@ def trained(run: Run, *words: str, ranks: int = 2) -> Run:
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Full width, few layers: 3.3 GB in bf16, mostly decoder."""
     folder = tmp_path_factory.mktemp("wide")
-    pad = build_word_tokenizer(INSTRUCTIONS).token_to_id("<PAD>")
+    pad = padding_id(build_word_tokenizer(INSTRUCTIONS))
     text = TextConfig(num_hidden_layers=6, vocab_size=pad + 64, pad_token_id=pad)
     save_base(random_7b(OpenVLAConfig(featurizer=DINOV2_L, fused_featurizer=SIGLIP_SO400M, text=text)), folder)
     build_word_tokenizer(INSTRUCTIONS).save(str(folder / "tokenizer.json"))

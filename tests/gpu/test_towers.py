@@ -2,6 +2,7 @@
 
 import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -28,19 +29,19 @@ def randomised(name: str) -> VisionTransformer:
 
 def of_timm(name: str, ours: VisionTransformer) -> torch.nn.Module:
     with torch.device("cuda"):
-        theirs = timm.create_model(name, pretrained=False, num_classes=0, img_size=224)
+        theirs: torch.nn.Module = timm.create_model(name, pretrained=False, num_classes=0, img_size=224)
     weights = {key.replace(".scale_factor", ".gamma"): tensor for key, tensor in ours.state_dict().items()}
     theirs.load_state_dict(weights, strict=True)
     return theirs.eval()
 
 
-def second_to_last(theirs: torch.nn.Module, pixels: Tensor, depth: int) -> Tensor:
-    (features,) = theirs.get_intermediate_layers(pixels, n={depth - 2})
+def second_to_last(theirs: Any, pixels: Tensor, depth: int) -> Tensor:
+    features: Tensor = theirs.get_intermediate_layers(pixels, n={depth - 2})[0]
     return features
 
 
 def relative(one: Tensor, other: Tensor) -> float:
-    return ((one.double() - other.double()).norm() / other.double().norm()).item()
+    return float((one.double() - other.double()).norm() / other.double().norm())
 
 
 @pytest.mark.parametrize("name", TOWERS)

@@ -86,7 +86,7 @@ class Story:
         self.run.attempt(number).console.write_bytes(log)
         return self.event(Moved, state=State.RUNNING)
 
-    def ended(self, diagnosis: Diagnosis | None = None, **how: int) -> "Story":
+    def ended(self, diagnosis: Diagnosis | None = None, **how: Any) -> "Story":
         """The attempt ended; the run has not moved yet."""
         attempt = self.run.read_record().attempt
         assert attempt is not None

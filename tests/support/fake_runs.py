@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from vlad.records.files import JournalWriter
@@ -19,7 +20,17 @@ from vlad.records.progress import (
     TaskResult,
     Warned,
 )
-from vlad.records.run import AgentStarted, AnyEvent, AttemptEnded, AttemptStarted, Created, Moved, State, fold
+from vlad.records.run import (
+    AgentStarted,
+    AnyEvent,
+    AttemptEnded,
+    AttemptStarted,
+    Created,
+    Moved,
+    RunRecord,
+    State,
+    fold,
+)
 from vlad.records.rundir import Home, RunDirectory
 from vlad.records.spec import ConfigValue, Kind, RunSpec
 
@@ -44,7 +55,7 @@ class FakeRun:
         self.started_at = NOW - age_s
         self._at = self.started_at
         self._seq = 0
-        self._record = None
+        self._record: RunRecord | None = None
         home.mark_live(run_id)
         self.event(Created, run_id=run_id, name=name, nproc=nproc, host=HOST, tty=tty, cwd="/work/vla")
         self.spec(run_id, name)
@@ -64,7 +75,7 @@ class FakeRun:
         )  # fmt: skip
         self.directory.spec.write_bytes(msgspec.json.encode(spec))
 
-    def event(self, kind: type[AnyEvent], after_s: float = 1.0, **fields: object) -> None:
+    def event(self, kind: type[AnyEvent], after_s: float = 1.0, **fields: Any) -> None:
         self._seq += 1
         event = kind(seq=self._seq, at=self._at, **fields)
         self._at += after_s

@@ -1,12 +1,14 @@
 """Models for the checks on GPUs: a small one, and the 7B with random weights."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 from vlatrain.model.config import OpenVLAConfig, TextConfig, TowerConfig
 from vlatrain.model.initialise import initialise
 from vlatrain.model.openvla import IGNORED, OpenVLA
-from vlatrain.model.word_tokenizer import build_word_tokenizer
+from vlatrain.model.word_tokenizer import build_word_tokenizer, padding_id
 
 INSTRUCTIONS = ["put the block 0 in the bowl", "push the button 1 2"]
 
@@ -18,8 +20,8 @@ def needs_gpus(count: int) -> pytest.MarkDecorator:
 
 def small_config() -> OpenVLAConfig:
     """Shapes that the kernels of a GPU take: heads of 32 and 64, widths of whole 64."""
-    pad = build_word_tokenizer(INSTRUCTIONS).token_to_id("<PAD>")
-    tower = {"image_size": 56, "patch_size": 14, "depth": 3}
+    pad = padding_id(build_word_tokenizer(INSTRUCTIONS))
+    tower: dict[str, Any] = {"image_size": 56, "patch_size": 14, "depth": 3}
     return OpenVLAConfig(
         featurizer=TowerConfig(
             **tower, width=128, heads=4, mlp_width=256, class_tokens=1, register_tokens=4, layer_scale=True

@@ -31,7 +31,8 @@ def watch(started: "list[subprocess.Popen[bytes]]") -> int:
         if by_pid.pop(pid, None) is not None and status != 0:
             print(f"a rank failed with status {status}", flush=True)
             for one in by_pid.values():
-                Path(f"/proc/{one.pid}").exists() and os.kill(one.pid, signal.SIGTERM)
+                if Path(f"/proc/{one.pid}").exists():
+                    os.kill(one.pid, signal.SIGTERM)
             return 1
     return 0
 

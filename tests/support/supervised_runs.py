@@ -6,12 +6,14 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from vlad.host import processes
 from vlad.records.files import read_lines
 from vlad.records.outcome import AgentClaim, ProcessIdentity
+from vlad.records.progress import Step
 from vlad.records.requests import Action, send_request
 from vlad.records.run import AnyEvent, RunRecord, State, decode_event
 from vlad.records.rundir import Home, RunDirectory, new_run_id
@@ -24,7 +26,7 @@ DEADLINE_S = 30.0
 Found = TypeVar("Found")
 
 
-def until(condition: Callable[[], Found], what: object, deadline_s: float = DEADLINE_S) -> Found:
+def until(condition: Callable[[], Found | None], what: object, deadline_s: float = DEADLINE_S) -> Found:
     """The first true answer of `condition`; fails by name when there is none in time."""
     end = time.monotonic() + deadline_s
     while not (found := condition()):
@@ -78,7 +80,7 @@ class Run:
         until(lambda: (self.newest_step() or 0) >= step, (step, self))
 
     def newest_step(self) -> int | None:
-        steps = [line.step for line in self.directory.read_progress()[0] if hasattr(line, "loss")]
+        steps = [line.step for line in self.directory.read_progress()[0] if isinstance(line, Step)]
         return steps[-1] if steps else None
 
     def ask(self, action: Action) -> None:
@@ -172,7 +174,11 @@ class Lab:
     def close(self) -> None:
         for run in self.runs:
             for found in (run.guards, run.workers):
-                until(lambda found=found: not _killed(found()), "end of the test's processes")
+                until(partial(_all_killed, found), "end of the test's processes")
+
+
+def _all_killed(found: Callable[[], list[int]]) -> bool:
+    return not _killed(found())
 
 
 def _killed(pids: list[int]) -> list[int]:

@@ -10,7 +10,7 @@ RANGE = re.compile(r"\{0-(\d+)\}")
 
 def published_tensors() -> dict[str, tuple[str, tuple[int, ...]]]:
     """Name to dtype, in safetensors' words, and shape."""
-    found = {}
+    found: dict[str, tuple[str, tuple[int, ...]]] = {}
     for line in LIST.read_text().splitlines():
         pattern, dtype, shape = line.split()
         sizes = tuple(map(int, shape.split("x")))

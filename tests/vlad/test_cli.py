@@ -2,11 +2,12 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import Story, Vlad
 from supervised_runs import Lab
-from vlad.cli import VERBS
+from vlad.commands.verbs import VERBS
 from vlad.records.outcome import Cause, Diagnosis, Evidence
 from vlad.records.progress import CheckpointSaved, Evaluation, Phase, PhaseChange, Plan, Reason, Step, Warned
 from vlad.records.run import State
@@ -321,7 +322,7 @@ WAITS = {
 
 
 @pytest.mark.parametrize(("state", "how", "code"), WAITS.values(), ids=WAITS.keys())
-def test_waiting_exits_with_the_outcome(vlad: Vlad, lab: Lab, state: State, how: dict[str, int], code: int) -> None:
+def test_waiting_exits_with_the_outcome(vlad: Vlad, lab: Lab, state: State, how: dict[str, Any], code: int) -> None:
     story = Story(lab, "waited").attempt()
     if state is State.STOPPED:
         story.moved(State.STOPPING)

@@ -12,7 +12,7 @@ from vlatrain.model.checkpoint_files import save_base
 from vlatrain.model.config import OpenVLAConfig, TextConfig, TowerConfig
 from vlatrain.model.initialise import initialise
 from vlatrain.model.openvla import OpenVLA
-from vlatrain.model.word_tokenizer import build_word_tokenizer
+from vlatrain.model.word_tokenizer import build_word_tokenizer, padding_id
 from vlatrain.sim.episode import Episode
 
 INSTRUCTIONS = ["put the red block in the green bowl", "push the button"]
@@ -20,7 +20,7 @@ INSTRUCTIONS = ["put the red block in the green bowl", "push the button"]
 
 @pytest.fixture(scope="session")
 def tiny_config() -> OpenVLAConfig:
-    pad = build_word_tokenizer(INSTRUCTIONS).token_to_id("<PAD>")
+    pad = padding_id(build_word_tokenizer(INSTRUCTIONS))
     dinov2 = TowerConfig(
         image_size=28,
         patch_size=14,

@@ -5,6 +5,7 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from vlatrain.configuration.finetune import FinetuneConfig
@@ -33,7 +34,7 @@ def adapter(folder: Path, saved_at: float) -> Path:
     return folder
 
 
-def named(config: FinetuneConfig, **settings: object) -> Path:
+def named(config: FinetuneConfig, **settings: Any) -> Path:
     return config.adapter_tmp_dir / run_name(replace(config, **settings))
 
 
@@ -57,7 +58,7 @@ def test_adapters_of_any_batch_and_of_later_runs_of_the_name_count(config: Finet
     ],
     ids=str,
 )
-def test_adapters_of_another_configuration_do_not(config: FinetuneConfig, other: dict[str, object]) -> None:
+def test_adapters_of_another_configuration_do_not(config: FinetuneConfig, other: dict[str, Any]) -> None:
     adapter(named(config, **other), SAVED_AT)
     assert candidates(config) == []
 

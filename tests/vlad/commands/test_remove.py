@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -24,7 +25,7 @@ def checkpoint(path: Path) -> Path:
     return path
 
 
-def ended(lab: Lab, name: str, *saved: Path, best: Path | None = None, days: float = 1, **spec: object) -> Story:
+def ended(lab: Lab, name: str, *saved: Path, best: Path | None = None, days: float = 1, **spec: Any) -> Story:
     """A run of the past that reported these checkpoints."""
     story = Story(lab, name, **spec).attempt(b"log")
     lines = [

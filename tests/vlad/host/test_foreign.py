@@ -174,7 +174,9 @@ def test_a_process_of_a_run_is_not_adopted_again(vlad: Vlad) -> None:
 
 def test_a_log_is_found_among_open_files_and_in_a_folder(shell: Shell, tmp_path: Path) -> None:
     opened = shell("exec 5>mine.log; sleep 621")
-    job = until(lambda: (found := described(opened.pid, ForeignSettings())) and found.log and found, "a log")
+    until(lambda: (found := described(opened.pid, ForeignSettings())) is not None and found.log, "a log")
+    job = described(opened.pid, ForeignSettings())
+    assert job is not None
     assert (job.log, job.log_by) == (str(tmp_path / "mine.log"), "open file")
     (tmp_path / "logs").mkdir()
     silent = shell("sleep 622")

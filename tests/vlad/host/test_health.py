@@ -1,9 +1,12 @@
 """The checks of `vlad doctor`: each on a host that is well and on one that is not."""
 
 import os
+import resource
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from command_line import Vlad
@@ -130,10 +133,10 @@ def test_ptrace(tmp_path: Path, scope: str | None, capabilities: str, level: Lev
 
 
 def test_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel.resource, "getrlimit", lambda which: (1024, 4096))
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (1024, 4096))
     finding = kernel.check_open_files()
     assert (finding.level, "ulimit -n 4096" in finding.advice) == (Level.NOTE, True)
-    monkeypatch.setattr(kernel.resource, "getrlimit", lambda which: (65536, 65536))
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (65536, 65536))
     assert kernel.check_open_files().level is Level.OK
 
 
@@ -203,7 +206,7 @@ def test_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.check_home(tmp_path / "home").level is Level.OK
     (tmp_path / "link").symlink_to(tmp_path / "home")
     assert settings.check_home(tmp_path / "link").level is Level.PROBLEM
-    monkeypatch.setattr(settings.time, "time", lambda: 0.0)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
     assert "off this host's" in settings.check_home(tmp_path / "home").found
 
 
@@ -216,7 +219,7 @@ def test_the_clock() -> None:
 # GPUs
 
 
-def card(**facts: object) -> GpuReport:
+def card(**facts: Any) -> GpuReport:
     return GpuReport(gpus=(GpuReading(index=0, uuid="GPU-0", name="RTX 4090", **facts),), driver="580.1", cuda="13.0")
 
 

@@ -13,7 +13,7 @@ def told(*lines: str) -> list[Record]:
 
 
 def told_and_reading(*lines: str) -> tuple[list[Record], Reading]:
-    reading, records = Reading(), []
+    reading, records = Reading(), list[Record]()
     for fact in facts_of("".join(f"{line}\n" for line in lines).encode()):
         reading, made = read(reading, fact, NOW)
         records += made

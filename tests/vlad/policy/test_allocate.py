@@ -1,5 +1,7 @@
 """Who gets which GPU: in order, nobody overtaken for ever, nobody blocked by what can never be."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ def host(*taken: str) -> list[GpuUse]:
     return [GpuUse(uuid="abcdefgh"[index], index=index, taken=who) for index, who in enumerate(taken)]
 
 
-def ticket(run_id: str, count: int, at: float = 0, **more: object) -> Ticket:
+def ticket(run_id: str, count: int, at: float = 0, **more: Any) -> Ticket:
     return Ticket(run_id=run_id, count=count, queued_at=at, **more)
 
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from vlad.host.evidence import failure_of
@@ -28,7 +29,7 @@ class Case:
     confidence: str = "certain"
 
 
-def ended(**how: int) -> Exit:
+def ended(**how: Any) -> Exit:
     return Exit(at=1.0, **how)
 
 

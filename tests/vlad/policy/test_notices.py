@@ -3,12 +3,13 @@
 import os
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from command_line import Vlad
 from letterbox import Letterbox, letterbox
-from supervised_runs import Lab, until
+from supervised_runs import Lab, Run, until
 from vlad.policy.notices import Notice, Occasion, notice_of, progress_line
 from vlad.records.outcome import Cause, Diagnosis, Exit
 from vlad.records.progress import Evaluation, Reason
@@ -94,12 +95,16 @@ def test_crash_and_end_are_told_with_the_progress(lab: Lab, box: Letterbox) -> N
     assert by_title["test FAILED"].startswith("step 3 of 8, loss 0.3333")
 
 
+def _is_left_alone(run: Run) -> bool:
+    return not run.guards()
+
+
 def test_only_what_is_wanted_is_told(lab: Lab, box: Letterbox, tmp_path: Path) -> None:
     configure(tmp_path, f"notify: {{urls: ['{box.url}'], about: [crash]}}")
     for word in ("true", "false"):
         run = lab.start(word)
         run.until_ended()
-        until(lambda run=run: not run.guards(), "the end of its notifier too")
+        until(partial(_is_left_alone, run), "the end of its notifier too")
     assert [title.partition(":")[0] for title in box.titles] == ["test FAILED"]
 
 

@@ -21,6 +21,13 @@ def steps_of(run: Run, rank: int, attempt: int = 1) -> list[int]:
     return [int(words[3]) for words in lines if words[:2] == ["rank", str(rank)]]
 
 
+def replace_supervisor(run: Run) -> None:
+    _, supervisor = run.guard()
+    kill(supervisor)
+    until(lambda: run.record.supervisor != supervisor, "healed")
+    run.guard()
+
+
 def test_a_killed_supervisor_is_replaced_and_the_job_notices_nothing(lab: Lab) -> None:
     run = lab.start(*lab.counting("--steps", "60"), kind=Kind.TRAIN)
     run.until_step(3)
@@ -152,10 +159,7 @@ def test_an_outer_run_does_not_end_an_inner_one(lab: Lab) -> None:
 def test_supervisors_are_replaced_one_at_a_time(lab: Lab) -> None:
     run = lab.start("sleep", "600")
     for _ in range(3):
-        _, supervisor = run.guard()
-        kill(supervisor)
-        until(lambda dead=supervisor: run.record.supervisor != dead, "healed")
-        run.guard()
+        replace_supervisor(run)
         until(lambda: len(run.guards()) == 2, "one guard")
     assert len([event for event in run.events if isinstance(event, Supervised)]) == 4
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from command_line import Vlad
 from supervised_runs import Lab, until
-from vlad.records.progress import Reason
+from vlad.records.progress import Reason, Step
 from vlad.records.requests import Action
 from vlad.records.run import State
 from vlad.records.rundir import RunDirectory
@@ -37,7 +37,7 @@ def write(run: RunDirectory, text: str) -> None:
 
 
 def reported_steps(run: RunDirectory) -> list[int]:
-    return [line.step for line in run.read_progress()[0] if hasattr(line, "loss")]
+    return [line.step for line in run.read_progress()[0] if isinstance(line, Step)]
 
 
 def test_lines_are_reported_once_they_are_complete(run: RunDirectory) -> None:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from supervised_runs import Lab, Run, until
 from vlad.host import processes
-from vlad.records.outcome import AgentClaim
+from vlad.records.outcome import AgentClaim, ProcessIdentity
 from vlad.records.rundir import AttemptDirectory
 from vlad.supervise import exits
 from vlad.supervise.worker_group import Life, WorkerGroup, members, signal_all
@@ -105,7 +105,7 @@ def _no_space(attempt: AttemptDirectory, exit: object) -> None:
     raise OSError(28, "No space left on device")
 
 
-def start_agent(run: Run, script: str) -> "tuple[AttemptDirectory, processes.ProcessIdentity]":
+def start_agent(run: Run, script: str) -> tuple[AttemptDirectory, ProcessIdentity]:
     attempt = run.directory.attempt(1)
     attempt.path.mkdir()
     agent = processes.identity_of(os.posix_spawnp("sh", ["sh", "-c", script], os.environ))

@@ -47,7 +47,8 @@ class PercentActions:
     """0.37 is token 37."""
 
     def encode(self, actions: ArrayLike) -> NDArray[np.int64]:
-        return np.rint(np.asarray(actions) * 100).astype(np.int64)
+        found: NDArray[np.int64] = np.rint(np.asarray(actions) * 100).astype(np.int64)
+        return found
 
 
 def make_batches(count: int = 20, batch_size: int = 3, rank: int = 0, world_size: int = 1, workers: int = 0) -> Batches:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +34,7 @@ def test_statistics_are_those_of_the_published_convention() -> None:
     values = actions()
     whole = dataset_statistics(values, episodes=9)
     action = whole["action"]
+    found: dict[str, Any] = {**action}
     for name, expected in {
         "mean": values.mean(0),
         "std": values.std(0),
@@ -41,7 +43,7 @@ def test_statistics_are_those_of_the_published_convention() -> None:
         "q01": np.quantile(values, 0.01, axis=0),
         "q99": np.quantile(values, 0.99, axis=0),
     }.items():
-        np.testing.assert_allclose(action[name], expected, rtol=1e-5, atol=1e-7, err_msg=name)
+        np.testing.assert_allclose(found[name], expected, rtol=1e-5, atol=1e-7, err_msg=name)
     assert action["mask"] == [True] * 6 + [False]
     assert (whole["num_transitions"], whole["num_trajectories"]) == (400, 9)
     assert whole["proprio"]["std"] == [0.0] * 7

@@ -43,10 +43,13 @@ def test_two_runs_that_record_at_once_do_no_harm(config: FinetuneConfig) -> None
 def test_the_first_rank_records_and_the_others_wait_for_it(config: FinetuneConfig) -> None:
     barrier = threading.Barrier(2, timeout=60)
 
+    def wait() -> None:
+        barrier.wait()
+
     def rank(number: int) -> TrainingSet:
         if number == 0:
             ensure_demonstrations(config.data_root_dir, config.dataset_name, episodes=20)
-        return open_training_set(config, is_first=number == 0, wait_for_all=lambda: barrier.wait() and None)
+        return open_training_set(config, is_first=number == 0, wait_for_all=wait)
 
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(rank, range(2))

@@ -9,6 +9,7 @@ import math
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("LIBERO_CONFIG_PATH", "/nonexistent")
@@ -19,17 +20,17 @@ from libero.libero import benchmark, get_libero_path
 from libero.libero.envs import OffScreenRenderEnv
 
 
-def fingerprint(array):
+def fingerprint(array: Any) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
-def axis_angle(quaternion):
+def axis_angle(quaternion: Any) -> Any:
     w = min(1.0, max(-1.0, quaternion[3]))
     length = np.sqrt(1.0 - w * w)
     return np.zeros(3) if math.isclose(length, 0.0) else quaternion[:3] * 2.0 * math.acos(w) / length
 
 
-def told(observation):
+def told(observation: Any) -> list[str]:
     hand = [observation["robot0_eef_pos"], axis_angle(observation["robot0_eef_quat"])]
     state = np.concatenate([*hand, observation["robot0_gripper_qpos"]])
     pictures = [observation[f"{name}_image"][::-1, ::-1] for name in ("agentview", "robot0_eye_in_hand")]

@@ -115,11 +115,12 @@ def test_the_covariance_is_that_of_the_kept_states_or_of_the_matrix(ours: Path) 
     assert from_matrix.overlap(x) == pytest.approx(from_states.overlap(x), rel=1e-5)
 
 
-def written(name: str, content: object) -> Callable[[Path], object]:
-    def damage(folder: Path) -> object:
+def written(name: str, content: object) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
         if isinstance(content, bytes):
-            return (folder / name).write_bytes(content)
-        return torch.save(content, folder / name)
+            (folder / name).write_bytes(content)
+        else:
+            torch.save(content, folder / name)
 
     return damage
 

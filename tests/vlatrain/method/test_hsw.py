@@ -1,6 +1,6 @@
 """Gradient surgery against its definition written out, and under everything that training may put around it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -139,7 +139,7 @@ def chain() -> Chain:
 
 
 @pytest.fixture
-def plain(chain: Chain) -> Iterator[tuple[list[Tensor], Tensor]]:
+def plain(chain: Chain) -> tuple[list[Tensor], Tensor]:
     """What one pass leaves in the parameters, and what it measures."""
     chain(gradient(2)).backward()
     found = chain.gradients(), chain.surgery.sums.clone()

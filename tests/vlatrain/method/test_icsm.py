@@ -94,7 +94,7 @@ def plainly(job: Job, layer: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         rows.append(states[layer][places].mean(0))
     pooled = torch.stack(rows)
     mean = pooled.mean(0)
-    covariance = sum(torch.outer(row - mean, row - mean) for row in pooled) / len(pooled)
+    covariance = torch.stack([torch.outer(row - mean, row - mean) for row in pooled]).mean(0)
     _, vectors = torch.linalg.eigh(covariance)
     columns = vectors.flip(1)[:, : job.config.icsm_rank]
     columns = columns * torch.stack([column[column.abs().argmax()].sign() for column in columns.T])

@@ -34,7 +34,8 @@ def batch(model: OpenVLA) -> ProbeBatch:
 
 def basis(model: OpenVLA, count: int) -> Tensor:
     random = torch.randn(model.config.text.hidden_size, count, generator=torch.Generator().manual_seed(3), dtype=DOUBLE)
-    return torch.linalg.qr(random)[0]
+    columns: Tensor = torch.linalg.qr(random)[0]
+    return columns
 
 
 @torch.no_grad()
@@ -63,7 +64,12 @@ def entering(model: OpenVLA, batch: ProbeBatch, entry: int) -> Tensor:
     """The states that enter a layer, taken down on the way."""
     seen: list[Tensor] = []
     decoder = model.language_model.model
-    decoder.at_input = {entry: lambda hidden: (seen.append(hidden), hidden)[1]}
+
+    def note(hidden: Tensor) -> Tensor:
+        seen.append(hidden)
+        return hidden
+
+    decoder.at_input = {entry: note}
     decoder(model.embed(batch.pixel_values, batch.input_ids))
     decoder.at_input = {}
     return seen[0]

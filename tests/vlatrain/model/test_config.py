@@ -113,7 +113,7 @@ def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change", [{"patch_size": 15}, {"heads": 15}, {"depth": 1}], ids=["patches", "heads", "too shallow"]
 )
-def test_impossible_towers_are_refused(change: dict[str, int]) -> None:
+def test_impossible_towers_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(TrainerError):
         replace(DINOV2_L, **change)
 

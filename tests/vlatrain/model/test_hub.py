@@ -78,7 +78,12 @@ def test_a_hub_that_is_not_there_is_told_with_the_flag(tmp_path: Path) -> None:
 def test_in_a_log_the_size_is_told_from_time_to_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "part.incomplete").write_bytes(bytes(20_000_000))
     told = threading.Event()
-    caplog.handler.addFilter(lambda record: told.set() or True)
+
+    def note(_record: logging.LogRecord) -> bool:
+        told.set()
+        return True
+
+    caplog.handler.addFilter(note)
     with caplog.at_level(logging.INFO), size_logged("lab/model", tmp_path, every_s=0.001):
         assert told.wait(30)
     assert caplog.messages[0] == "downloading lab/model: 0.02 GB so far"

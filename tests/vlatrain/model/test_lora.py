@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from made_adapters import HEAD_COPY, nudged, save_as_the_original_script_did, trainable
-from peft import PeftModel
+from peft import LoraConfig, PeftModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from vlatrain.adapters import CONFIG_FILE, WEIGHTS_FILE
@@ -27,9 +27,20 @@ def batch(model: OpenVLA) -> tuple[Tensor, Tensor, Tensor]:
     return torch.randn(2, 6, size, size, generator=generator), ids, labels
 
 
-def logits(model: torch.nn.Module) -> Tensor:
+def base_of(model: torch.nn.Module) -> OpenVLA:
     base = model.get_base_model() if isinstance(model, PeftModel) else model
-    out: Tensor = model.eval()(*batch(base)).logits
+    assert isinstance(base, OpenVLA)
+    return base
+
+
+def lora_of(model: PeftModel) -> LoraConfig:
+    config = model.peft_config["default"]
+    assert isinstance(config, LoraConfig)
+    return config
+
+
+def logits(model: torch.nn.Module) -> Tensor:
+    out: Tensor = model.eval()(*batch(base_of(model))).logits
     return out.detach()
 
 
@@ -99,7 +110,7 @@ def test_alpha_is_the_smaller_of_rank_and_16_unless_given(
     rank: int, alpha: int | None, used: int, tiny_model: OpenVLA
 ) -> None:
     adapted = add_lora(tiny_model, rank, alpha)
-    assert adapted.peft_config["default"].lora_alpha == used
+    assert lora_of(adapted).lora_alpha == used
     assert adapted.get_submodule("base_model.model.projector.fc1").scaling == {"default": used / rank}
 
 
@@ -123,7 +134,7 @@ def test_the_seed_decides_the_start_and_the_global_generator_is_left_alone(
 
 def test_adapters_of_a_bf16_base_are_fp32_and_its_activations_stay_bf16(tiny_folder: Path) -> None:
     adapted = add_lora(load_base(tiny_folder, dtype=torch.bfloat16), rank=4)
-    pixels, ids, labels = batch(adapted.get_base_model())
+    pixels, ids, labels = batch(base_of(adapted))
     out = adapted(pixels.to(torch.bfloat16), ids, labels)
     assert {tensor.dtype for tensor in trainable(adapted).values()} == {torch.float32}
     assert out.logits.dtype == torch.bfloat16
@@ -133,7 +144,7 @@ def test_adapters_of_a_bf16_base_are_fp32_and_its_activations_stay_bf16(tiny_fol
 
 def test_dropout_acts_in_training_only(make_tiny_model: Callable[[int], OpenVLA]) -> None:
     adapted = nudged(add_lora(make_tiny_model(1), rank=4, dropout=0.5))
-    inputs = batch(adapted.get_base_model())
+    inputs = batch(base_of(adapted))
     adapted.train()
     assert not torch.equal(adapted(*inputs).logits, adapted(*inputs).logits)
     adapted.eval()
@@ -148,7 +159,7 @@ def test_an_adapter_comes_back_as_it_was_saved(
     save_adapter(saved, tmp_path)
     loaded = load_adapter(make_tiny_model(1), tmp_path)
     assert torch.equal(logits(loaded), logits(saved))
-    assert loaded.peft_config["default"].lora_dropout == 0.25
+    assert lora_of(loaded).lora_dropout == 0.25
     kept = {name: tensor for name, tensor in trainable(saved).items() if name in trainable(loaded)}
     assert all(torch.equal(trainable(loaded)[name], tensor) for name, tensor in kept.items())
     assert kept.keys() == trainable(loaded).keys()
@@ -158,7 +169,7 @@ def test_dropout_of_the_new_run_may_replace_that_of_the_file(
     make_tiny_model: Callable[[int], OpenVLA], tmp_path: Path
 ) -> None:
     save_adapter(add_lora(make_tiny_model(1), rank=4, dropout=0.25), tmp_path)
-    assert load_adapter(make_tiny_model(1), tmp_path, dropout=0.0).peft_config["default"].lora_dropout == 0.0
+    assert lora_of(load_adapter(make_tiny_model(1), tmp_path, dropout=0.0)).lora_dropout == 0.0
 
 
 def test_peft_itself_reads_what_we_save(make_tiny_model: Callable[[int], OpenVLA], tmp_path: Path) -> None:
@@ -183,7 +194,7 @@ def test_an_adapter_of_the_original_script_gives_the_same_answers_and_can_be_tra
     assert not torch.allclose(logits(loaded), logits(make_tiny_model(1)), rtol=0.05, atol=0.05)
     assert any("lm_head" in name for name in trainable(loaded))
     assert any("patch_embed" in name for name in trainable(loaded))
-    loaded(*batch(loaded.get_base_model())).loss().backward()
+    loaded(*batch(base_of(loaded))).loss().backward()
     assert all(parameter.grad is not None for parameter in trainable(loaded).values())
 
 

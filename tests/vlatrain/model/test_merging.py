@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -56,7 +57,7 @@ def merged_by_peft(adapted: PeftModel) -> dict[str, Tensor]:
     return whole.state_dict()
 
 
-def assert_same(found: dict[str, Tensor], wanted: dict[str, Tensor], **tolerance: float) -> None:
+def assert_same(found: dict[str, Tensor], wanted: dict[str, Tensor], **tolerance: Any) -> None:
     assert found.keys() == wanted.keys()
     for name, tensor in found.items():
         torch.testing.assert_close(tensor, wanted[name], **tolerance)

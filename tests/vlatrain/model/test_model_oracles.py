@@ -26,13 +26,16 @@ def randomised(module: torch.nn.Module) -> None:
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.2)
 
 
+OTHERS: list[dict[str, Any]] = [{}, {"rms_norm_eps": 1e-2, "rope_theta": 500.0}]
+
+
 @pytest.mark.parametrize(
     "text",
     [
         TextConfig(
             vocab_size=80, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, **other
         )
-        for other in ({}, {"rms_norm_eps": 1e-2, "rope_theta": 500.0})
+        for other in OTHERS
     ],
     ids=["published numerics", "other epsilon and rotation"],
 )

@@ -26,7 +26,9 @@ def test_a_seeing_model_passes_and_is_left_as_it_was(tiny_model: OpenVLA, prompt
 
 
 def test_an_adapted_model_passes_too(tiny_model: OpenVLA, prompt: Tensor) -> None:
-    vision_self_check(add_lora(tiny_model, rank=2).get_base_model(), prompt)
+    adapted = add_lora(tiny_model, rank=2).get_base_model()
+    assert isinstance(adapted, OpenVLA)
+    vision_self_check(adapted, prompt)
 
 
 def test_a_blind_model_is_refused(tiny_model: OpenVLA, prompt: Tensor) -> None:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,11 +25,11 @@ SIZES = sizes_of(OpenVLAConfig(), text_tokens=34)
 CONFIGS = Path(__file__).parents[3] / "configs"
 
 
-def planned(card: str = "H200", nproc: int = 1, **settings: object) -> Plan:
+def planned(card: str = "H200", nproc: int = 1, **settings: Any) -> Plan:
     return plan(FinetuneConfig(**{"lora_rank": 16, "eval_every_steps": 5000, **settings}), SIZES, CARDS[card], nproc)
 
 
-def total(**settings: object) -> int:
+def total(**settings: Any) -> int:
     return planned(**settings).account.total_bytes
 
 
@@ -73,7 +74,7 @@ def test_parts_add_up_and_hold_what_they_are_named_after() -> None:
         ({"batch_size": 1}, {"batch_size": 1, "enable_periodic_eval": True, "eval_batch_size": 64}),
     ],
 )
-def test_what_saves_memory_is_predicted_to(less: dict[str, object], more: dict[str, object]) -> None:
+def test_what_saves_memory_is_predicted_to(less: dict[str, Any], more: dict[str, Any]) -> None:
     assert total(**less) < total(**more)
 
 
@@ -97,7 +98,7 @@ def test_a_card_without_bf16_is_planned_in_fp16() -> None:
     ],
 )
 def test_what_is_proposed_fits_and_takes_as_many_samples_a_step(
-    card: str, nproc: int, settings: dict[str, object]
+    card: str, nproc: int, settings: dict[str, Any]
 ) -> None:
     failing = planned(card, nproc, **settings)
     assert not failing.fits

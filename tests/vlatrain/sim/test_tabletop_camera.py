@@ -1,4 +1,5 @@
 import hashlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_a_block_and_a_bowl_show_their_colour_where_they_lie(colour: str) -> Non
     [({"x": 0.25}, 1, 1), ({"y": 0.25}, 0, -1)],
     ids=["right is right", "farther is higher"],
 )
-def test_where_a_block_lies_is_where_it_is_seen(moved: dict[str, float], axis: int, sign: int) -> None:
+def test_where_a_block_lies_is_where_it_is_seen(moved: dict[str, Any], axis: int, sign: int) -> None:
     block = Block("red", 0.2, 0.2)
     before = differing(EMPTY, Scene(ASIDE, (block,), ())).mean(axis=0)
     after = differing(EMPTY, Scene(ASIDE, (block._replace(**moved),), ())).mean(axis=0)

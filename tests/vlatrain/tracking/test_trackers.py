@@ -77,8 +77,8 @@ class Unsupervised(Run):
 
 
 def test_tensorboard_has_every_step_and_a_resume_voids_what_it_repeats(workshop: Workshop) -> None:
-    settings = {"trackers": "tensorboard", "max_steps": 3, "save_steps": 2, "enable_periodic_eval": True}
-    run = workshop.run(**settings, eval_every_steps=2)
+    settings: dict[str, Any] = {"max_steps": 3, "save_steps": 2, "enable_periodic_eval": True, "eval_every_steps": 2}
+    run = workshop.run(**settings, trackers="tensorboard")
     assert run.train_here() == 0
     first_checkpoint = run.folder / "step-000002"
     assert run.train_here("--resume_adapter_dir", str(first_checkpoint)) == 0

@@ -5,6 +5,7 @@ import re
 import shutil
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,10 +15,10 @@ from vlad.records.progress import CheckpointSaved, Phase, PhaseChange, Plan, Rea
 from vlad.records.requests import Action
 from vlatrain.train.checkpoint import checkpoints
 
-EVALUATED = {"enable_periodic_eval": True, "eval_every_steps": 2, "save_steps": 2}
+EVALUATED: dict[str, Any] = {"enable_periodic_eval": True, "eval_every_steps": 2, "save_steps": 2}
 
 
-def trained(workshop: Workshop, name: str = "a", **settings: object) -> Run:
+def trained(workshop: Workshop, name: str = "a", **settings: Any) -> Run:
     run = workshop.run(name, **settings)
     assert run.train_here() == 0
     return run

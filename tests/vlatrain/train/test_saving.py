@@ -8,7 +8,7 @@ import pytest
 import torch
 from training_runs import Run, Workshop, adapter, is_same, trainer_state
 from vlad.records.progress import CheckpointSaved
-from vlatrain.train import contents, loop, saving
+from vlatrain.train import contents, loop, saving, step
 from vlatrain.train.staging import Staging, fits_in_memory, size_bytes
 
 PATIENCE_S = 60
@@ -36,7 +36,7 @@ def test_training_goes_on_while_the_disk_is_slow(workshop: Workshop, monkeypatch
             is_beyond.set()
         real_step(*args)
 
-    real_step = loop.train_step
+    real_step = step.train_step
     monkeypatch.setattr(saving, "fill", slow_fill)
     monkeypatch.setattr(loop, "train_step", train_step)
     assert run.train_here() == 0
@@ -51,9 +51,9 @@ def test_without_memory_for_a_copy_training_waits(workshop: Workshop, monkeypatc
     copied = trained(workshop, "copied", max_steps=4, save_steps=2)
     monkeypatch.setattr(contents, "fits_in_memory", lambda tree, staging: False)
     waited = trained(workshop, "waited", max_steps=4, save_steps=2)
-    for step in ("step-000002", "step-000004"):
-        assert is_same(trainer_state(waited.folder / step), trainer_state(copied.folder / step))
-        assert is_same(adapter(waited.folder / step), adapter(copied.folder / step))
+    for name in ("step-000002", "step-000004"):
+        assert is_same(trainer_state(waited.folder / name), trainer_state(copied.folder / name))
+        assert is_same(adapter(waited.folder / name), adapter(copied.folder / name))
     assert all((line.stall_s or 0) >= (line.write_s or 1) for line in waited.told(CheckpointSaved))
 
 

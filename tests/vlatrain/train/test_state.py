@@ -3,6 +3,7 @@
 import json
 import math
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from vlad.policy.early_stop import EarlyStop, EarlyStopPolicy
@@ -70,11 +71,11 @@ def test_owes_each_scheduled_evaluation_once(
 
 
 def rates(steps: int, **settings: float) -> list[float]:
-    wanted = {"peak": 1.0, "lowest": 0.1, "warmup_steps": 0, "max_steps": 10, **settings}
+    wanted: dict[str, Any] = {"peak": 1.0, "lowest": 0.1, "warmup_steps": 0, "max_steps": 10, **settings}
     return [learning_rate(step, is_cosine=bool(wanted.get("cosine")), **_without(wanted)) for step in range(steps)]
 
 
-def _without(settings: dict[str, float]) -> dict[str, float]:
+def _without(settings: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name != "cosine"}
 
 

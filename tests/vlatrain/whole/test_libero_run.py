@@ -1,12 +1,13 @@
 """A run that evaluates on simulators which are processes: killed in an evaluation, resumed, stopped early."""
 
 from pathlib import Path
+from typing import Any
 
 import fake_simulator
 import pytest
 from training_runs import Run, Workshop, train_state
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "eval_task_suite_name": "libero_spatial",
     "eval_num_trials_per_task": 2,
     "eval_max_steps": 3,

@@ -29,3 +29,11 @@ def build_word_tokenizer(
     tokenizer.pre_tokenizer = Whitespace()
     tokenizer.add_tokens([AddedToken(phrase, normalized=False) for phrase in phrases])
     return tokenizer
+
+
+def padding_id(tokenizer: Tokenizer) -> int:
+    """The id of <PAD>. Raises ValueError for a tokenizer without it."""
+    found: int | None = tokenizer.token_to_id("<PAD>")
+    if found is None:
+        raise ValueError("the tokenizer has no <PAD>")
+    return found
