@@ -71,10 +71,10 @@ def test_a_checkpoint_says_what_it_holds(folder: CheckpointFolder) -> None:
 def test_the_newest_and_the_best_are_kept(folder: CheckpointFolder) -> None:
     for step in (1, 2, 3, 4, 5):
         folder.write(step, filled(), 0)
-        folder.prune(best_step=2)
+        folder.prune(2)
     assert steps(folder) == [2, 4, 5]
     folder.write(6, filled(), 0)
-    assert folder.prune(best_step=6) == [2, 4]
+    assert folder.prune(6) == [2, 4]
     assert steps(folder) == [5, 6]
 
 
@@ -82,7 +82,7 @@ def test_newest_means_saved_last_where_somebody_went_back(folder: CheckpointFold
     for step in (2, 4, 6, 3):  # resumed from step 2 after 6
         folder.write(step, filled(), 0)
     assert latest_checkpoint(folder.path) == folder.path / "step-000003"
-    folder.prune(best_step=None)
+    folder.prune(None)
     assert steps(folder) == [6, 3]
 
 

@@ -1,13 +1,14 @@
 """Evaluations beside training: runs of their own, joined by step, counted in order, waited for at the end."""
 
 from pathlib import Path
+from typing import Any
 
 import fake_simulator
 import pytest
 from training_runs import Workshop, train_state
 from vlad.records.rundir import Home
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "eval_task_suite_name": "libero_spatial",
     "eval_max_steps": 3,
     "enable_periodic_eval": True,
