@@ -5,24 +5,24 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-import msgspec
 from rich.style import Style
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.screen import Screen
 from vlad.records.rundir import Home
 
-from vlatui.actions import Vlad, run_vlad
+from vlatui.asking.messages import ActionFailed
+from vlatui.asking.vlad import Vlad, run_vlad
 from vlatui.keys import key_groups
-from vlatui.messages import ActionFailed
-from vlatui.runfilter import RunSort
+from vlatui.look.themes import OURS, mixed_colours, tone_styles
+from vlatui.look.tones import Tone
+from vlatui.reading.threads import Threads
 from vlatui.screens.dashboard import DashboardScreen
 from vlatui.screens.text import TextScreen, key_lines
-from vlatui.settings import load_settings, save_settings, settings_file
-from vlatui.themes import OURS, mixed_colours, tone_styles
-from vlatui.threads import Threads
-from vlatui.tones import Tone
+from vlatui.session import Session
+from vlatui.settings import settings_file
 
 
 class VlatuiApp(App[None]):
@@ -44,22 +44,22 @@ class VlatuiApp(App[None]):
     ) -> None:  # fmt: skip
         """`clock` gives Unix seconds; `vlad` runs a command line of vlad; `adopts`: look after orphaned runs first."""
         super().__init__()
-        self.home = home
-        self.wanted = wanted
-        self.readonly = readonly
-        self.clock = clock
-        self.vlad = vlad
-        self.home_name = home_name or _below_user(home.path)
-        self.settings_path = settings_path or settings_file()
-        self.settings = load_settings(self.settings_path)
-        self.screen_of_runs = DashboardScreen()
-        self.threads = Threads(home, self.screen_of_runs.post_message, always=wanted, looks_at_host=looks_at_host)
+        self.session = Session(
+            home=home, home_name=home_name or _below_user(home.path), settings_path=settings_path or settings_file(),
+            threads=Threads(home, self._tell, always=wanted, looks_at_host=looks_at_host), tell=self._tell,
+            wanted=wanted, readonly=readonly, clock=clock, vlad=vlad,
+        )  # fmt: skip
+        self.screen_of_runs = DashboardScreen(self.session)
         self._adopts = adopts
         self.animation_level = "none"
         for theme in OURS:
             self.register_theme(theme)
-        if self.settings.theme in self.available_themes:
-            self.theme = self.settings.theme
+        if self.session.settings.theme in self.available_themes:
+            self.theme = self.session.settings.theme
+
+    def _tell(self, message: Message) -> None:
+        """What threads find goes to the screen of the runs, whatever lies over it."""
+        self.screen_of_runs.post_message(message)
 
     def get_css_variables(self) -> dict[str, str]:
         """Textual's colours of the theme, and the tones mixed from them."""
@@ -71,43 +71,27 @@ class VlatuiApp(App[None]):
         return self.screen_of_runs
 
     def on_mount(self) -> None:
-        self.theme_changed_signal.subscribe(self, lambda theme: self.remember(theme=theme.name))
-        if self._adopts and not self.readonly:
+        self.theme_changed_signal.subscribe(self, lambda theme: self.session.remember(theme=theme.name))
+        if self._adopts and not self.session.readonly:
             self._adopt_orphans()
 
     def on_app_blur(self) -> None:
         """Nobody looks at this terminal: the host is left alone."""
-        self.threads.neighbours.is_paused = True
+        self.session.threads.neighbours.is_paused = True
 
     def on_app_focus(self) -> None:
-        self.threads.neighbours.is_paused = False
-        self.threads.neighbours.look_soon()
+        self.session.threads.neighbours.is_paused = False
+        self.session.threads.neighbours.look_soon()
 
     def on_unmount(self) -> None:
-        self.threads.stop()
+        self.session.threads.stop()
 
     @work(thread=True, exit_on_error=False)
     def _adopt_orphans(self) -> None:
         """`vlad ls` takes care of runs whose keeper and supervisor are both gone."""
-        try:
-            answer = self.vlad(["ls", "--json"], self.home)
-        except OSError as error:
-            self.screen_of_runs.post_message(ActionFailed(f"vlad cannot be started: {error.strerror}"))
-            return
+        answer = self.session.ask_vlad("ls", "--json")
         if not answer.is_done:
-            self.screen_of_runs.post_message(ActionFailed(answer.words))
-
-    def remember(self, **changes: str | bool | RunSort) -> None:
-        """Keeps a setting for the next visit."""
-        self.settings = msgspec.structs.replace(self.settings, **changes)
-        self._save_settings()
-
-    @work(thread=True, exclusive=True, group="settings", exit_on_error=False)
-    def _save_settings(self) -> None:
-        try:
-            save_settings(self.settings_path, self.settings)
-        except OSError as error:
-            self.screen_of_runs.post_message(ActionFailed(f"settings cannot be kept: {error}"))
+            self._tell(ActionFailed(answer.words))
 
     def action_help(self) -> None:
         groups = key_groups((type(self), DashboardScreen), self.get_key_display)

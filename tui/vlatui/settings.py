@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 from vlad.records.files import replace_file
 
-from vlatui.runfilter import RunSort
+from vlatui.telling.run_filter import RunSort
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

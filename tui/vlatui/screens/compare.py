@@ -12,17 +12,11 @@ from textual.strip import Strip
 from vlad.records.files import RecordError
 from vlad.records.rundir import Home
 
-from vlatui.comparison import (
-    Compared,
-    difference_columns,
-    difference_rows,
-    metrics_of_all,
-    overlay,
-    tone_of,
-)
-from vlatui.detail import DetailReader, RunDetail
-from vlatui.header import flowed
-from vlatui.tones import Line, Painted, Span, Tone
+from vlatui.look.painting import Painted
+from vlatui.look.tones import Line, Span, Tone
+from vlatui.reading.detail import DetailReader, RunDetail
+from vlatui.telling.comparison import Compared, difference_columns, difference_rows, metrics_of_all, overlay, tone_of
+from vlatui.telling.header import flowed
 from vlatui.widgets.lines import Lines
 from vlatui.widgets.table import Table
 

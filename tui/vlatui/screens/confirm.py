@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
-from vlatui.tones import Line, Span, Tone
+from vlatui.look.tones import Line, Span, Tone
 from vlatui.widgets.lines import Lines
 
 

@@ -3,9 +3,9 @@
 from textual import on
 from textual.widgets import ContentSwitcher, Input
 
-from vlatui.runfilter import RunFilter
 from vlatui.screens.compare import CompareScreen
-from vlatui.screens.control import Control
+from vlatui.screens.starting import Starting
+from vlatui.telling.run_filter import RunFilter
 from vlatui.widgets.log_pane import LogPane
 from vlatui.widgets.run_table import RunTable
 from vlatui.widgets.tab_strip import TabStrip
@@ -22,7 +22,7 @@ TABS = (
 FOCUS = {"log": "#log", "evaluations": "#evaluations", "metrics": "#curve"}
 
 
-class Navigation(Control):
+class Navigation(Starting):
     """A screen of runs with tabs below; its subclass says what they show."""
 
     filter = RunFilter("")
@@ -54,7 +54,7 @@ class Navigation(Control):
     def action_tab(self, tab: str) -> None:
         was_inside = not self.query_one(RunTable).has_focus
         self.show_tab(tab)
-        self.dashboard.remember(tab=tab)
+        self.session.remember(tab=tab)
         if was_inside:
             self._focus_tab()
 
@@ -79,24 +79,24 @@ class Navigation(Control):
 
     def action_sort(self) -> None:
         """Sorts the runs in the next way, and remembers it."""
-        sort = self.dashboard.settings.sort.following
-        self.dashboard.remember(sort=sort)
+        sort = self.session.settings.sort.following
+        self.session.remember(sort=sort)
         self.notify(f"sorted by {sort.value}", timeout=2, markup=False)
         self.show()
 
     def action_bell(self) -> None:
         """Rings when a run ends, or no longer does."""
-        rings = not self.dashboard.settings.rings
-        self.dashboard.remember(rings=rings)
+        rings = not self.session.settings.rings
+        self.session.remember(rings=rings)
         self.notify("the bell rings when a run ends" if rings else "no bell", timeout=3, markup=False)
 
     def action_compare(self) -> None:
         """Shows the marked runs side by side."""
         runs = [(run.run_id, run.record.name) for run in self.chosen]
         if len(runs) < 2:
-            self.notify("mark two runs or more with space, then compare", severity="warning", markup=False)
+            self.warn("mark two runs or more with space, then compare")
             return
-        self.app.push_screen(CompareScreen(self.dashboard.home, runs))
+        self.app.push_screen(CompareScreen(self.session.home, runs))
 
     def action_repaint(self) -> None:
         """For a screen that something else wrote into."""

@@ -10,12 +10,12 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
 from textual.widgets import Button, Input, Label
-from vlad.records.rundir import Home
 from vlad.records.shipped import shipped_configs
 
-from vlatui.actions import Answer, Vlad
-from vlatui.startform import StartForm
-from vlatui.tones import Span, Tone
+from vlatui.asking.start_form import StartForm
+from vlatui.asking.vlad import Answer
+from vlatui.look.tones import Span, Tone
+from vlatui.session import Session
 from vlatui.widgets.lines import Lines
 
 FIELDS = (
@@ -49,11 +49,10 @@ class NewRunScreen(ModalScreen[str | None]):
         Binding("ctrl+s,ctrl+enter", "start", "Start"),
     ]
 
-    def __init__(self, home: Home, filled_in: StartForm, vlad: Vlad) -> None:
+    def __init__(self, session: Session, filled_in: StartForm) -> None:
         super().__init__()
-        self._home = home
+        self._session = session
         self._filled_in = filled_in
-        self._vlad = vlad
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide") as dialog:
@@ -112,10 +111,7 @@ class NewRunScreen(ModalScreen[str | None]):
 
     @work(thread=True, exclusive=True, exit_on_error=False)
     def _start(self, arguments: list[str]) -> None:
-        try:
-            answer = self._vlad(arguments, self._home)
-        except OSError as error:
-            answer = Answer(False, f"vlad cannot be started: {error.strerror}")
+        answer = self._session.ask_vlad(*arguments)
         self.app.call_from_thread(self._answered, answer)
 
     def _answered(self, answer: Answer) -> None:

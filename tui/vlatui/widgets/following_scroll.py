@@ -8,7 +8,7 @@ from textual.geometry import Size
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from vlatui.tones import PaintedScroll
+from vlatui.look.painting import PaintedScroll
 
 WHEEL_LINES = 3
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from textual.geometry import Region, Size
 from textual.strip import Strip
 
-from vlatui.tones import Line, Painted, width_of
+from vlatui.look.painting import Painted
+from vlatui.look.tones import Line, width_of
 
 
 class Lines(Painted):

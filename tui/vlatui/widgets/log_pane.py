@@ -17,9 +17,9 @@ from textual.message import Message
 from textual.widgets import Input
 from textual.worker import get_current_worker
 
-from vlatui.detail import LogSource
-from vlatui.logsearch import Matches, compiled, search
-from vlatui.logstatus import LogStatus
+from vlatui.log.search import Matches, compiled, search
+from vlatui.reading.detail import LogSource
+from vlatui.telling.log_status import LogStatus
 from vlatui.widgets.lines import Lines
 from vlatui.widgets.log_view import LogView
 

@@ -12,13 +12,14 @@ from rich.style import Style
 from textual import events
 from textual.cache import LRUCache
 from textual.message import Message
+from textual.reactive import reactive
 from textual.strip import Strip
 
-from vlatui.logfile import Extent
-from vlatui.loglines import LineCache, ShownLine, broken, styled
-from vlatui.logreader import LogFailed, LogFetched, LogLooked, LogReader
-from vlatui.threads import start_thread
-from vlatui.tones import Span, Tone
+from vlatui.log.file import Extent
+from vlatui.log.lines import LineCache, ShownLine, broken, styled
+from vlatui.log.reader import LogFailed, LogFetched, LogLooked, LogReader
+from vlatui.look.tones import Span, Tone
+from vlatui.reading.threads import start_thread
 from vlatui.widgets.following_scroll import FollowingScroll
 
 AHEAD = 64
@@ -29,6 +30,8 @@ MOST_STRIPS = 512
 class LogView(FollowingScroll, can_focus=True):
     """One log at a time, by line number. Follows its end until somebody scrolls away from it."""
 
+    when_empty: reactive[tuple[str, ...]] = reactive(())
+
     class Looked(Message):
         """What the status line says may have changed."""
 
@@ -37,7 +40,6 @@ class LogView(FollowingScroll, can_focus=True):
         self.extent = Extent(0, 0, 0)
         self.path: Path | None = None
         self.failure = ""
-        self.when_empty: tuple[str, ...] = ()
         self.pattern: re.Pattern[str] | None = None
         self.current_match: int | None = None
         self._reader = LogReader(self.post_message)

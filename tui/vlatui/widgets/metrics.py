@@ -12,10 +12,12 @@ from textual.containers import Vertical
 from textual.strip import Strip
 from vlad.records import figures
 
-from vlatui import charts
-from vlatui.header import flowed
-from vlatui.series import Curve, smoothed, spark
-from vlatui.tones import Line, Painted, Span, Tone
+from vlatui.look.painting import Painted
+from vlatui.look.scales import smoothed, spark
+from vlatui.look.tones import Line, Span, Tone
+from vlatui.reading.series import Curve
+from vlatui.telling import charts
+from vlatui.telling.header import flowed
 from vlatui.widgets.lines import Lines
 
 NO_METRICS = ("No numbers yet.", "they appear with the first step")

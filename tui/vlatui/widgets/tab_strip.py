@@ -6,7 +6,8 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
-from vlatui.tones import Line, Painted, Span, Tone, width_of
+from vlatui.look.painting import Painted
+from vlatui.look.tones import Line, Span, Tone, width_of
 
 
 class TabStrip(Painted):

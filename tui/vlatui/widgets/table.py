@@ -10,8 +10,9 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
 
-from vlatui.columns import MARGIN, Column, Place, Row, differs, laid_out, measured
-from vlatui.tones import PaintedScroll, Span, Tone, fitted
+from vlatui.look.columns import MARGIN, Column, Place, Row, differs, laid_out, measured
+from vlatui.look.painting import PaintedScroll
+from vlatui.look.tones import Span, Tone, fitted
 
 
 class Table(PaintedScroll, can_focus=True):

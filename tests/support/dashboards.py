@@ -1,0 +1,48 @@
+"""The dashboard under a test's fingers: a vlad that only remembers, waiting for what is read, told and selected."""
+
+from collections.abc import Callable, Sequence
+
+from screen_text import until, until_shown
+from textual.pilot import Pilot
+from vlad.records.requests import Action, pending_requests
+from vlad.records.rundir import Home, RunDirectory
+from vlatui.app import VlatuiApp
+from vlatui.asking.vlad import Answer
+from vlatui.widgets.run_table import RunTable
+
+Make = Callable[..., VlatuiApp]
+Runs = dict[str, RunDirectory]
+SIZE = (120, 36)
+
+DONE = Answer(True, "done", "20261122-0931-tabletop_demo-7f3a\n")
+
+
+class FakeVlad:
+    """Remembers the command lines it was given, and answers."""
+
+    def __init__(self, answer: Answer = DONE) -> None:
+        self.answer = answer
+        self.asked: list[list[str]] = []
+
+    def __call__(self, arguments: Sequence[str], home: Home) -> Answer:
+        self.asked.append(list(arguments))
+        return self.answer
+
+
+async def until_read(pilot: Pilot[None]) -> None:
+    """The runs are listed and the first one's log is shown."""
+    await until_shown(pilot, "3 live", "step 315 loss")
+
+
+def requests_of(run: RunDirectory) -> list[Action]:
+    return [request.action for _, request in pending_requests(run.requests)]
+
+
+async def until_told(pilot: Pilot[None], words: str) -> None:
+    """A notice with these words appears."""
+    await until(pilot, lambda: any(words in notice.message for notice in pilot.app._notifications), f"told {words!r}")
+
+
+async def select(pilot: Pilot[None], run: RunDirectory) -> None:
+    pilot.app.screen.query_one(RunTable).move_cursor_to(run.run_id)
+    await pilot.pause()

@@ -1,0 +1,66 @@
+"""The form for a new run: what it means on the command line, and how it is filled from another run."""
+
+import pytest
+from vlad.records.spec import ConfigValue, Kind, RunSpec
+from vlatui.asking.start_form import StartForm, form_of
+
+
+def spec(**changes: object) -> RunSpec:
+    fields = {
+        "run_id": "20261122-0931-demo-7f3a", "name": "demo", "kind": Kind.TRAIN, "argv": ("torchrun",), "cwd": "/",
+        "created_at": 0.0, "created_by": "ada", "host": "h",
+    }  # fmt: skip
+    return RunSpec(**{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("form", "arguments"),
+    [
+        (StartForm(), ["start"]),
+        (StartForm(nproc="auto", config="a.yaml"), ["start", "auto", "--config", "a.yaml"]),
+        (StartForm(profile=" v100_8gpu ", resume="newest"), ["start", "--profile", "v100_8gpu", "--resume", "newest"]),
+        (StartForm(overrides="a=1 'b=two words'"), ["start", "--set", "a=1", "--set", "b=two words"]),
+        (StartForm(name="n", command="bash -c 'a; b'"), ["start", "--name", "n", "--", "bash", "-c", "a; b"]),
+    ],
+)  # fmt: skip
+def test_a_form_means_a_command_line(form: StartForm, arguments: list[str]) -> None:
+    assert form.arguments() == arguments
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        (StartForm(nproc="0"), "a whole number from 1, or auto"),
+        (StartForm(nproc="two"), "a whole number from 1, or auto"),
+        (StartForm(overrides="seed"), "write it as field=value"),
+        (StartForm(command="'torchrun"), "No closing quotation"),
+    ],
+)
+def test_what_cannot_be_meant_is_said(form: StartForm, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        form.arguments()
+
+
+def test_a_run_is_duplicated_with_what_was_chosen_by_hand() -> None:
+    config = {
+        "learning_rate": ConfigValue(value=0.0002, origin="command line"),
+        "run_id_note": ConfigValue(value="two words", origin="command line"),
+        "image_aug": ConfigValue(value=False, origin="command line"),
+        "resume_adapter_dir": ConfigValue(value="/old", origin="command line"),
+        "batch_size": ConfigValue(value=2, origin="profile 4090_1gpu"),
+        "lora_rank": ConfigValue(value=16, origin="demo.yaml:7"),
+    }
+    form = form_of(spec(config=config, config_file="/configs/demo.yaml", nproc=2))
+    assert form.arguments() == [
+        "start", "2", "--config", "/configs/demo.yaml", "--name", "demo", "--set", "learning_rate=0.0002",
+        "--set", "run_id_note=two words", "--set", "image_aug=false",
+    ]  # fmt: skip
+
+
+def test_a_command_is_duplicated_word_for_word() -> None:
+    argv = ("bash", "-c", "echo 'a b' && sleep 1")
+    assert form_of(spec(kind=Kind.COMMAND, argv=argv)).arguments() == ["start", "--name", "demo", "--", *argv]
+
+
+def test_the_preview_can_be_pasted_into_a_shell() -> None:
+    assert StartForm(config="my config.yaml").preview() == "vlad start --config 'my config.yaml'"

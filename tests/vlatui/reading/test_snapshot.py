@@ -1,0 +1,80 @@
+"""Reading a home: everything shown, nothing read twice, nothing broken by what is broken."""
+
+import pytest
+from fake_runs import FakeRun, training_run
+from vlad.records.run import Moved, State
+from vlad.records.rundir import Home, RunDirectory
+from vlatui.reading import snapshot
+from vlatui.reading.snapshot import HomeReader, HomeView
+
+
+def test_live_runs_come_first_and_the_newest_of_each_group_before_the_others(
+    home: Home, runs: dict[str, RunDirectory]
+) -> None:
+    view = HomeReader(home).read()
+    order = ("training", "evaluating", "restarting", "failed", "succeeded", "stopped")
+    assert [run.run_id for run in view.runs] == [runs[name].run_id for name in order]
+    assert [run.is_live for run in view.runs] == [True] * 3 + [False] * 3
+
+
+def test_numbers_come_from_the_progress_file(home: Home, runs: dict[str, RunDirectory]) -> None:
+    run = HomeReader(home).read().find(runs["training"].run_id)
+    assert run is not None
+    assert (run.summary.step, run.summary.max_steps, run.summary.best) == (315, 500, 84.0)
+
+
+def test_what_did_not_change_is_not_read_again(
+    home: Home, runs: dict[str, RunDirectory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = HomeReader(home)
+    first = reader.read()
+    monkeypatch.setattr(snapshot, "read_summary", lambda *_: pytest.fail("read again"))
+    second = reader.read()
+    assert second == first
+    assert all(one is two for one, two in zip(first.runs, second.runs, strict=True))
+
+
+def test_a_run_that_changed_is_seen(home: Home) -> None:
+    home.prepare()
+    run = training_run(home)
+    reader = HomeReader(home)
+    assert reader.read().runs[0].record.state is State.RUNNING
+    run.steps(316, 320)
+    run.event(Moved, state=State.STOPPING, why="asked for")
+    view = reader.read().runs[0]
+    assert (view.record.state, view.summary.step) == (State.STOPPING, 320)
+
+
+def test_an_unreadable_run_is_listed_with_what_is_wrong(home: Home, runs: dict[str, RunDirectory]) -> None:
+    runs["failed"].state.write_bytes(b"\0" * 100)
+    runs["failed"].events.write_bytes(b"")
+    view = HomeReader(home).read()
+    assert [run_id for run_id, _ in view.unreadable] == [runs["failed"].run_id]
+    assert "neither a readable state.json nor a journal" in view.unreadable[0][1]
+    assert len(view.runs) == 5
+
+
+def test_a_truncated_state_is_read_from_the_journal(home: Home, runs: dict[str, RunDirectory]) -> None:
+    before = HomeReader(home).read().find(runs["failed"].run_id)
+    runs["failed"].state.write_bytes(runs["failed"].state.read_bytes()[:50])
+    assert HomeReader(home).read().find(runs["failed"].run_id) == before
+
+
+def test_a_folder_that_is_just_being_made_is_left_out(home: Home, runs: dict[str, RunDirectory]) -> None:
+    home.run("20261122-1000-new-0001").path.mkdir()
+    view = HomeReader(home).read()
+    assert (len(view.runs), view.unreadable) == (6, ())
+
+
+def test_of_a_long_history_only_the_newest_are_read_unless_one_is_asked_for(home: Home) -> None:
+    home.prepare()
+    ids = [f"2026110{day}-0900-old-000{day}" for day in range(1, 8)]
+    for run_id in ids:
+        FakeRun(home, run_id, age_s=1000).end()
+    view = HomeReader(home, most_ended=3, always=ids[0]).read()
+    assert {run.run_id for run in view.runs} == {ids[0], *ids[-3:]}
+    assert view.has_older
+
+
+def test_a_home_that_does_not_exist_is_empty(home: Home) -> None:
+    assert HomeReader(home).read() == HomeView(str(home.path))

@@ -1,0 +1,143 @@
+"""What the keys do to runs."""
+
+import pytest
+from dashboards import SIZE, FakeVlad, Make, Runs, requests_of, select, until_read, until_told
+from screen_text import screen_text, until, until_shown
+from vlad.records.requests import Action
+from vlatui.asking.vlad import Answer
+from vlatui.screens.confirm import ConfirmScreen
+
+
+async def test_s_asks_and_then_writes_a_stop_request(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("s")
+        await until_shown(pilot, "Stop tabletop_demo?", "Nothing is lost")
+        assert requests_of(runs["training"]) == []
+        await pilot.press("y")
+        await until(pilot, lambda: requests_of(runs["training"]) == [Action.STOP])
+        await until_told(pilot, "asked to stop")
+
+
+@pytest.mark.parametrize("key", ["n", "escape"])
+async def test_a_stop_can_be_declined(dashboard: Make, runs: Runs, key: str) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("s", key)
+        await until(pilot, lambda: not isinstance(app.screen, ConfirmScreen))
+        assert requests_of(runs["training"]) == []
+
+
+async def test_stop_now_says_how_many_steps_are_lost(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("S")
+        await until_shown(pilot, "without saving?", "tabletop_demo: 15 steps since the last checkpoint")
+        await pilot.press("y")
+        await until(pilot, lambda: requests_of(runs["training"]) == [Action.STOP_NOW])
+
+
+async def test_marked_runs_are_stopped_together(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("space", "space", "s")
+        await until_shown(pilot, "Stop 2 runs?")
+        await pilot.press("y")
+        await until(pilot, lambda: requests_of(runs["evaluating"]) == [Action.STOP])
+        assert requests_of(runs["training"]) == [Action.STOP]
+        assert requests_of(runs["restarting"]) == []
+
+
+@pytest.mark.parametrize(("key", "action"), [("c", Action.SAVE), ("e", Action.EVALUATE)])
+async def test_save_and_evaluate_are_asked_at_once(dashboard: Make, runs: Runs, key: str, action: Action) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press(key)
+        await until(pilot, lambda: requests_of(runs["training"]) == [action])
+
+
+async def test_r_resumes_a_run_that_has_ended(dashboard: Make, runs: Runs) -> None:
+    vlad = FakeVlad()
+    app = dashboard(vlad=vlad, wanted=runs["failed"].run_id)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_shown(pilot, "CUDA out of memory on rank 0")
+        await pilot.press("r")
+        await until(pilot, lambda: vlad.asked == [["resume", runs["failed"].run_id]])
+        await until_told(pilot, "goes on")
+
+
+async def test_what_vlad_refuses_is_shown_in_its_words(dashboard: Make, runs: Runs) -> None:
+    vlad = FakeVlad(Answer(False, "vlad: no adapter in /work/vla [dim]"))
+    app = dashboard(vlad=vlad, wanted=runs["failed"].run_id)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_shown(pilot, "CUDA out of memory on rank 0")
+        await pilot.press("r")
+        await until_told(pilot, "no adapter in /work/vla [dim]")
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "words"),
+    [
+        ("failed", "s", "libero_object is failed: only a live run can stop"),
+        ("training", "r", "tabletop_demo is running: only a finished run can be resumed"),
+        ("restarting", "c", "libero_goal is backoff: only a running run can save"),
+    ],
+)
+async def test_what_cannot_be_done_says_why(dashboard: Make, runs: Runs, name: str, key: str, words: str) -> None:
+    app = dashboard(vlad=FakeVlad())
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await select(pilot, runs[name])
+        await pilot.press(key)
+        await until_told(pilot, words)
+        assert requests_of(runs[name]) == []
+
+
+async def test_reading_only_offers_nothing_that_changes_a_run(dashboard: Make, runs: Runs) -> None:
+    vlad = FakeVlad()
+    app = dashboard(vlad=vlad, readonly=True, adopts=True)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await until_shown(pilot, "read only")
+        await pilot.press("s", "S", "r", "n", "c", "e")
+        await pilot.pause()
+        assert app.screen is app.screen_of_runs
+        assert requests_of(runs["training"]) == []
+        assert vlad.asked == []
+        assert "Stop" not in screen_text(app).splitlines()[-1]
+
+
+async def test_w_shows_the_whole_diagnosis(dashboard: Make, runs: Runs) -> None:
+    app = dashboard(wanted=runs["failed"].run_id)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_shown(pilot, "CUDA out of memory on rank 0")
+        await pilot.press("w")
+        await until_shown(pilot, "Why · libero_object", "attempts/1/console.log @ 1,204")
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.screen_of_runs)
+
+
+async def test_shift_d_removes_ended_runs_after_asking(dashboard: Make, runs: Runs) -> None:
+    vlad = FakeVlad()
+    app = dashboard(vlad=vlad, wanted=runs["failed"].run_id)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_shown(pilot, "CUDA out of memory on rank 0")
+        await pilot.press("D")
+        await until_shown(pilot, "Remove libero_object?", "Its checkpoints stay.")
+        await pilot.press("y")
+        await until(pilot, lambda: vlad.asked == [["rm", runs["failed"].run_id]])
+
+
+async def test_a_live_run_is_not_removed(dashboard: Make, runs: Runs) -> None:
+    vlad = FakeVlad()
+    app = dashboard(vlad=vlad)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("D")
+        await until_told(pilot, "only a finished run can be removed")
+        assert vlad.asked == []

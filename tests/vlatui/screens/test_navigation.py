@@ -1,0 +1,124 @@
+"""Moving around the dashboard: tabs, focus, filter, sorting."""
+
+import pytest
+from dashboards import SIZE, Make, Runs, until_read
+from screen_text import screen_text, until, until_shown
+from textual.widgets import ContentSwitcher, Input
+from vlatui.settings import load_settings
+from vlatui.widgets.log_view import LogView
+from vlatui.widgets.run_table import RunTable
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("1", "step 315 loss"),
+        ("2", "best 84%"),
+        ("3", "smoothing 0.6"),
+        ("4", "No process of this run is alive on this host."),
+        ("5", "runs as process 4242"),
+        ("6", "profile 4090_1gpu"),
+    ],
+)
+async def test_digits_choose_tabs_and_the_choice_is_remembered(
+    dashboard: Make, runs: Runs, key: str, shown: str
+) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press(key)
+        await until_shown(pilot, shown)
+        current = app.screen.query_one(ContentSwitcher).current
+        assert current is not None
+        await until(
+            pilot, lambda: key == "1" or load_settings(app.session.settings_path).tab == current.removesuffix("-pane")
+        )
+
+
+async def test_dot_and_comma_walk_through_the_tabs(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        switcher = app.screen.query_one(ContentSwitcher)
+        for key, pane in ((".", "evaluations-pane"), (",", "log-pane"), (",", "config-pane")):
+            await pilot.press({".": "full_stop", ",": "comma"}[key])
+            assert switcher.current == pane
+
+
+async def test_enter_goes_to_the_tab_and_escape_back_to_the_runs(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("enter")
+        assert app.screen.query_one(LogView).has_focus
+        await pilot.press("escape")
+        assert app.screen.query_one(RunTable).has_focus
+
+
+async def test_z_gives_the_whole_screen_to_the_selected_run(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("z")
+        await until(pilot, lambda: "libero_object" not in screen_text(app))
+        assert app.screen.query_one(LogView).has_focus
+        await pilot.press("z")
+        await until_shown(pilot, "libero_object")
+
+
+async def test_moving_to_another_run_shows_its_log(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("j")
+        await until_shown(pilot, "[eval] 37/100 episodes")
+        await pilot.press("G")
+        await until_shown(pilot, "stopped at step 77")
+        await pilot.press("g")
+        await until_shown(pilot, "step 315 loss")
+
+
+async def test_slash_filters_while_typing_and_escape_clears(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("slash", *"object")
+        await until(pilot, lambda: len(app.screen.query_one(RunTable).rows) == 1)
+        await pilot.press("enter")
+        assert app.screen.query_one(RunTable).cursor_key == runs["failed"].run_id
+        assert not app.screen.query_one("#run-filter", Input).display
+        await pilot.press("escape")
+        await until(pilot, lambda: len(app.screen.query_one(RunTable).rows) == 6)
+
+
+async def test_a_filter_that_nothing_fits_says_so(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("slash", *"zzz", "enter")
+        await until_shown(pilot, "No run matches 'zzz'.", "escape clears the filter")
+
+
+async def test_f_pauses_and_follows_again_from_any_tab(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await until_shown(pilot, "● following")
+        await pilot.press("f")
+        await until_shown(pilot, "❚❚ paused, f follows")
+        await pilot.press("2", "f")
+        await until_shown(pilot, "● following")
+
+
+async def test_o_sorts_and_remembers(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("o")
+        await until_shown(pilot, "by name")
+        names = [row.cells["name"][0].text for row in app.screen.query_one(RunTable).rows]
+        assert names == [*sorted(names[:3]), *sorted(names[3:])]
+        await until(pilot, lambda: load_settings(app.session.settings_path).sort == "name")
+        await pilot.press("o")
+        await until_shown(pilot, "by success")
+        assert app.screen.query_one(RunTable).rows[0].key == runs["training"].run_id

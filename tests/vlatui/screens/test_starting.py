@@ -1,0 +1,68 @@
+"""Starting runs from the dashboard."""
+
+import pytest
+from dashboards import SIZE, FakeVlad, Make, Runs, until_read
+from screen_text import until, until_shown
+from textual.widgets import Input
+from vlatui.asking.vlad import Answer
+from vlatui.screens.new_run import NewRunScreen
+
+
+async def test_the_form_shows_the_exact_command_and_starts_it(dashboard: Make, runs: Runs) -> None:
+    vlad = FakeVlad()
+    app = dashboard(vlad=vlad)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
+        values = {"config": "my config.yaml", "nproc": "2", "name": "mine", "overrides": "learning_rate=1e-4 seed=3"}
+        for field, value in values.items():
+            app.screen.query_one(f"#field-{field}", Input).value = value
+        command = "$ vlad start 2 --config 'my config.yaml' --name mine --set learning_rate=1e-4 --set seed=3"
+        await until_shown(pilot, command)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: app.screen is app.screen_of_runs)
+        assert vlad.asked[-1] == ["start", "2", "--config", "my config.yaml", "--name", "mine",
+                                  "--set", "learning_rate=1e-4", "--set", "seed=3"]  # fmt: skip
+
+
+async def test_a_refused_start_keeps_the_form_and_says_why(dashboard: Make, runs: Runs) -> None:
+    app = dashboard(vlad=FakeVlad(Answer(False, "vlad: unknown field lerning_rate, did you mean learning_rate?")))
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("n", "ctrl+s")
+        await until_shown(pilot, "did you mean learning_rate?")
+        assert isinstance(app.screen, NewRunScreen)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("nproc", "two", "a whole number from 1, or auto"),
+        ("overrides", "seed", "write it as field=value"),
+        ("command", "'torchrun", "No closing quotation"),
+    ],
+)
+async def test_what_cannot_be_meant_is_said_while_typing(
+    dashboard: Make, runs: Runs, field: str, value: str, words: str
+) -> None:
+    vlad = FakeVlad()
+    app = dashboard(vlad=vlad)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
+        app.screen.query_one(f"#field-{field}", Input).value = value
+        await until_shown(pilot, words)
+        await pilot.press("ctrl+s")
+        assert isinstance(app.screen, NewRunScreen)
+        assert vlad.asked == []
+
+
+async def test_d_fills_the_form_with_the_selected_run(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await until_shown(pilot, "Evaluations 7")
+        await pilot.press("d")
+        await until_shown(pilot, "--config configs/demo.yaml --name tabletop_demo --set learning_rate=0.0005")

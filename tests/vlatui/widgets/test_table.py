@@ -1,0 +1,127 @@
+"""The table: columns that fit, a cursor that stays, and repainting of nothing but what changed."""
+
+from typing import ClassVar
+
+import pytest
+from screen_text import until, widget_text
+from textual.app import App, ComposeResult
+from textual.geometry import Region
+from vlatui.look.columns import Column, Row, laid_out, measured
+from vlatui.look.tones import cell
+from vlatui.widgets.table import Table
+
+COLUMNS = (
+    Column("name", "NAME", 6, grows=True),
+    Column("step", "STEP", 4, align="right", priority=1),
+    Column("loss", "LOSS", 4, align="right", priority=2),
+)
+
+
+def row(key: str, step: int, loss: str = "0.5") -> Row:
+    return Row(key, {"name": cell(f"run {key}"), "step": cell(str(step)), "loss": cell(loss)})
+
+
+class RecordingTable(Table):
+    """Remembers which regions it asked to be repainted."""
+
+    asked: ClassVar[list[tuple[Region, ...]]] = []
+
+    def refresh(self, *regions: Region, **options: bool) -> "RecordingTable":
+        self.asked.append(regions)
+        return super().refresh(*regions, **options)
+
+
+class TableApp(App[None]):
+    CSS = "".join(f".tone--{tone} {{ }}" for tone in ("plain",))
+
+    def compose(self) -> ComposeResult:
+        yield RecordingTable(COLUMNS)
+
+    @property
+    def table(self) -> RecordingTable:
+        return self.query_one(RecordingTable)
+
+
+async def test_a_changed_cell_is_repainted_and_nothing_else() -> None:
+    app = TableApp()
+    async with app.run_test(size=(40, 8)) as pilot:
+        app.table.show_rows([row("a", 1), row("b", 2), row("c", 3)])
+        await pilot.pause()
+        app.table.asked.clear()
+        app.table.show_rows([row("a", 1), row("b", 7), row("c", 3)])
+        (regions,) = app.table.asked
+        assert len(regions) == 1
+        assert (regions[0].y, regions[0].height) == (2, 1)
+        assert regions[0].right < 40
+
+
+async def test_unchanged_rows_repaint_nothing() -> None:
+    app = TableApp()
+    async with app.run_test(size=(40, 8)) as pilot:
+        app.table.show_rows([row("a", 1)])
+        await pilot.pause()
+        app.table.asked.clear()
+        app.table.show_rows([row("a", 1)])
+        assert app.table.asked == []
+
+
+async def test_the_cursor_stays_on_its_row_when_rows_come_and_go() -> None:
+    app = TableApp()
+    async with app.run_test(size=(40, 8)) as pilot:
+        app.table.focus()
+        app.table.show_rows([row("a", 1), row("b", 2), row("c", 3)])
+        await pilot.press("j")
+        assert app.table.cursor_key == "b"
+        app.table.show_rows([row("new", 0), row("a", 1), row("b", 2), row("c", 3)])
+        assert app.table.cursor_key == "b"
+        app.table.show_rows([row("a", 1)])
+        assert app.table.cursor_key == "a"
+
+
+async def test_keys_move_the_cursor_and_keep_it_in_view() -> None:
+    app = TableApp()
+    async with app.run_test(size=(40, 6)) as pilot:
+        app.table.focus()
+        app.table.show_rows([row(f"{number:02}", number) for number in range(50)])
+        await pilot.pause()
+        for key, expected in (("G", "49"), ("g", "00"), ("down", "01"), ("k", "00"), ("ctrl+d", "04"), ("end", "49")):
+            await pilot.press(key)
+            await until(pilot, lambda expected=expected: app.table.cursor_key == expected, key)
+            await until(pilot, lambda expected=expected: f"run {expected}" in widget_text(app.table), "in view")
+        assert widget_text(app.table).splitlines()[0].split() == ["NAME", "STEP", "LOSS"]
+
+
+async def test_numbers_that_change_shift_no_column() -> None:
+    app = TableApp()
+    async with app.run_test(size=(40, 6)) as pilot:
+        app.table.show_rows([row("a", 100_000)])
+        await pilot.pause()
+        before = widget_text(app.table).splitlines()[0]
+        app.table.show_rows([row("a", 1)])
+        await pilot.pause()
+        assert widget_text(app.table).splitlines()[0] == before
+
+
+async def test_an_empty_table_says_what_to_do() -> None:
+    app = TableApp()
+    async with app.run_test(size=(40, 6)) as pilot:
+        app.table.show_rows([], ("Nothing here.", "n makes something"))
+        await pilot.pause()
+        assert "Nothing here." in widget_text(app.table)
+        assert "n makes something" in widget_text(app.table)
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"), [(60, ["name", "step", "loss"]), (16, ["name", "step"]), (10, ["name"]), (1, ["name"])]
+)
+def test_columns_leave_in_the_order_of_their_priority(width: int, shown: list[str]) -> None:
+    places = laid_out(COLUMNS, measured(COLUMNS, [row("a", 1)]), width)
+    assert [place.column.key for place in places] == shown
+
+
+@pytest.mark.parametrize("width", range(1, 120, 7))
+def test_columns_never_overlap_and_end_inside(width: int) -> None:
+    places = laid_out(COLUMNS, measured(COLUMNS, [row("a", 12345, "0.123456")]), width)
+    ends = [0, *(place.x + place.width for place in places)]
+    assert all(place.x >= end for place, end in zip(places, ends, strict=False))
+    assert len(places) == 1 or ends[-1] <= width

@@ -1,0 +1,1 @@
+"""What the dashboard asks of runs and of vlad."""

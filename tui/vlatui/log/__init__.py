@@ -1,0 +1,1 @@
+"""Files of logs: lines found, read and searched in any size of file."""

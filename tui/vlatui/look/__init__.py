@@ -1,0 +1,1 @@
+"""How things are painted: tones, themes, canvas, bars, columns, scales."""

@@ -1,0 +1,129 @@
+"""The thread that reads records for the screen: the home whenever it changes, the selected run in full."""
+
+import queue
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from textual.message import Message
+from vlad.records.files import RecordError
+from vlad.records.rundir import Home
+
+from vlatui.reading.detail import DetailReader
+from vlatui.reading.messages import DetailRead, HomeRead, ProcessesRead, ReadFailed
+from vlatui.reading.processes import ProcessReader
+from vlatui.reading.snapshot import HomeReader, HomeView
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Something changed: files of the runs with these ids, or anything (None)."""
+
+    changed: frozenset[str] | None = None
+
+    def and_also(self, other: "_Look") -> "_Look":
+        both = None if self.changed is None or other.changed is None else self.changed | other.changed
+        return _Look(both)
+
+
+@dataclass(frozen=True, slots=True)
+class _Select:
+    run_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _LookAtProcesses:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    pass
+
+
+_Command = _Look | _Select | _LookAtProcesses | _Stop
+
+
+class Collector:
+    """`run` belongs to a thread; everything else may be called from any and returns at once."""
+
+    def __init__(self, home: Home, tell: Callable[[Message], object], always: str | None = None) -> None:
+        self._tell = tell
+        self._home = home
+        self._reader = HomeReader(home, always=always)
+        self._processes = ProcessReader()
+        self._detail: DetailReader | None = None
+        self._commands: queue.SimpleQueue[_Command] = queue.SimpleQueue()
+        self._view: HomeView | None = None
+        self._failure = ""
+
+    def look(self, changed: frozenset[str] | None = None) -> None:
+        """Has the runs with these ids looked at, or all of them."""
+        self._commands.put(_Look(changed))
+
+    def select(self, run_id: str | None) -> None:
+        self._commands.put(_Select(run_id))
+
+    def look_at_processes(self) -> None:
+        self._commands.put(_LookAtProcesses())
+
+    def stop(self) -> None:
+        self._commands.put(_Stop())
+
+    def run(self) -> None:
+        """Reads when told to until told to stop; blocks."""
+        while True:
+            commands = [self._commands.get()]
+            while not self._commands.empty():
+                commands.append(self._commands.get())
+            if any(isinstance(command, _Stop) for command in commands):
+                return
+            try:
+                self._obey(_newest(commands))
+                self._failure = ""
+            except (OSError, RecordError) as error:
+                self._fail(error)
+
+    def _obey(self, newest: dict[type[_Command], _Command]) -> None:
+        selected = newest.get(_Select)
+        if isinstance(selected, _Select):
+            self._detail = DetailReader(self._home.run(selected.run_id)) if selected.run_id else None
+        look = newest.get(_Look)
+        if isinstance(look, _Look):
+            self._read_home(look.changed)
+        is_due = selected is not None or (isinstance(look, _Look) and self._concerns_selected(look))
+        if is_due and self._detail is not None and (detail := self._detail.read()) is not None:
+            self._tell(DetailRead(detail))
+        if _LookAtProcesses in newest:
+            self._read_processes()
+
+    def _concerns_selected(self, look: _Look) -> bool:
+        return self._detail is not None and (look.changed is None or self._detail.run.run_id in look.changed)
+
+    def _read_home(self, changed: frozenset[str] | None) -> None:
+        view = self._reader.read(changed)
+        if view != self._view:
+            self._view = view
+            self._tell(HomeRead(view))
+
+    def _read_processes(self) -> None:
+        run = self._view.find(self._detail.run.run_id) if self._view and self._detail else None
+        if run is not None:
+            self._tell(ProcessesRead(run.run_id, self._processes.read(run.record)))
+
+    def _fail(self, error: OSError | RecordError) -> None:
+        """Says it once, until something succeeds again."""
+        words = str(error)
+        if words != self._failure:
+            self._failure = words
+            self._tell(ReadFailed(words))
+
+
+def _newest(commands: list[_Command]) -> dict[type[_Command], _Command]:
+    """Of several commands alike the newest; looks are put together."""
+    newest: dict[type[_Command], _Command] = {}
+    for command in commands:
+        before = newest.get(type(command))
+        if isinstance(command, _Look) and isinstance(before, _Look):
+            command = before.and_also(command)
+        newest[type(command)] = command
+    return newest

@@ -1,0 +1,196 @@
+"""Everything about one run as frozen values: curves, evaluations, journal, specification, logs. Read incrementally."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vlad.records.files import RecordError, read_lines
+from vlad.records.foreign import ForeignJob
+from vlad.records.interval import success_interval
+from vlad.records.progress import (
+    CheckpointSaved,
+    Evaluation,
+    ProgressLine,
+    Step,
+    TaskEvaluated,
+    TaskResult,
+    Warned,
+    decode_evaluations,
+    decode_progress,
+)
+from vlad.records.run import AnyEvent, decode_event
+from vlad.records.rundir import RunDirectory
+from vlad.records.spec import RunSpec
+
+from vlatui.reading.series import Curve, GrowingCurve
+
+MOST_RANK_FILES = 256
+PIECE_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class LogSource:
+    """A log file that can be shown, and what to call it. One that lies outside the run's folder is not watched."""
+
+    label: str
+    path: Path
+    attempt: int
+    is_console: bool = True
+    is_outside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetail:
+    """One run in full. `spec` is None where it cannot be read; `logs` are oldest first, consoles before rank files.
+
+    `arriving` is the evaluation that goes on, as far as its tasks are through.
+    """
+
+    run_id: str
+    spec: RunSpec | None = None
+    evaluations: tuple[Evaluation, ...] = ()
+    arriving: Evaluation | None = None
+    events: tuple[AnyEvent, ...] = ()
+    curves: dict[str, Curve] = field(default_factory=dict)
+    checkpoints: tuple[CheckpointSaved, ...] = ()
+    warnings: tuple[Warned, ...] = ()
+    logs: tuple[LogSource, ...] = ()
+
+
+class DetailReader:
+    """Looks at one run again and again; remembers how far it read. Used by one thread."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self.run = run
+        self._forget()
+        self._spec: RunSpec | None = None
+        self._mark: object = None
+
+    def _forget(self) -> None:
+        self._curves: dict[str, GrowingCurve] = {}
+        self._checkpoints: list[CheckpointSaved] = []
+        self._warnings: list[Warned] = []
+        self._evaluations: list[Evaluation] = []
+        self._tasks: list[TaskEvaluated] = []
+        self._events: list[AnyEvent] = []
+        self._progress_end = self._evaluations_end = self._events_end = 0
+
+    def read(self) -> RunDetail | None:
+        """The run now; None where nothing changed since the last look."""
+        self._read_progress()
+        self._read_evaluations()
+        self._read_events()
+        logs = log_sources(self.run)
+        mark = (self._progress_end, self._evaluations_end, self._events_end, logs)
+        if mark == self._mark:
+            return None
+        self._mark = mark
+        return RunDetail(
+            run_id=self.run.run_id,
+            spec=self._read_spec(),
+            evaluations=tuple(self._evaluations),
+            arriving=arriving(self._tasks, self._evaluations),
+            events=tuple(self._events),
+            curves={name: growing.curve() for name, growing in self._curves.items()},
+            checkpoints=tuple(self._checkpoints),
+            warnings=tuple(self._warnings),
+            logs=logs,
+        )
+
+    def _read_progress(self) -> None:
+        """Piece by piece: a long run's file would fill the memory."""
+        while True:
+            lines, end = read_lines(self.run.progress, self._progress_end, PIECE_BYTES)
+            if end < self._progress_end:
+                self._forget()
+            elif end == self._progress_end:
+                return
+            self._progress_end = end
+            for line in decode_progress(lines):
+                self._add(line)
+
+    def _add(self, line: ProgressLine) -> None:
+        if isinstance(line, Step):
+            for name, value in metrics_of(line).items():
+                self._curves.setdefault(name, GrowingCurve()).add(line.step, line.at, value)
+        elif isinstance(line, TaskEvaluated):
+            is_same = self._tasks and (self._tasks[-1].step, self._tasks[-1].attempt) == (line.step, line.attempt)
+            self._tasks = [*self._tasks, line] if is_same else [line]
+        elif isinstance(line, CheckpointSaved):
+            self._checkpoints.append(line)
+        elif isinstance(line, Warned):
+            self._warnings.append(line)
+
+    def _read_evaluations(self) -> None:
+        lines, end = read_lines(self.run.evaluations, self._evaluations_end)
+        if end < self._evaluations_end:
+            self._evaluations.clear()
+        self._evaluations_end = end
+        self._evaluations += decode_evaluations(lines)
+
+    def _read_events(self) -> None:
+        lines, self._events_end = read_lines(self.run.events, self._events_end)
+        self._events += (event for line in lines if (event := decode_event(line)) is not None)
+
+    def _read_spec(self) -> RunSpec | None:
+        if self._spec is None:
+            try:
+                self._spec = self.run.read_spec()
+            except RecordError:
+                return None
+        return self._spec
+
+
+def arriving(tasks: Sequence[TaskEvaluated], evaluations: Sequence[Evaluation]) -> Evaluation | None:
+    """What the tasks that are through tell of an evaluation without a result yet; None where there is none such."""
+    ended_at = evaluations[-1].at if evaluations else 0.0
+    told = [task for task in tasks if task.at > ended_at]
+    if not told:
+        return None
+    successes, episodes = sum(task.successes for task in told), sum(task.episodes for task in told)
+    rate = 100 * successes / max(1, episodes)
+    low, high = success_interval(rate, episodes)
+    return Evaluation(
+        at=told[-1].at, step=told[-1].step, suite=told[-1].suite, successes=successes, episodes=episodes,
+        success_rate=rate, low=low, high=high,
+        tasks=tuple(TaskResult(task=one.task, successes=one.successes, episodes=one.episodes) for one in told),
+    )  # fmt: skip
+
+
+def metrics_of(step: Step) -> dict[str, float]:
+    """Everything a step reports that can be drawn, by the name shown."""
+    own = {
+        "loss": step.loss,
+        "learning rate": step.learning_rate,
+        "samples/s": step.samples_per_s,
+        "step time": step.step_s,
+        "memory": None if step.memory_bytes is None else float(step.memory_bytes),
+    }
+    return {name: value for name, value in own.items() if value is not None} | step.metrics
+
+
+def log_sources(run: RunDirectory) -> tuple[LogSource, ...]:
+    """The console of each attempt, and the files that torchrun writes for each rank."""
+    attempts = sorted(int(path.name) for path in _children(run.path / "attempts") if path.name.isdigit())
+    sources = []
+    for number in attempts:
+        attempt = run.attempt(number)
+        sources.append(LogSource(f"attempt {number}", attempt.console, number, is_outside=attempt.console.is_symlink()))
+        ranks = sorted(path for path in attempt.ranks.rglob("*") if path.is_file()) if attempt.ranks.is_dir() else []
+        for path in ranks[:MOST_RANK_FILES]:
+            label = f"attempt {number} · {path.relative_to(attempt.ranks)}"
+            sources.append(LogSource(label, path, number, is_console=False))
+    return tuple(sources)
+
+
+def foreign_logs(job: ForeignJob) -> tuple[LogSource, ...]:
+    """The log of a training that vlad did not start, where one was found."""
+    name = f"log of process {job.process.pid}"
+    return (LogSource(name, Path(job.log), 1, is_outside=True),) if job.log else ()
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []

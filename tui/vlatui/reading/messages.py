@@ -1,0 +1,57 @@
+"""What threads tell the screen: small frozen facts, never widgets, never file handles."""
+
+from textual.message import Message
+
+from vlatui.reading.detail import RunDetail
+from vlatui.reading.neighbours import HostView
+from vlatui.reading.processes import RunProcess
+from vlatui.reading.snapshot import HomeView
+
+
+class HomeRead(Message):
+    """The home was looked at."""
+
+    def __init__(self, view: HomeView) -> None:
+        super().__init__()
+        self.view = view
+
+
+class DetailRead(Message):
+    """The selected run was looked at."""
+
+    def __init__(self, detail: RunDetail) -> None:
+        super().__init__()
+        self.detail = detail
+
+
+class ProcessesRead(Message):
+    """The processes of a run were looked at."""
+
+    def __init__(self, run_id: str, processes: tuple[RunProcess, ...]) -> None:
+        super().__init__()
+        self.run_id = run_id
+        self.processes = processes
+
+
+class HostRead(Message):
+    """The host was looked at."""
+
+    def __init__(self, view: HostView) -> None:
+        super().__init__()
+        self.view = view
+
+
+class FilesChanged(Message):
+    """Files of live runs changed."""
+
+    def __init__(self, paths: frozenset[str]) -> None:
+        super().__init__()
+        self.paths = paths
+
+
+class ReadFailed(Message):
+    """The home or a run could not be read; `words` say what and what to do."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self.words = words

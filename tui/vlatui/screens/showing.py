@@ -1,0 +1,244 @@
+"""What the one screen shows: it takes what the threads tell, and reads nothing itself."""
+
+from dataclasses import dataclass, field
+
+from textual import on
+from textual.widgets import Input
+from vlad.records import figures
+from vlad.records.foreign import ForeignJob
+from vlad.records.run import State
+from vlad.records.spec import RunSpec
+
+from vlatui.look.tones import Tone
+from vlatui.reading.detail import RunDetail, foreign_logs
+from vlatui.reading.messages import DetailRead, FilesChanged, HomeRead, HostRead, ProcessesRead, ReadFailed
+from vlatui.reading.neighbours import NOBODY, HostView
+from vlatui.reading.snapshot import HomeView, RunView
+from vlatui.screens.navigation import TABS, Navigation
+from vlatui.telling import describe, gpu_strip, tables, top_line
+from vlatui.telling.header import barred, foreign_lines, header_lines
+from vlatui.telling.run_filter import arranged
+from vlatui.telling.run_rows import foreign_key
+from vlatui.widgets.evaluations import EvaluationsPane
+from vlatui.widgets.lines import Lines
+from vlatui.widgets.log_pane import LogPane
+from vlatui.widgets.metrics import MetricsPane
+from vlatui.widgets.run_table import RunTable
+from vlatui.widgets.tab_strip import TabStrip
+from vlatui.widgets.table import Table
+
+TICK_S = 1.0
+REPAINT_S = 0.25
+PROCESS_TICKS = 2
+LEAST_TABLE, MOST_TABLE_PART = 3, 0.35
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What the screen shows now."""
+
+    view: HomeView
+    detail: RunDetail | None = None
+    ticks: int = 0
+    is_read: bool = False
+    anew: set[str] = field(default_factory=set)
+    host: HostView = NOBODY
+    loads: dict[int, list[int]] = field(default_factory=dict)
+
+
+class Showing(Navigation):
+    """A screen of runs that shows what messages tell."""
+
+    def on_mount(self) -> None:
+        self.shown = _Shown(HomeView(str(self.session.home.path)))
+        self.wanted = self.session.wanted
+        self.query_one("#run-filter", Input).display = False
+        self.query_one(LogPane).view.wraps = self.session.settings.wraps_log
+        self.show_tab(self.session.settings.tab)
+        self.query_one(RunTable).focus()
+        self.set_interval(TICK_S, self._tick)
+        self.show()
+        self.session.threads.start()
+
+    # what the threads tell
+
+    def on_home_read(self, message: HomeRead) -> None:
+        self._tell_ends(self.shown.view, message.view)
+        self.shown.view, self.shown.is_read = message.view, True
+        self.show()
+        if self.wanted is not None and message.view.find(self.wanted) is not None:
+            self.go_to_run(self.wanted)
+            self.wanted = None
+
+    def _tell_ends(self, before: HomeView, now: HomeView) -> None:
+        """A run that has just ended is told, and rung for where that is wanted."""
+        for run in now.runs:
+            was = before.find(run.run_id)
+            if was is None or not was.is_live or run.is_live:
+                continue
+            is_bad = run.record.state is State.FAILED
+            words = f"{run.record.name} {run.record.state.lower()}: {describe.outcome(run.record) or 'w says why'}"
+            self.notify(words, severity="error" if is_bad else "information", timeout=10, markup=False)
+            if self.session.settings.rings:
+                self.app.bell()
+
+    def on_detail_read(self, message: DetailRead) -> None:
+        if message.detail.run_id == self.selected_id:
+            before, self.shown.detail = self.shown.detail, message.detail
+            self._show_detail(is_other_run=before is None or before.run_id != message.detail.run_id)
+
+    def on_processes_read(self, message: ProcessesRead) -> None:
+        if message.run_id == self.selected_id:
+            rows = tables.process_rows(message.processes, self.session.clock())
+            self.query_one("#processes-pane", Table).show_rows(rows, tables.NO_PROCESSES)
+
+    def on_host_read(self, message: HostRead) -> None:
+        self.shown.host = message.view
+        for gpu in message.view.gpus:
+            loads = self.shown.loads.setdefault(gpu.index, [])
+            loads.append(gpu.utilisation or 0)
+            del loads[: -gpu_strip.HISTORY]
+        self.show()
+
+    def on_files_changed(self, message: FilesChanged) -> None:
+        """Without paths it is a look just in case."""
+        run_id = self.selected_id or ""
+        if self.tab == "log" and (not message.paths or any(run_id in path for path in message.paths)):
+            self.query_one(LogPane).look()
+
+    def on_read_failed(self, message: ReadFailed) -> None:
+        self.notify(message.words, severity="error", markup=False)
+
+    # what is selected
+
+    @property
+    def view(self) -> HomeView:
+        return self.shown.view
+
+    @property
+    def selected_id(self) -> str | None:
+        return self.query_one(RunTable).cursor_key
+
+    @property
+    def selected_spec(self) -> RunSpec | None:
+        return self.shown.detail.spec if self.shown.detail else None
+
+    @property
+    def selected_foreign(self) -> ForeignJob | None:
+        """The foreign training under the cursor."""
+        return next((job for job in self.shown.host.foreign if foreign_key(job) == self.selected_id), None)
+
+    @property
+    def selected(self) -> RunView | None:
+        return self.shown.view.find(self.selected_id)
+
+    @on(Table.CursorMoved, "#runs")
+    def _selection_moved(self) -> None:
+        job, log = self.selected_foreign, self.query_one(LogPane)
+        self.session.threads.collector.select(None if job else self.selected_id)
+        self.shown.detail = None
+        self._show_header()
+        if job is not None:
+            log.show_run(foreign_logs(job), is_other_run=True, is_live=True)
+        elif self.selected_id is None:
+            log.show_none()
+        if job is not None or self.selected_id is None:
+            self._show_detail(is_other_run=True)
+
+    # showing
+
+    def show(self) -> None:
+        table = self.query_one(RunTable)
+        foreign, now = self.shown.host.foreign, self.session.clock()
+        matching = [run for run in self.shown.view.runs if self.filter.matches(run)]
+        runs = arranged(matching, self.session.settings.sort)
+        table.show(runs, self.shown.view.unreadable, foreign, now, self._when_empty())
+        most = max(LEAST_TABLE, int(self.size.height * MOST_TABLE_PART))
+        table.styles.height = min(len(table.rows) + 1, most) if table.rows else LEAST_TABLE
+        self._show_top()
+        self._show_header()
+        self._show_gpus()
+
+    def _show_gpus(self) -> None:
+        width, most = max(20, self.size.width - 2), self.size.height // 8
+        lines = gpu_strip.gpu_lines(self.shown.host, self.shown.view, self.shown.loads, width, most)
+        self.query_one("#gpus", Lines).show_lines(lines)
+
+    def _when_empty(self) -> tuple[str, ...]:
+        if not self.shown.is_read:
+            return ("reading…",)
+        if self.shown.view.runs:
+            return (f"No run matches {self.filter.text!r}.", "escape clears the filter")
+        return ("No runs yet.", "n starts one")
+
+    def _show_top(self) -> None:
+        session = self.session
+        right = f"{'read only   ' if session.readonly else ''}{session.home_name}"
+        line = top_line.top_line(
+            self.shown.view, session.settings.sort, self.filter, right, max(1, self.size.width - 2)
+        )
+        self.query_one("#top", Lines).show_lines([line])
+
+    def _show_header(self) -> None:
+        header = self.query_one("#header", Lines)
+        run, width = self.selected, max(20, self.size.width - 2)
+        if (job := self.selected_foreign) is not None:
+            header.show_lines(foreign_lines(job, width))
+            return
+        if run is None:
+            failure = dict(self.shown.view.unreadable).get(self.selected_id or "", "")
+            header.show_lines(barred([failure], Tone.BAD, width, most_lines=4) if failure else [])
+            return
+        most_facts = 0 if self.size.height < 16 else 2 if self.size.height < 30 else 3
+        lines = header_lines(run, self.session.clock(), width, most_facts)
+        header.show_lines(lines[:2] if self.size.height < 12 else lines)
+
+    def _show_detail(self, *, is_other_run: bool) -> None:
+        if (detail := self.shown.detail) is not None:
+            is_live = self.selected is not None and self.selected.is_live
+            self.query_one(LogPane).show_run(detail.logs, is_other_run=is_other_run, is_live=is_live)
+        if is_other_run:
+            self.shown.anew = set(dict(TABS))
+            self.query_one("#processes-pane", Table).show_rows((), tables.NO_PROCESSES)
+        self.show_active_tab()
+
+    def show_active_tab(self) -> None:
+        """Only what is on screen is drawn; the other tabs are when they are chosen."""
+        detail, tab = self.shown.detail or RunDetail(""), self.tab
+        anew = tab in self.shown.anew
+        self.shown.anew.discard(tab)
+        badges = {"evaluations": figures.count(len(detail.evaluations))} if detail.evaluations else {}
+        self.query_one(TabStrip).show(tab, badges)
+        match tab:
+            case "log":
+                self.query_one(LogPane).look()
+            case "evaluations":
+                last_step = self.selected.summary.max_steps if self.selected else None
+                self.query_one(EvaluationsPane).show(detail.evaluations, last_step, detail.arriving, anew=anew)
+            case "metrics":
+                self.query_one(MetricsPane).show(detail.curves)
+            case "events":
+                rows = tables.event_rows(detail.events)
+                self.query_one("#events-pane", Table).show_rows(rows, tables.NO_EVENTS, anew=anew)
+            case "config":
+                rows = tables.config_rows(detail.spec)
+                self.query_one("#config-pane", Table).show_rows(rows, tables.NO_CONFIG, anew=anew)
+            case "processes":
+                self.session.threads.collector.look_at_processes()
+
+    def _tick(self) -> None:
+        """Ages and countdowns go on by themselves; processes are looked at while they are on screen."""
+        self.shown.ticks += 1
+        if not self.app.app_focus:
+            return
+        self.show()
+        log = self.query_one(LogPane)
+        if self.tab == "log" and log.source is not None and log.source.is_outside:
+            log.look()
+        if self.tab == "processes" and self.shown.ticks % PROCESS_TICKS == 0:
+            self.session.threads.collector.look_at_processes()
+
+    def on_resize(self) -> None:
+        """Paints twice: a terminal that is still being resized may lose the first painting."""
+        self.show()
+        self.set_timer(REPAINT_S, self.refresh)

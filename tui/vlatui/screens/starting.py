@@ -1,0 +1,35 @@
+"""Starting runs from the dashboard: the form, empty or filled from a run that exists."""
+
+import re
+
+from vlatui.asking.start_form import StartForm, form_of
+from vlatui.screens.control import Control
+from vlatui.screens.new_run import NewRunScreen
+
+RUN_ID_IN_TEXT = re.compile(r"\d{8}-\d{4}-[A-Za-z0-9][A-Za-z0-9_.-]{0,63}-[0-9a-f]{4}")
+
+
+class Starting(Control):
+    """A screen of runs from which others are started."""
+
+    def action_new(self) -> None:
+        self._open_form(StartForm())
+
+    def action_duplicate(self) -> None:
+        """Fills the form for a new run with what the selected one was started with."""
+        spec = self.selected_spec
+        if spec is None:
+            self.warn("what this run was started with cannot be read")
+            return
+        self._open_form(form_of(spec))
+
+    def _open_form(self, filled_in: StartForm) -> None:
+        self.app.push_screen(NewRunScreen(self.session, filled_in), self._started)
+
+    def _started(self, output: str | None) -> None:
+        if output is None:
+            return
+        if found := RUN_ID_IN_TEXT.search(output):
+            self.wanted = found[0]
+            self.say(f"{found[0]} is started")
+        self.session.threads.collector.look()

@@ -1,0 +1,56 @@
+"""One visit to a home of runs: where, what may be done, what the threads look at, and what is remembered."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from textual.message import Message
+from vlad.records.rundir import Home
+
+from vlatui.asking.messages import ActionFailed
+from vlatui.asking.vlad import Answer, Vlad, run_vlad
+from vlatui.reading.threads import Threads
+from vlatui.settings import Settings, load_settings, save_settings
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Session:
+    """`clock` gives Unix seconds; `vlad` runs a command line of vlad; `tell` takes what threads find."""
+
+    home: Home
+    home_name: str
+    settings_path: Path
+    threads: Threads
+    tell: Callable[[Message], object]
+    wanted: str | None = None
+    readonly: bool = False
+    clock: Callable[[], float] = time.time
+    vlad: Vlad = run_vlad
+    settings: Settings = field(default_factory=Settings)
+    _writing: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.settings = load_settings(self.settings_path)
+
+    def remember(self, **changes: object) -> None:
+        """Keeps settings for the next visit; written by a thread that the end of the program waits for."""
+        self.settings = msgspec.structs.replace(self.settings, **changes)
+        threading.Thread(target=self._write, name="settings").start()
+
+    def _write(self) -> None:
+        """Writes the newest settings, so that several changes at once end with the last of them."""
+        with self._writing:
+            try:
+                save_settings(self.settings_path, self.settings)
+            except OSError as error:
+                self.tell(ActionFailed(f"settings cannot be kept: {error}"))
+
+    def ask_vlad(self, *arguments: str) -> Answer:
+        """Runs `vlad` and waits for it; not being able to start it is an answer too."""
+        try:
+            return self.vlad(arguments, self.home)
+        except OSError as error:
+            return Answer(False, f"vlad cannot be started: {error.strerror}")

@@ -1,0 +1,163 @@
+"""Runs in words: the one place that knows how states, phases, outcomes and journal entries are called and coloured."""
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from vlad.records import figures
+from vlad.records.events import (
+    AgentStarted,
+    AnyEvent,
+    AttemptEnded,
+    AttemptStarted,
+    Created,
+    EarlyStopped,
+    Leased,
+    LeftBehind,
+    Moved,
+    Noted,
+    Requested,
+    RungReached,
+    State,
+    StopRung,
+    Supervised,
+    Waits,
+)
+from vlad.records.gpus import LeasedGpu, Leftover, QueuePlace
+from vlad.records.outcome import Diagnosis, Exit
+from vlad.records.progress import Phase, Reason
+from vlad.records.run import RunRecord
+from vlad.records.summary import Summary
+
+from vlatui.look.tones import Span, Tone
+
+STATES: dict[State, tuple[str, Tone]] = {
+    State.QUEUED: ("○", Tone.INFO),
+    State.STARTING: ("◔", Tone.INFO),
+    State.RUNNING: ("●", Tone.GOOD),
+    State.BACKOFF: ("↻", Tone.WARN),
+    State.STOPPING: ("◑", Tone.WARN),
+    State.STOPPED: ("■", Tone.MUTED),
+    State.SUCCEEDED: ("✓", Tone.GOOD),
+    State.FAILED: ("✗", Tone.BAD),
+}
+RUNGS = {
+    StopRung.REQUEST: "the program is asked to save and exit",
+    StopRung.TERM: "SIGTERM to the program",
+    StopRung.KILL: "SIGKILL to every process of the run",
+}
+REASONS = {
+    Reason.MAX_STEPS: "made all its steps",
+    Reason.EARLY_STOP: "stopped early: no more improvement",
+    Reason.COMMAND_DONE: "the command is done",
+}
+
+
+def state_mark(state: State) -> Span:
+    """The state as one character that reads without colour."""
+    character, tone = STATES[state]
+    return Span(character, tone)
+
+
+def state_word(state: State) -> Span:
+    return Span(state.value.lower(), STATES[state][1])
+
+
+def activity(record: RunRecord, summary: Summary) -> Span:
+    """What the run does now: its phase while it runs, else its state."""
+    if record.state is State.RUNNING and summary.phase is not None:
+        return phase_word(summary.phase)
+    return state_word(record.state)
+
+
+def phase_word(phase: Phase) -> Span:
+    match phase:
+        case Phase.LOADING:
+            return Span("loading", Tone.INFO)
+        case Phase.TRAINING:
+            return Span("training", Tone.GOOD)
+        case Phase.EVALUATING:
+            return Span("evaluating", Tone.ACCENT)
+        case Phase.SAVING:
+            return Span("saving", Tone.INFO)
+        case _:
+            assert_never(phase)
+
+
+def outcome(record: RunRecord) -> str:
+    """Why a run that ended did so, in words."""
+    if record.state is State.SUCCEEDED and record.reason is not None:
+        return REASONS[record.reason]
+    return record.why
+
+
+def cause_words(diagnosis: Diagnosis) -> str:
+    """CUDA_OUT_OF_MEMORY as people write it."""
+    words = diagnosis.cause.value.replace("_", " ").lower()
+    return words.replace("cuda", "CUDA").replace("nccl", "NCCL").replace("gpu", "GPU")
+
+
+def exit_words(exit: Exit | None) -> str:
+    if exit is None or (exit.code is None and exit.signal is None):
+        return "exit status unknown"
+    return f"killed by signal {exit.signal}" if exit.signal is not None else f"exit code {exit.code}"
+
+
+def event_words(event: AnyEvent) -> tuple[Span, str]:
+    """A journal entry: a short coloured word for its kind, and a sentence."""
+    match event:
+        case Created():
+            return Span("created", Tone.INFO), f"asked for on {event.host}, {figures.terminal(event.tty)}"
+        case Moved():
+            word = state_word(event.state)
+            return word, event.why or (REASONS[event.reason] if event.reason else "")
+        case Supervised():
+            pids = f"keeper {event.keeper.pid}, supervisor {event.supervisor.pid}"
+            return Span("supervised", Tone.MUTED), f"{pids}{f': {event.why}' if event.why else ''}"
+        case AttemptStarted():
+            resumed = f", resumed from {event.resumed_from}" if event.resumed_from else ""
+            return Span("attempt", Tone.INFO), f"{event.number} starts{resumed}"
+        case AgentStarted():
+            return Span("attempt", Tone.INFO), f"{event.number} runs as process {event.agent.pid}"
+        case AttemptEnded():
+            return _attempt_ended(event)
+        case Requested():
+            by = f" by {event.by}" if event.by else ""
+            return Span("request", Tone.ACCENT), f"{event.action}{by}{f': {event.detail}' if event.detail else ''}"
+        case RungReached():
+            return Span("stopping", Tone.WARN), f"{RUNGS[event.rung]}; the next step follows in {event.grace_s:.0f} s"
+        case EarlyStopped():
+            return Span("early stop", Tone.ACCENT), event.why or f"no more improvement at step {event.step:,}"
+        case Noted():
+            return Span("note", Tone.MUTED), event.message
+        case Waits():
+            return Span("waits", Tone.INFO), queue_words(event.place)
+        case Leased():
+            return Span("GPUs", Tone.INFO), f"holds {gpu_words(event.gpus)}" if event.gpus else "gave up its GPUs"
+        case LeftBehind():
+            return Span("leftover", Tone.BAD), leftover_words(event.processes)
+        case _:
+            assert_never(event)
+
+
+def queue_words(place: QueuePlace) -> str:
+    at = f", {place.position} of {place.length} in the queue" if place.position is not None else ""
+    return f"{place.reason}{at}"
+
+
+def gpu_words(gpus: Sequence[LeasedGpu]) -> str:
+    """GPU 0, 1 or GPU 0 for one."""
+    return f"GPU {', '.join(str(gpu.index) for gpu in gpus)}"
+
+
+def leftover_words(processes: Sequence[Leftover]) -> str:
+    told = ", ".join(f"{one.name} ({one.process.pid})" for one in processes)
+    return f"could not be ended: {told}"
+
+
+def _attempt_ended(event: AttemptEnded) -> tuple[Span, str]:
+    words = f"{event.number} ended: {exit_words(event.exit)}"
+    if event.end_step is not None:
+        words += f" at step {event.end_step:,}"
+    if event.diagnosis is not None:
+        words += f": {event.diagnosis.summary}"
+    return Span("attempt", Tone.INFO if event.exit.is_success else Tone.BAD), words

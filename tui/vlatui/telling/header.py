@@ -1,0 +1,204 @@
+"""The header of the selected run as lines: where it stands, how far it is, what comes next, why it died. Pure."""
+
+import textwrap
+from collections.abc import Iterable
+
+from vlad.records import figures
+from vlad.records.foreign import ForeignJob
+from vlad.records.outcome import Diagnosis
+from vlad.records.run import RunRecord, State
+from vlad.records.summary import Summary
+
+from vlatui.look import bars, format
+from vlatui.look.scales import spark
+from vlatui.look.tones import Line, Span, Tone, justified, safe, width_of
+from vlatui.reading.snapshot import RunView
+from vlatui.telling import describe, outlook
+
+Fact = list[Span]
+MOST_BANNER_LINES = 6
+LIVE_BANNERS = {State.BACKOFF, State.STOPPING, State.QUEUED}
+
+
+def header_lines(run: RunView, now: float, width: int, most_facts: int = 2) -> list[Line]:
+    """The lines for a run at `now` (Unix seconds) in `width` cells."""
+    lines = [justified(_title(run), _place(run), width)]
+    if (bar := _progress(run, now, width)) is not None:
+        lines.append(bar)
+    lines += flowed(facts(run, now), width)[:most_facts]
+    return [*lines, *banner(run, now, width)]
+
+
+def foreign_lines(job: ForeignJob, width: int) -> list[Line]:
+    """A training that vlad did not start: what it is, where it writes, and what can be done."""
+    gpus = f"GPU {', '.join(map(str, job.gpus))}" if job.gpus else "no GPU seen"
+    count = "1 process" if len(job.pids) == 1 else f"{len(job.pids)} processes"
+    place = " · ".join((count, gpus, job.tty or "no TTY"))
+    title = [Span(f"process {job.process.pid}", Tone.TITLE), Span("  not started by vlad", Tone.INFO)]
+    log = f"log {job.log} ({job.log_by})" if job.log else "no log was found; vlad adopt --log FILE names it"
+    lines = [justified(title, [Span(place, Tone.MUTED)], width), [Span(safe(" ".join(job.command)))]]
+    return [
+        *lines,
+        [Span(log, Tone.MUTED)],
+        *barred(["a adopts it: it is watched, stopped and explained as a run"], Tone.INFO, width),
+    ]
+
+
+def _title(run: RunView) -> Line:
+    record, summary = run.record, run.summary
+    spans = [Span(record.name, Tone.TITLE), Span("  "), describe.state_mark(record.state), Span(" ")]
+    spans.append(describe.state_word(record.state))
+    if record.state is State.RUNNING and summary.phase is not None:
+        spans += [Span(" · ", Tone.FAINT), describe.phase_word(summary.phase)]
+        if summary.phase_total:
+            spans.append(Span(f" {summary.phase_done or 0}/{summary.phase_total}", Tone.PLAIN))
+        if summary.phase_detail:
+            spans.append(Span(f" {summary.phase_detail}", Tone.MUTED))
+    return spans
+
+
+def _place(run: RunView) -> Line:
+    record = run.record
+    ranks = run.summary.ranks or record.nproc
+    words = [figures.plural(ranks, "rank")] if ranks else []
+    words += [f"attempt {len(record.attempts)}"] if len(record.attempts) > 1 else []
+    words += [describe.gpu_words(record.gpus)] if record.gpus else []
+    words += [figures.terminal(record.tty), record.host]
+    return [Span(" · ".join(words), Tone.MUTED)]
+
+
+def _progress(run: RunView, now: float, width: int) -> Line | None:
+    """Steps, bar, percent, pace, ETA on one line; None while the run has told no step."""
+    summary = run.summary
+    if summary.step is None:
+        return None
+    part = outlook.progress(summary)
+    of = f"/{summary.max_steps:,}" if summary.max_steps else ""
+    left = [Span(f"{summary.step:,}", Tone.STRONG), Span(of, Tone.MUTED), Span(" ")]
+    right = [Span(f" {part:4.0%}" if part is not None else "", Tone.STRONG)]
+    if run.is_live:
+        right += [Span(f"  {format.pace(summary.typical_step_s)}", Tone.MUTED)]
+        right += [Span("  ETA ", Tone.MUTED), Span(outlook.to_end(summary, now), Tone.STRONG)]
+    tone = Tone.ACCENT if run.is_live else describe.state_mark(run.record.state).tone
+    room = width - width_of(left) - width_of(right)
+    return [*left, *bars.progress_bar(part, max(0, room), tone), *right]
+
+
+def facts(run: RunView, now: float) -> list[Fact]:
+    """The numbers worth a glance, most wanted first."""
+    summary = run.summary
+    found = [*_loss_facts(summary), *_success_facts(summary)]
+    found += [*(_next_facts(summary) if run.is_live else []), *_pace_facts(summary)]
+    if run.is_live and summary.phase_since is not None and summary.step is None:
+        found.append(_fact("for", figures.duration(now - summary.phase_since)))
+    return found
+
+
+def _fact(label: str, value: str, tone: Tone = Tone.PLAIN) -> Fact:
+    return [Span(f"{label} ", Tone.MUTED), Span(value, tone)]
+
+
+def _loss_facts(summary: Summary) -> Iterable[Fact]:
+    if summary.loss is not None:
+        trend = spark(summary.loss_history, 16)
+        yield [*_fact("loss", figures.number(summary.loss), Tone.STRONG), Span(f" {trend}", Tone.TREND)]
+
+
+def _success_facts(summary: Summary) -> Iterable[Fact]:
+    last = summary.last_evaluation
+    if last is not None and last.failure is None:
+        interval = f" ({last.low:.0f}-{last.high:.0f}) of {last.episodes}" if last.episodes else ""
+        yield [*_fact("success", figures.percent(last.success_rate), Tone.STRONG), Span(interval, Tone.MUTED)]
+    if summary.best is not None:
+        yield _fact("best", f"{figures.percent(summary.best)} at {summary.best_step or 0:,}", Tone.GOOD)
+    if summary.patience:
+        count = f" {summary.bad_evaluations}/{summary.patience}"
+        squares = bars.gauge(summary.bad_evaluations, summary.patience, Tone.WARN)
+        yield [Span("early stop ", Tone.MUTED), *squares, Span(count if squares else count.strip())]
+
+
+def _next_facts(summary: Summary) -> Iterable[Fact]:
+    for what, every in (("evaluation", summary.eval_every_steps), ("checkpoint", summary.save_steps)):
+        if (due := outlook.to_next(summary, every)) is not None:
+            after = f" ~{figures.duration(due.seconds)}" if due.seconds is not None else ""
+            yield [*_fact(f"next {what} in", f"{due.steps:,}"), Span(after, Tone.MUTED)]
+
+
+def _pace_facts(summary: Summary) -> Iterable[Fact]:
+    if summary.learning_rate is not None:
+        yield _fact("lr", figures.scientific(summary.learning_rate))
+    if summary.samples_per_s is not None:
+        yield _fact("samples/s", f"{summary.samples_per_s:.1f}")
+    if summary.memory_bytes is not None:
+        yield _fact("memory", figures.size(summary.memory_bytes))
+    if summary.epoch is not None:
+        yield _fact("epoch", f"{summary.epoch:.2f}")
+
+
+def flowed(chunks: Iterable[Fact], width: int, gap: int = 3) -> list[Line]:
+    """Chunks set side by side, on as many lines as they need."""
+    lines: list[Line] = []
+    for chunk in chunks:
+        if lines and width_of(lines[-1]) + gap + width_of(chunk) <= width:
+            lines[-1] = [*lines[-1], Span(" " * gap), *chunk]
+        else:
+            lines.append(list(chunk))
+    return lines
+
+
+def banner(run: RunView, now: float, width: int) -> list[Line]:
+    """What the user must know now: a cause of death, a pending restart, a stop under way, the newest warning."""
+    record = run.record
+    if record.leftovers:
+        return barred([describe.leftover_words(record.leftovers)], Tone.BAD, width)
+    if record.state is State.FAILED:
+        return diagnosis_lines(record, width)[:MOST_BANNER_LINES]
+    if record.state in LIVE_BANNERS:
+        return barred([_waiting_words(record, now)], Tone.WARN, width)
+    if not run.is_live and (words := describe.outcome(record)):
+        return barred([words], describe.state_mark(record.state).tone, width)
+    if run.is_live and run.summary.warnings:
+        return barred([run.summary.warnings[-1]], Tone.WARN, width)
+    return []
+
+
+def _waiting_words(record: RunRecord, now: float) -> str:
+    if record.state is State.STOPPING:
+        return record.why or "stopping: a checkpoint is saved first"
+    if record.state is State.QUEUED:
+        return describe.queue_words(record.queue) if record.queue else record.why or "waits to be started"
+    at = record.restart_at
+    due = "soon" if at is None or at <= now else f"in {figures.duration(at - now)}"
+    return f"{record.why or 'the attempt failed'}; restarts {due}"
+
+
+def diagnosis_lines(record: RunRecord, width: int) -> list[Line]:
+    """Cause, quoted evidence and advice; the exit alone where nothing was diagnosed."""
+    diagnosis = record.diagnosis
+    if diagnosis is None:
+        exit = record.attempt.exit if record.attempt else None
+        return barred([record.why or describe.exit_words(exit)], Tone.BAD, width)
+    lines = barred([_verdict(diagnosis)], Tone.BAD, width)
+    for evidence in diagnosis.evidence[:2]:
+        quoted = format.shortened(safe(evidence.text).strip(), max(8, width - 6))
+        lines.append([Span("▌ ", Tone.BAD), Span(f"“{quoted}”", Tone.PLAIN)])
+    if diagnosis.advice:
+        lines += barred([f"→ {diagnosis.advice}"], Tone.BAD, width, Tone.ACCENT)
+    return lines
+
+
+def _verdict(diagnosis: Diagnosis) -> str:
+    sure = "" if diagnosis.confidence == "certain" else f" ({diagnosis.confidence})"
+    rank = f" on rank {diagnosis.rank}" if diagnosis.rank is not None else ""
+    return f"{describe.cause_words(diagnosis)}{rank}{sure}: {diagnosis.summary}"
+
+
+def barred(
+    paragraphs: Iterable[str], bar: Tone, width: int, tone: Tone | None = None, most_lines: int = 2
+) -> list[Line]:
+    """Paragraphs behind a coloured bar, wrapped to the width; `most_lines` lines each."""
+    lines: list[Line] = []
+    for paragraph in paragraphs:
+        for text in textwrap.wrap(safe(paragraph), max(8, width - 3), max_lines=most_lines, placeholder="…"):
+            lines.append([Span("▌ ", bar), Span(text, tone or bar)])
+    return lines

@@ -1,0 +1,63 @@
+"""The line below a log: whether it is followed, what is searched, how long it is. Pure."""
+
+from bisect import bisect_left
+from dataclasses import dataclass
+
+from vlad.records import figures
+
+from vlatui.log.file import Extent
+from vlatui.log.search import Matches
+from vlatui.look.tones import Line, Span, Tone, justified
+from vlatui.reading.detail import LogSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogStatus:
+    """What is to be told. `current` is the line number of the match gone to, `only` the pattern of a filter."""
+
+    extent: Extent
+    follows: bool
+    wraps: bool
+    is_live: bool
+    note: str
+    matches: Matches | None
+    current: int | None
+    only: str
+    source: LogSource | None
+    consoles: int
+
+    def line(self, width: int) -> Line:
+        return justified(self._left(), self._right(), width)
+
+    def _left(self) -> Line:
+        spans: Line = [Span("❚❚ paused", Tone.WARN), Span(", f follows", Tone.MUTED)]
+        if self.follows:
+            spans = [Span("● following", Tone.GOOD) if self.is_live else Span("■ at the end", Tone.MUTED)]
+        if self.note:
+            spans += [Span("  "), Span(self.note, Tone.BAD)]
+        if self.matches is not None:
+            spans += [Span("  "), Span(self._match_words(self.matches), Tone.MATCH_NOW)]
+        if self.only:
+            spans += [Span("  "), Span(f" only {self.only!r} ", Tone.MATCH)]
+        return spans
+
+    def _match_words(self, matches: Matches) -> str:
+        total = f"{len(matches.lines):,}{'' if matches.is_complete else '+'}"
+        if not matches.lines:
+            return f" no match for {matches.pattern!r} "
+        if self.current is None:
+            return f" {total} matching lines "
+        return f" match {bisect_left(matches.lines, self.current) + 1:,} of {total} "
+
+    def _right(self) -> Line:
+        words = []
+        if not self.extent.is_complete:
+            words.append(f"indexing {self.extent.indexed_bytes / self.extent.size_bytes:.0%}")
+        elif self.extent.lines:
+            words.append(f"{figures.plural(self.extent.lines, 'line')} · {figures.size(self.extent.size_bytes)}")
+        if self.wraps:
+            words.append("wrapped")
+        if self.source is not None:
+            of_all = f" of {self.consoles}" if self.source.is_console and self.consoles > 1 else ""
+            words.append(f"{self.source.label}{of_all}")
+        return [Span(" · ".join(words), Tone.MUTED)]

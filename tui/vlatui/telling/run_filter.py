@@ -1,0 +1,89 @@
+"""Which runs are shown and in what order: a filter of words, a sorting. Pure."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from vlad.records.run import State
+
+from vlatui.reading.snapshot import RunView
+
+COMPARISON = re.compile(r"(success|best|step|loss)(>=|<=|>|<|=)(-?\d+(?:\.\d+)?)")
+COMPARED: dict[str, Callable[[float, float], bool]] = {
+    ">": lambda one, two: one > two,
+    "<": lambda one, two: one < two,
+    ">=": lambda one, two: one >= two,
+    "<=": lambda one, two: one <= two,
+    "=": lambda one, two: one == two,
+}
+
+
+class RunSort(StrEnum):
+    """By what the runs are sorted, live ones always before the others."""
+
+    NEWEST = "newest"
+    NAME = "name"
+    SUCCESS = "success"
+    LOSS = "loss"
+
+    @property
+    def following(self) -> "RunSort":
+        """The one after this, and after the last the first."""
+        kinds = list(RunSort)
+        return kinds[(kinds.index(self) + 1) % len(kinds)]
+
+
+def arranged(runs: Sequence[RunView], sort: RunSort) -> list[RunView]:
+    """Runs in order; those that lack the number come last. `runs` are newest first."""
+    match sort:
+        case RunSort.NEWEST:
+            return list(runs)
+        case RunSort.NAME:
+            return sorted(runs, key=lambda run: (not run.is_live, run.record.name))
+        case RunSort.SUCCESS:
+            return sorted(runs, key=lambda run: (not run.is_live, -(_value("success", run) or -1.0)))
+        case RunSort.LOSS:
+            return sorted(runs, key=lambda run: (not run.is_live, _or_last(run.summary.loss)))
+        case _:
+            assert_never(sort)
+
+
+def _or_last(value: float | None) -> float:
+    return float("inf") if value is None else value
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Words that must all fit: `failed`, `live`, `success>80`, `suite:spatial`, or a part of the name or id."""
+
+    text: str
+
+    def matches(self, run: RunView) -> bool:
+        return all(_fits(word, run) for word in self.text.lower().split())
+
+
+def _fits(word: str, run: RunView) -> bool:
+    if found := COMPARISON.fullmatch(word):
+        value = _value(found[1], run)
+        return value is not None and COMPARED[found[2]](value, float(found[3]))
+    if word.startswith("suite:"):
+        return word.removeprefix("suite:") in (run.summary.suite or "").lower()
+    if word in {"live", "ended"}:
+        return run.is_live == (word == "live")
+    if word.upper() in State.__members__:
+        return run.record.state == word.upper()
+    return word in run.run_id.lower() or word in run.record.name.lower()
+
+
+def _value(name: str, run: RunView) -> float | None:
+    summary = run.summary
+    last = summary.last_evaluation
+    values = {
+        "success": last.success_rate if last is not None and last.failure is None else None,
+        "best": summary.best,
+        "step": summary.step,
+        "loss": summary.loss,
+    }
+    return values[name]

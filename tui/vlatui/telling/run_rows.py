@@ -1,0 +1,151 @@
+"""The table of runs: which columns there are, and what each says about a run. Pure."""
+
+from pathlib import PurePath
+
+from vlad.records import figures
+from vlad.records.foreign import ForeignJob
+from vlad.records.run import State
+from vlad.records.summary import Summary
+
+from vlatui.look import bars
+from vlatui.look.columns import Column, Row
+from vlatui.look.scales import spark
+from vlatui.look.tones import Cell, Span, Tone, cell
+from vlatui.reading.snapshot import RunView
+from vlatui.telling import describe, outlook
+
+COLUMNS = (
+    Column("mark", "", 1),
+    Column("name", "RUN", 12, grows=True, most=48),
+    Column("state", "STATE", 8),
+    Column("phase", "PHASE", 10, priority=8),
+    Column("step", "STEP", 7, align="right", priority=1),
+    Column("bar", "", 12, priority=12),
+    Column("eta", "ETA", 6, align="right", priority=3),
+    Column("loss", "LOSS", 6, align="right", priority=4),
+    Column("trend", "", 12, priority=13),
+    Column("success", "SUCCESS", 7, align="right", priority=2),
+    Column("patience", "STOP", 3, align="right", priority=6),
+    Column("ranks", "RANKS", 1, align="right", priority=10),
+    Column("tty", "TTY", 8, priority=9),
+    Column("age", "AGE", 3, align="right", priority=5),
+)
+FOREIGN = "foreign:"
+NOTHING = cell(figures.UNKNOWN, Tone.FAINT)
+
+
+def run_row(run: RunView, now: float) -> Row:
+    """One run as a row; the ages are as of `now` (Unix seconds)."""
+    record, summary = run.record, run.summary
+    cells: dict[str, Cell] = {
+        "mark": (describe.state_mark(record.state),),
+        "name": cell(record.name, Tone.STRONG if run.is_live else Tone.PLAIN),
+        "state": (describe.state_word(record.state),),
+        "activity": (describe.activity(record, summary),),
+        "phase": _phase(run),
+        "step": _step(summary),
+        "bar": _bar(run),
+        "eta": _known(outlook.to_end(summary, now) if run.is_live else figures.UNKNOWN),
+        "loss": _known(figures.number(summary.loss)),
+        "trend": _trend(summary),
+        "success": _success(summary),
+        "patience": _patience(summary),
+        "ranks": _known(str(summary.ranks or record.nproc or figures.UNKNOWN)),
+        "tty": cell(figures.terminal(record.tty), Tone.PLAIN if record.tty else Tone.MUTED),
+        "age": cell(figures.age(now - record.created_at), Tone.MUTED),
+    }
+    return Row(record.run_id, cells, is_dimmed=not run.is_live)
+
+
+def unreadable_row(run_id: str) -> Row:
+    return Row(run_id, {"mark": cell("!", Tone.BAD), "name": cell(run_id), "state": cell("unreadable", Tone.BAD)})
+
+
+def _phase(run: RunView) -> Cell:
+    is_at_work = run.record.state in (State.RUNNING, State.STOPPING)
+    return (describe.phase_word(run.summary.phase),) if is_at_work and run.summary.phase else NOTHING
+
+
+def foreign_key(job: ForeignJob) -> str:
+    return f"{FOREIGN}{job.process.pid}-{job.process.start_ticks}"
+
+
+def foreign_row(job: ForeignJob, now: float) -> Row:
+    """A training that vlad did not start, below the runs."""
+    step = figures.UNKNOWN if job.step is None else str(job.step)
+    cells = {
+        "mark": cell("◇", Tone.INFO),
+        "name": cell(job_name(job), Tone.PLAIN),
+        "state": cell("foreign", Tone.INFO),
+        "activity": cell("foreign", Tone.INFO),
+        "step": _known(step),
+        "success": _known(figures.percent(job.success_rate)),
+        "ranks": cell(str(len(job.pids)), Tone.MUTED),
+        "tty": cell(job.tty or "none", Tone.WARN if job.tty else Tone.MUTED),
+        "age": cell(figures.age(now - job.started_at), Tone.MUTED),
+    }
+    return Row(foreign_key(job), cells)
+
+
+def job_name(job: ForeignJob) -> str:
+    """The script that it runs, else its program."""
+    scripts = [word for word in job.command if word.endswith((".py", ".sh"))]
+    return PurePath((scripts or [*job.command, "?"])[0]).name
+
+
+def _known(text: str) -> Cell:
+    return NOTHING if text == figures.UNKNOWN else cell(text)
+
+
+def _step(summary: Summary) -> Cell:
+    if summary.step is None:
+        return NOTHING
+    if summary.max_steps is None:
+        return cell(str(summary.step))
+    return (Span(str(summary.step)), Span(f"/{summary.max_steps}", Tone.MUTED))
+
+
+def _bar(run: RunView) -> Cell:
+    part = outlook.progress(run.summary)
+    tone = Tone.ACCENT if run.is_live else describe.state_mark(run.record.state).tone
+    return () if part is None else tuple(bars.progress_bar(part, 12, tone))
+
+
+def _trend(summary: Summary) -> Cell:
+    return cell(spark(summary.loss_history, 12), Tone.TREND)
+
+
+def _rate(summary: Summary) -> Cell:
+    evaluation = summary.last_evaluation
+    if evaluation is None:
+        return NOTHING
+    if evaluation.failure is not None:
+        return cell("error", Tone.BAD)
+    return cell(figures.percent(evaluation.success_rate), Tone.GOOD if evaluation.improved else Tone.PLAIN)
+
+
+def _success(summary: Summary) -> Cell:
+    evaluation = summary.last_evaluation
+    if evaluation is None or evaluation.failure is not None:
+        return _rate(summary)
+    of = f" of {evaluation.episodes}" if evaluation.episodes else ""  # a rate that a log tells may come without them
+    return (*_rate(summary), Span(of, Tone.MUTED))
+
+
+def _patience(summary: Summary) -> Cell:
+    if not summary.patience:
+        return NOTHING
+    tone = Tone.WARN if summary.bad_evaluations * 2 > summary.patience else Tone.PLAIN
+    return (Span(str(summary.bad_evaluations), tone), Span(f"/{summary.patience}", Tone.MUTED))
+
+
+def columns_for(width: int) -> tuple[Column, ...]:
+    """The columns worth their room at this width: where the phase has no column of its own, the state tells it."""
+    is_wide = width >= 110
+    left_out = set() if is_wide else {"phase", "ranks"}
+    left_out |= {"bar"} if width < 136 else set()
+    left_out |= {"trend"} if width < 152 else set()
+    columns = [column for column in COLUMNS if column.key not in left_out]
+    if is_wide:
+        return tuple(columns)
+    return tuple(Column("activity", "STATE", 8) if column.key == "state" else column for column in columns)

@@ -1,0 +1,99 @@
+"""The Processes, Events and Config tabs: what their tables say. The rows are pure functions of values."""
+
+import time
+from collections.abc import Sequence
+
+from vlad.records import figures
+from vlad.records.run import AnyEvent
+from vlad.records.spec import RunSpec
+
+from vlatui.look.columns import Column, Row
+from vlatui.look.tones import Span, Tone, cell
+from vlatui.reading.processes import Role, RunProcess
+from vlatui.telling import describe
+
+EVENT_COLUMNS = (
+    Column("at", "TIME", 8, priority=1),
+    Column("kind", "", 9),
+    Column("words", "EVENT", 20, grows=True),
+)
+PROCESS_COLUMNS = (
+    Column("who", "PROCESS", 14),
+    Column("pid", "PID", 5, align="right"),
+    Column("cpu", "CPU", 5, align="right"),
+    Column("memory", "MEMORY", 6, align="right", priority=1),
+    Column("threads", "THREADS", 3, align="right", priority=5),
+    Column("state", "STATE", 5, priority=3),
+    Column("tty", "TTY", 8, priority=2),
+    Column("age", "AGE", 3, align="right", priority=4),
+    Column("command", "COMMAND", 10, grows=True, priority=6),
+)
+CONFIG_COLUMNS = (
+    Column("field", "FIELD", 16),
+    Column("value", "VALUE", 14, grows=True),
+    Column("origin", "FROM", 12, priority=1, most=40),
+)
+NO_EVENTS = ("No events yet.",)
+NO_PROCESSES = ("No process of this run is alive on this host.",)
+NO_CONFIG = ("This run has no configuration of its own.", "it supervises a command")
+STATE_WORDS = {"R": "runs", "S": "sleeps", "D": "waits for a disk", "T": "stopped", "t": "traced", "Z": "zombie"}
+
+
+def event_rows(events: Sequence[AnyEvent]) -> list[Row]:
+    """The journal, newest first."""
+    rows = []
+    for event in reversed(events):
+        kind, words = describe.event_words(event)
+        at = time.strftime("%H:%M:%S", time.localtime(event.at))
+        rows.append(Row(str(event.seq), {"at": cell(at, Tone.MUTED), "kind": (kind,), "words": cell(words)}))
+    return rows
+
+
+def process_rows(processes: Sequence[RunProcess], now: float) -> list[Row]:
+    return [_process_row(process, now) for process in processes]
+
+
+def _process_row(process: RunProcess, now: float) -> Row:
+    who = f"rank {process.rank}" if process.role is Role.RANK else process.role.value or process.name
+    tone = Tone.PLAIN if process.role is Role.OTHER else Tone.STRONG
+    branch = "  " * max(0, process.depth - 1) + "└ " if process.depth else ""
+    cells = {
+        "who": (Span(branch, Tone.FAINT), Span(who, tone)),
+        "pid": cell(str(process.pid)),
+        "cpu": cell(figures.UNKNOWN if process.cpu is None else f"{process.cpu:.0f}%"),
+        "memory": cell(figures.size(process.memory_bytes)),
+        "threads": cell(figures.UNKNOWN if process.threads is None else str(process.threads), Tone.MUTED),
+        "state": cell(STATE_WORDS.get(process.state, process.state), Tone.BAD if process.state == "Z" else Tone.MUTED),
+        "tty": cell(process.tty or "none", Tone.MUTED if process.tty is None else Tone.WARN),
+        "age": cell(figures.age(now - process.started_at), Tone.MUTED),
+        "command": cell(process.command, Tone.MUTED),
+    }
+    return Row(str(process.pid), cells)
+
+
+def config_rows(spec: RunSpec | None) -> list[Row]:
+    """What was asked for: the command, where, and every configuration value with where it came from."""
+    if spec is None:
+        return []
+    asked = {"command": " ".join(spec.argv), "working folder": spec.cwd, "started by": spec.created_by}
+    if spec.config_file:
+        asked["configuration file"] = spec.config_file
+    if spec.git_commit:
+        asked["git commit"] = spec.git_commit
+    rows = [
+        Row(f"run:{name}", {"field": cell(name, Tone.MUTED), "value": cell(value)})
+        for name, value in asked.items()
+        if value
+    ]
+    return rows + [_config_row(name, spec.config[name].value, spec.config[name].origin) for name in sorted(spec.config)]
+
+
+def _config_row(name: str, value: object, origin: str) -> Row:
+    is_default = origin == "default"
+    shown = "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    cells = {
+        "field": cell(name, Tone.MUTED if is_default else Tone.STRONG),
+        "value": cell(shown, Tone.MUTED if is_default else Tone.PLAIN),
+        "origin": cell(origin, Tone.FAINT if is_default else Tone.ACCENT),
+    }
+    return Row(name, cells)
