@@ -27,7 +27,7 @@ async def open_log(pilot: Pilot[None]) -> None:
     """The end of the log is shown and the log has the focus."""
     await until_shown(pilot, "line 1000")
     await pilot.press("enter")
-    await until(pilot, lambda: view_of(pilot.app).has_focus)
+    await until(pilot, lambda: pilot.app.screen.query_one(LogView).has_focus)
 
 
 async def ask(pilot: Pilot[None], key: str, text: str) -> None:
