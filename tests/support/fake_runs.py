@@ -92,7 +92,9 @@ class FakeRun:
         with self.directory.progress.open("ab") as file:
             file.write(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
 
-    def evaluation(self, step: int, successes: int, episodes: int, best: float, bad: int, *, at: float) -> None:
+    def evaluation(
+        self, step: int, successes: int, episodes: int, best: float, bad: int, *, at: float, checkpoint: str = ""
+    ) -> None:
         rate = 100 * successes / episodes
         low, high = wilson(successes, episodes)
         shares = [successes * (index + 1) // 3 - successes * index // 3 for index in range(3)]
@@ -106,7 +108,7 @@ class FakeRun:
                 at=at, step=step, suite="tabletop_new", successes=successes, episodes=episodes, success_rate=rate,
                 low=low, high=high, tasks=tasks, improved=bad == 0, best=best, best_step=step if bad == 0 else None,
                 bad_evaluations=bad, patience=5, duration_s=21.0, log=f"/work/vla/eval_logs/EVAL-step{step}.txt",
-                checkpoint=f"/work/vla/adapters/demo--{step}_chkpt",
+                checkpoint=checkpoint or f"/work/vla/adapters/demo--{step}_chkpt",
             ),
         )  # fmt: skip
 

@@ -74,10 +74,6 @@ def test_form_for_a_new_run(snap_compare: Callable[..., bool], dashboard: Make, 
     assert snap_compare(dashboard(), terminal_size=(100, 30), run_before=after("n", shown=("$ vlad start",)))
 
 
-def test_keys(snap_compare: Callable[..., bool], dashboard: Make, runs: Runs) -> None:
-    assert snap_compare(dashboard(), terminal_size=(100, 40), run_before=after("question_mark", shown=("Everywhere",)))
-
-
 def test_a_search_in_the_log(snap_compare: Callable[..., bool], dashboard: Make, runs: Runs) -> None:
     keys = ("enter", "slash", *"step", "space", *"30", "enter")
     assert snap_compare(dashboard(), run_before=after(*keys, shown=("match 11 of 11",)))

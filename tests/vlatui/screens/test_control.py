@@ -141,3 +141,30 @@ async def test_a_live_run_is_not_removed(dashboard: Make, runs: Runs) -> None:
         await pilot.press("D")
         await until_told(pilot, "only a finished run can be removed")
         assert vlad.asked == []
+
+
+async def test_shift_t_shows_where_the_processes_are(dashboard: Make, runs: Runs) -> None:
+    vlad = FakeVlad(Answer(True, "kept", 'rank 0\n  File "loop.py", line 12, in train\n'))
+    app = dashboard(vlad=vlad)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("T")
+        await until_shown(pilot, "Stacks · tabletop_demo", "loop.py")
+        assert vlad.asked == [["stacks", runs["training"].run_id]]
+
+
+async def test_stacks_that_cannot_be_read_say_why(dashboard: Make, runs: Runs) -> None:
+    app = dashboard(vlad=FakeVlad(Answer(False, "vlad: py-spy may not read them [ptrace]")))
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("T")
+        await until_told(pilot, "py-spy may not read them [ptrace]")
+
+
+@pytest.mark.parametrize(("key", "words"), [("t", "only a live run can be attached to"), ("T", "only a live run")])
+async def test_an_ended_run_has_no_processes(dashboard: Make, runs: Runs, key: str, words: str) -> None:
+    app = dashboard(wanted=runs["failed"].run_id, vlad=FakeVlad())
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_shown(pilot, "CUDA out of memory on rank 0")
+        await pilot.press(key)
+        await until_told(pilot, words)

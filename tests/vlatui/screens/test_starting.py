@@ -1,9 +1,15 @@
 """Starting runs from the dashboard."""
 
+from pathlib import Path
+
 import pytest
-from dashboards import SIZE, FakeVlad, Make, Runs, until_read
+from dashboards import SIZE, FakeVlad, Make, Runs, until_read, until_told
+from fake_runs import NOW, training_run
+from saved_adapters import saved_adapter
 from screen_text import until, until_shown
 from textual.widgets import Input
+from vlad.records.progress import CheckpointSaved
+from vlad.records.rundir import Home
 from vlatui.asking.vlad import Answer
 from vlatui.screens.new_run import NewRunScreen
 
@@ -66,3 +72,28 @@ async def test_d_fills_the_form_with_the_selected_run(dashboard: Make, runs: Run
         await until_shown(pilot, "Evaluations 7")
         await pilot.press("d")
         await until_shown(pilot, "--config configs/demo.yaml --name tabletop_demo --set learning_rate=0.0005")
+
+
+async def test_shift_r_offers_the_checkpoints_and_fills_the_form(dashboard: Make, home: Home, tmp_path: Path) -> None:
+    home.prepare()
+    run = training_run(home)
+    adapters = tmp_path / "adapters"
+    folders = [saved_adapter(adapters / "step-000300", age_s=9), saved_adapter(adapters / "step-000200", age_s=99)]
+    run.progress(CheckpointSaved(at=NOW, step=300, path=str(folders[0])))
+    run.evaluation(300, 42, 50, 84.0, 0, at=NOW, checkpoint=str(folders[0]))
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_shown(pilot, "step 315 loss", "Evaluations 8")
+        await pilot.press("R")
+        await until_shown(pilot, "Resume tabletop_demo from", "84% of 50", "9s ago")
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
+        assert app.screen.query_one("#field-resume", Input).value == str(folders[1])
+
+
+async def test_a_run_without_a_checkpoint_offers_none(dashboard: Make, runs: Runs) -> None:
+    app = dashboard(wanted=runs["stopped"].run_id)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_shown(pilot, "asked for by ada")
+        await pilot.press("R")
+        await until_told(pilot, "no checkpoint yet")

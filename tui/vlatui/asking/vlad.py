@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vlad.records.requests import Action, send_request
@@ -47,7 +47,7 @@ def run_vlad(arguments: Sequence[str], home: Home) -> Answer:
     """Runs `vlad` away from this terminal and waits for it. Raises OSError where it cannot be started."""
     try:
         done = subprocess.run(
-            [*VLAD, *arguments], env=environment(home, os.environ), stdin=subprocess.DEVNULL, capture_output=True,
+            [*VLAD, *arguments], env=environment_of(home), stdin=subprocess.DEVNULL, capture_output=True,
             text=True, errors="replace", start_new_session=True, timeout=LIMIT_S, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
@@ -57,6 +57,6 @@ def run_vlad(arguments: Sequence[str], home: Home) -> Answer:
     return Answer(done.returncode == 0, last, done.stdout)
 
 
-def environment(home: Home, inherited: Mapping[str, str]) -> dict[str, str]:
-    """The environment for `vlad`: this home, and none of the variables that a screen sets for itself."""
-    return {**inherited, "VLAD_HOME": str(home.path), "PYTHONUNBUFFERED": "1"}
+def environment_of(home: Home) -> dict[str, str]:
+    """The environment for `vlad`: that of this process, and this home."""
+    return {**os.environ, "VLAD_HOME": str(home.path), "PYTHONUNBUFFERED": "1"}

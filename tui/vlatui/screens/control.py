@@ -7,14 +7,18 @@ from vlad.records.requests import Action
 from vlad.records.run import State
 
 from vlatui.asking.messages import ActionDone, ActionFailed
-from vlatui.asking.vlad import ask
+from vlatui.asking.outside import hand_over
+from vlatui.asking.vlad import VLAD, ask, environment_of
+from vlatui.look.tones import Span
 from vlatui.screens.confirm import ConfirmScreen
 from vlatui.screens.selection import Selection
 from vlatui.screens.text import TextScreen
 from vlatui.telling.questions import remove_question, stop_question
 from vlatui.telling.why import why_lines
 
-CHANGING = frozenset({"new", "duplicate", "stop", "resume", "save", "evaluate", "adopt", "remove"})
+CHANGING = frozenset(
+    {"new", "duplicate", "stop", "resume", "save", "evaluate", "adopt", "remove", "attach", "resume_from"}
+)
 
 
 class Control(Selection):
@@ -106,6 +110,34 @@ class Control(Selection):
         told = ["It becomes a run: watched, stopped and explained here.", "Closing its terminal still ends it."]
         said = f"process {pid} is a run now"
         self.confirm(f"Adopt process {pid}?", told, "adopt", lambda: self.run_vlad("adopt", pid, said=said))
+
+    def action_attach(self) -> None:
+        """Gives the terminal to `vlad attach` until that is left: for a run that was started with a terminal."""
+        run = self.selected
+        if run is None or not run.is_live:
+            self.say_nothing_to_do("be attached to", "live")
+            return
+        environment = environment_of(self.session.home)
+        if failure := hand_over(self.app, [*VLAD, "attach", run.run_id], environment):
+            self.warn(failure)
+
+    def action_stacks(self) -> None:
+        """Where the processes of the selected run are in their code, now."""
+        run = self.selected
+        if run is None or not run.is_live:
+            self.say_nothing_to_do("show its stacks", "live")
+            return
+        self.say("looking at its processes…")
+        self._read_stacks(run.run_id, run.record.name)
+
+    @work(thread=True, exclusive=True, group="stacks", exit_on_error=False)
+    def _read_stacks(self, run_id: str, name: str) -> None:
+        answer = self.session.ask_vlad("stacks", run_id)
+        if answer.is_done:
+            lines = [[Span(line)] for line in answer.output.splitlines()]
+            self.app.call_from_thread(self.app.push_screen, TextScreen(f"Stacks · {name}", lines))
+        else:
+            self.post_message(ActionFailed(answer.words))
 
     def action_why(self) -> None:
         """The whole diagnosis of the selected run, or how it stands where nothing is wrong."""

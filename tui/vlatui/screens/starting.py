@@ -1,8 +1,13 @@
 """Starting runs from the dashboard: the form, empty or filled from a run that exists."""
 
 import re
+from pathlib import Path
+
+from vlad.records.spec import Kind
 
 from vlatui.asking.start_form import StartForm, form_of
+from vlatui.reading.adapters import Adapter, evaluations_of, find_adapters
+from vlatui.screens.adapters import AdapterScreen
 from vlatui.screens.control import Control
 from vlatui.screens.new_run import NewRunScreen
 
@@ -22,6 +27,24 @@ class Starting(Control):
             self.warn("what this run was started with cannot be read")
             return
         self._open_form(form_of(spec))
+
+    def action_resume_from(self) -> None:
+        """Fills the form with the selected run and an adapter of it that is chosen from a list."""
+        spec, run = self.selected_spec, self.selected
+        saved = run.summary.last_checkpoint if run else None
+        if run is None or spec is None or spec.kind is Kind.COMMAND or saved is None:
+            self.warn("this run has told of no checkpoint yet")
+            return
+        folder, directory = Path(saved.path).parent, self.session.home.run(run.run_id)
+
+        def find() -> tuple[Adapter, ...]:
+            return find_adapters([folder], evaluations_of([directory]))
+
+        def chosen(path: str | None) -> None:
+            if path is not None:
+                self._open_form(form_of(spec, resume=path))
+
+        self.app.push_screen(AdapterScreen(f"Resume {run.record.name} from", find, self.session.clock), chosen)
 
     def _open_form(self, filled_in: StartForm) -> None:
         self.app.push_screen(NewRunScreen(self.session, filled_in), self._started)

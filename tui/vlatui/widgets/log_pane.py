@@ -3,20 +3,20 @@
 import os
 import re
 import shlex
-import subprocess
 from array import array
 from bisect import bisect_left, bisect_right
 from pathlib import Path
 from typing import ClassVar
 
 from textual import on, work
-from textual.app import ComposeResult, SuspendNotSupported
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Input
 from textual.worker import get_current_worker
 
+from vlatui.asking.outside import hand_over
 from vlatui.log.search import Matches, compiled, search
 from vlatui.reading.detail import LogSource
 from vlatui.telling.log_status import LogStatus
@@ -246,11 +246,8 @@ class LogPane(Vertical):
         if self.view.path is None:
             return
         pager = shlex.split(os.environ.get("PAGER", "")) or ["less", "-R", "+G"]
-        try:
-            with self.app.suspend():
-                subprocess.run([*pager, str(self.view.path)], check=False)
-        except (OSError, SuspendNotSupported) as error:
-            self.notify(f"{pager[0]} cannot be opened: {error}", severity="error", markup=False)
+        if failure := hand_over(self.app, [*pager, str(self.view.path)]):
+            self.notify(failure, severity="error", markup=False)
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(self.view.visible_text)

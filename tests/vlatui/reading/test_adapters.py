@@ -1,0 +1,36 @@
+"""Adapters found on the disk."""
+
+from pathlib import Path
+
+import pytest
+from fake_runs import NOW, training_run
+from saved_adapters import saved_adapter
+from vlad.records.rundir import Home
+from vlatui.reading.adapters import evaluations_of, find_adapters
+
+
+def test_adapters_are_found_in_both_layouts_newest_first(tmp_path: Path) -> None:
+    ours = saved_adapter(tmp_path / "spatial" / "step-000400", age_s=20)
+    theirs = saved_adapter(tmp_path / "base+spatial--2000_chkpt", age_s=10)
+    saved_adapter(tmp_path / "too" / "deep" / "to" / "step-000001", age_s=1)
+    found = find_adapters([tmp_path, tmp_path / "spatial", tmp_path / "missing"])
+    assert [(one.path, one.step, one.name) for one in found] == [
+        (theirs, 2000, "base+spatial--2000_chkpt"),
+        (ours, 400, "spatial"),
+    ]
+
+
+def test_an_adapter_has_the_success_that_a_run_told_of_it(home: Home, tmp_path: Path) -> None:
+    folder = saved_adapter(tmp_path / "final", age_s=5)
+    home.prepare()
+    run = training_run(home)
+    run.evaluation(350, 45, 50, 90.0, 0, at=NOW, checkpoint=str(folder))
+    (found,) = find_adapters([tmp_path], evaluations_of([run.directory]))
+    assert (found.step, found.success_rate, found.episodes) == (350, 90.0, 50)
+
+
+@pytest.mark.parametrize("make", [Path.touch, Path.mkdir], ids=["a file", "an empty folder"])
+def test_where_there_is_none_none_is_found(tmp_path: Path, make: object) -> None:
+    assert callable(make)
+    make(tmp_path / "place")
+    assert find_adapters([tmp_path / "place"]) == ()
