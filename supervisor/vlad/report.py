@@ -16,6 +16,20 @@ RUN_ID_VARIABLE = "VLAD_RUN_ID"
 ATTEMPT_VARIABLE = "VLAD_ATTEMPT"
 
 
+def answer_stack_requests() -> bool:
+    """Lets `vlad stacks` and the hang detection see where this process is, also while it waits in native code.
+
+    To be called in every rank, at its start, in the main thread. False where there is no run, or the program uses the
+    signal SIGRTMIN+8 itself.
+    """
+    directory = os.environ.get(RUN_DIRECTORY_VARIABLE)
+    if not directory:
+        return False
+    from vlad.host.stack_signal import register
+
+    return register(RunDirectory(Path(directory)).attempt(int(os.environ.get(ATTEMPT_VARIABLE, "1"))).stacks)
+
+
 class Reporter:
     """The one writer of a run's progress files; use it in rank 0 only. Without a run it writes nowhere.
 
@@ -33,6 +47,7 @@ class Reporter:
     def from_environment(cls) -> "Reporter":
         """The run named by VLAD_RUN_DIR and VLAD_ATTEMPT, which the supervisor sets; none when they are not set."""
         directory = os.environ.get(RUN_DIRECTORY_VARIABLE)
+        answer_stack_requests()
         return cls(Path(directory) if directory else None, int(os.environ.get(ATTEMPT_VARIABLE, "1")))
 
     def progress(self, line: ProgressLine, *, durable: bool = False) -> None:

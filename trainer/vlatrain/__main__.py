@@ -51,6 +51,7 @@ def _train(resolved: Resolved, environ: Mapping[str, str]) -> int:
     level = logging.INFO if environ.get("RANK", "0") == "0" else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s")
     from torch.distributed.elastic.multiprocessing.errors import record
+    from vlad.report import answer_stack_requests
 
     from vlatrain.train.loop import train
     from vlatrain.train.session import open_session
@@ -60,6 +61,7 @@ def _train(resolved: Resolved, environ: Mapping[str, str]) -> int:
         with open_session(resolved.config) as session:
             train(session)
 
+    answer_stack_requests()
     try:
         trained()
     except TrainerError as error:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 from vlad.commands.command import CliError, Command, add_json, our_home, print_json, say
 from vlad.commands.following import add_following_arguments, chosen_patterns
 from vlad.commands.foreign import adopted_processes
+from vlad.commands.hanging import add_hang_arguments, chosen_hang_policy
 from vlad.commands.provenance import own_user
 from vlad.host import processes
 from vlad.host.foreign import described, foreign_jobs
@@ -16,7 +17,7 @@ from vlad.policy.launch_argv import kept_environment
 from vlad.policy.training_programs import program_of
 from vlad.records.foreign import ForeignJob
 from vlad.records.rundir import NAME, Home, new_run_id
-from vlad.records.spec import Adopted, Kind, RestartPolicy, RunSpec
+from vlad.records.spec import Adopted, Kind, OnHang, RestartPolicy, RunSpec
 
 
 def _pid(text: str) -> int:
@@ -30,6 +31,7 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument("--name", metavar="N", help="the run's name (default: from its program)")
     parser.add_argument("--log", metavar="FILE", help="its log (default: found by its output, tee, or open files)")
     add_following_arguments(parser)
+    add_hang_arguments(parser)
     add_json(parser)
 
 
@@ -86,8 +88,9 @@ def _spec(arguments: Namespace, job: ForeignJob) -> RunSpec:
     return RunSpec(
         run_id=new_run_id(name, at), name=name, kind=Kind.COMMAND, argv=job.command, cwd=job.cwd or "/",
         environment=kept_environment(environment), restart=RestartPolicy(budget=0), created_at=at,
-        created_by=own_user(), host=os.uname().nodename, tty=job.tty, early_stop=arguments.early_stop,
-        log_patterns=chosen_patterns(arguments), adopted=Adopted(agent=job.process, log=_log(arguments.log, job)),
+        hang=chosen_hang_policy(arguments, OnHang.REPORT), created_by=own_user(), host=os.uname().nodename,
+        tty=job.tty, early_stop=arguments.early_stop, log_patterns=chosen_patterns(arguments),
+        adopted=Adopted(agent=job.process, log=_log(arguments.log, job)),
     )  # fmt: skip
 
 

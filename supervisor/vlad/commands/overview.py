@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from vlad.commands.text import STATE_TONES, Column, Ink
+from vlad.commands.text import STATE_TONES, Column, Ink, Tone
 from vlad.policy.eta import estimate
 from vlad.records import figures
 from vlad.records.outcome import Cause
@@ -33,12 +33,22 @@ class Overview:
         return not self.record.state.is_final
 
     @property
+    def tone(self) -> Tone:
+        """Of the state."""
+        quiet = self.record.quiet if self.is_live else None
+        if quiet is None:
+            return STATE_TONES[self.record.state]
+        return Tone.BAD if quiet.is_hung else Tone.CARE
+
+    @property
     def ranks(self) -> int | None:
         return self.summary.ranks or self.record.nproc
 
     def state_text(self) -> str:
         """E.g. "RUNNING training", "BACKOFF 40s", "SUCCEEDED early stop"."""
         record = self.record
+        if record.state is State.RUNNING and record.quiet:
+            return f"{record.state} {'hung' if record.quiet.is_hung else 'quiet'} {self.quiet_text()}"
         if record.state is State.RUNNING and self.summary.phase:
             return f"{record.state} {self.summary.phase}"
         if record.state is State.QUEUED and record.queue and record.queue.position:
@@ -50,6 +60,10 @@ class Overview:
         if record.state is State.FAILED:
             return f"{record.state} {_failure_text(record)}".rstrip()
         return str(record.state)
+
+    def quiet_text(self) -> str:
+        """For how long it has told nothing."""
+        return figures.age(self.at - self.record.quiet.since) if self.record.quiet else ""
 
     def eta_text(self) -> str:
         eta = estimate(self.summary, self.at) if self.is_live else None
@@ -110,7 +124,7 @@ def rows(overviews: Iterable[Overview], ink: Ink) -> list[list[str]]:
     return [
         [
             one.record.run_id,
-            ink(one.state_text(), STATE_TONES[one.record.state]),
+            ink(one.state_text(), one.tone),
             one.step_text(),
             one.eta_text(),
             figures.number(one.summary.loss),

@@ -9,7 +9,7 @@ import msgspec
 
 from vlad.commands.command import Command, add_json, add_run, found_run, our_home, print_json
 from vlad.commands.overview import Overview
-from vlad.commands.text import STATE_TONES, Column, Ink, Tone, pairs, table
+from vlad.commands.text import Column, Ink, Tone, pairs, table
 from vlad.commands.why import attempt_line, safe
 from vlad.host.processes import is_alive
 from vlad.records import figures
@@ -69,9 +69,12 @@ def _text(
 
 def _state_rows(overview: Overview, ink: Ink) -> list[tuple[str, str]]:
     record = overview.record
-    rows = [("run", record.run_id), ("state", ink(overview.state_text(), STATE_TONES[record.state]))]
+    rows = [("run", record.run_id), ("state", ink(overview.state_text(), overview.tone))]
     if record.why:
         rows.append(("why", safe(record.why)))
+    if record.quiet is not None and overview.is_live:
+        rows.append(("quiet", ink(safe(record.quiet.told(overview.at)), overview.tone)))
+        rows += [("stands", safe(evidence.text)) for evidence in record.quiet.evidence]
     if record.diagnosis is not None and not overview.is_live:
         rows.append(("cause", f"{safe(record.diagnosis.summary)} (`vlad why {record.run_id}`)"))
     rows += [("left behind", ink(_leftover_text(one), Tone.BAD)) for one in record.leftovers if is_alive(one.process)]

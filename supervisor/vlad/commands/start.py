@@ -11,6 +11,7 @@ from pathlib import Path
 from vlad.commands.command import CliError, Command, add_json, our_home, print_json, say
 from vlad.commands.follow import follow_until_end
 from vlad.commands.following import add_following_arguments, chosen_patterns, refuse_following_arguments
+from vlad.commands.hanging import add_hang_arguments, chosen_hang_policy
 from vlad.commands.install import warn_of_logout
 from vlad.commands.outcome import OUTCOMES, exit_code
 from vlad.commands.output import output_to
@@ -25,7 +26,7 @@ from vlad.commands.queueing import (
 from vlad.commands.trainer import ResolvedConfig, add_config_arguments, chosen_python, config_file, resolved_config
 from vlad.policy.launch_argv import POSITIONALS, kept_environment, trainer_argv, training_environment
 from vlad.records.rundir import NAME, Home, RunDirectory, new_run_id
-from vlad.records.spec import Kind, RestartPolicy, RunSpec
+from vlad.records.spec import Kind, OnHang, RestartPolicy, RunSpec
 
 DETACHED = 130
 NO_RESTART = 0
@@ -56,6 +57,7 @@ def _add(parser: ArgumentParser) -> None:
     )  # fmt: skip
     add_queue_arguments(parser)
     add_following_arguments(parser)
+    add_hang_arguments(parser)
     add_json(parser)
     parser.description = f"{parser.description}\nWith --follow, {OUTCOMES}."
 
@@ -111,7 +113,8 @@ def _training_spec(arguments: Namespace) -> RunSpec:
         config_file=str(file.absolute()), resume_from=resolved.text_of("resume_adapter_dir") or None,
         gpus=wish_of_trainer(arguments, resolved.nproc, resolved.text_of("device")), priority=arguments.priority,
         after=followed_runs(arguments),
-        restart=_restart_policy(arguments.restarts, RestartPolicy().budget), host=os.uname().nodename,
+        restart=_restart_policy(arguments.restarts, RestartPolicy().budget),
+        hang=chosen_hang_policy(arguments, OnHang.RESTART), host=os.uname().nodename,
         tty=own_terminal(), git_commit=git_commit(Path.cwd()), packages=package_versions(python),
     )  # fmt: skip
 
@@ -134,7 +137,8 @@ def _command_spec(arguments: Namespace) -> RunSpec:
         run_id=run_id, name=_name_in(run_id), kind=Kind.COMMAND, created_at=at, created_by=own_user(), argv=command,
         cwd=str(Path.cwd()), environment=kept_environment(os.environ), nproc=nproc,
         gpus=wish_of_command(arguments, nproc or 1), priority=arguments.priority, after=followed_runs(arguments),
-        restart=_restart_policy(arguments.restarts, NO_RESTART), host=os.uname().nodename, tty=own_terminal(),
+        restart=_restart_policy(arguments.restarts, NO_RESTART),
+        hang=chosen_hang_policy(arguments, OnHang.REPORT), host=os.uname().nodename, tty=own_terminal(),
         git_commit=git_commit(Path.cwd()), early_stop=arguments.early_stop, log_patterns=chosen_patterns(arguments),
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "show": ("show:SHOW", "show everything about one run"),
     "logs": ("logs:LOGS", "print a run's log, or follow it"),
     "why": ("why:WHY", "tell why a run died, with the evidence"),
+    "stacks": ("stacks:STACKS", "show where a run's processes are in their code, now"),
     "stop": ("control:STOP", "stop runs, saving a checkpoint first"),
     "resume": ("control:RESUME", "go on with a run that has ended"),
     "save": ("control:SAVE", "ask a run to save a checkpoint now"),

@@ -1,6 +1,7 @@
 """vlad why: the cause of a run's end, with the evidence, and what to do."""
 
 import sys
+import time
 from argparse import ArgumentParser, Namespace
 from itertools import groupby
 from typing import Any
@@ -11,6 +12,7 @@ from vlad.commands.command import Command, add_json, add_run, found_run, print_j
 from vlad.commands.outcome import in_words
 from vlad.commands.text import STATE_TONES, Ink, Tone, pairs
 from vlad.records.outcome import Diagnosis, Exit
+from vlad.records.quiet import Quiet
 from vlad.records.run import Attempt, RunRecord
 from vlad.records.rundir import RunDirectory
 from vlad.records.terminal_text import clean_line, without_colour
@@ -47,11 +49,21 @@ def _lines(run: RunDirectory, record: RunRecord, ink: Ink) -> list[str]:
     lines = [ink(safe(in_words(record)), STATE_TONES[record.state])]
     if record.why and record.reason:
         lines.append(safe(record.why))
+    if record.quiet is not None and not record.state.is_final:
+        lines += ["", *_quiet_lines(run, record.quiet, ink)]
     if record.diagnosis is not None:
         lines += ["", _told(run, record.diagnosis, ink)]
     if len(record.attempts) > 1 or record.diagnosis is None:
         lines += ["", ink("attempts", Tone.TITLE), *(attempt_line(one) for one in record.attempts)]
     return lines
+
+
+def _quiet_lines(run: RunDirectory, quiet: Quiet, ink: Ink) -> list[str]:
+    """A run that lives and tells nothing."""
+    word = ink("HUNG", Tone.BAD) if quiet.is_hung else ink("quiet", Tone.CARE)
+    rows = [(word, safe(quiet.told(time.time()))), *(("stands", safe(one.text)) for one in quiet.evidence)]
+    rows.append(("stacks", str(run.path / quiet.stacks) if quiet.stacks else f"`vlad stacks {run.run_id}` reads them"))
+    return [pairs(rows, ink)]
 
 
 def _told(run: RunDirectory, diagnosis: Diagnosis, ink: Ink) -> str:

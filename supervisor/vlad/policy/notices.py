@@ -36,6 +36,20 @@ def notice_of(record: RunRecord) -> Notice | None:
     return Notice(occasions, _title(record), "\n".join(_lines(record)))
 
 
+def notice_of_hang(record: RunRecord) -> Notice | None:
+    """For a run that counts as hung and is left alone; what is restarted is told as such."""
+    if record.quiet is None or not record.quiet.is_hung:
+        return None
+    lines = [
+        *(evidence.text for evidence in record.quiet.evidence),
+        f"nothing is done about it: `vlad stacks {record.run_id}` shows more, `vlad stop` ends it",
+        _place(record),
+    ]
+    return Notice(
+        frozenset({Occasion.HANG}), f"{record.name} hangs: {record.quiet.words(record.updated_at)}", "\n".join(lines)
+    )
+
+
 def _occasions(record: RunRecord) -> frozenset[Occasion]:
     hung = record.diagnosis is not None and record.diagnosis.cause is Cause.HUNG
     failure = Occasion.HANG if hung else Occasion.CRASH
@@ -65,9 +79,13 @@ def _lines(record: RunRecord) -> list[str]:
         record.why,
         diagnosis.summary if diagnosis and diagnosis.summary not in record.why else "",
         diagnosis.advice if diagnosis else "",
-        f"{record.run_id} on {record.host}, after {figures.duration(record.updated_at - record.created_at)}",
+        _place(record),
     ]
     return [line for line in candidates if line]
+
+
+def _place(record: RunRecord) -> str:
+    return f"{record.run_id} on {record.host}, after {figures.duration(record.updated_at - record.created_at)}"
 
 
 def progress_line(summary: Summary) -> str:

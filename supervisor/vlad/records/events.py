@@ -7,6 +7,7 @@ import msgspec
 from vlad.records.gpus import LeasedGpu, Leftover, QueuePlace
 from vlad.records.outcome import Diagnosis, Exit, ProcessIdentity
 from vlad.records.progress import Reason
+from vlad.records.quiet import Quiet
 
 
 class State(StrEnum):
@@ -139,6 +140,12 @@ class Waits(Event, frozen=True, kw_only=True, tag="waits"):
     place: QueuePlace
 
 
+class WentQuiet(Event, frozen=True, kw_only=True, tag="quiet"):
+    """The run has told nothing for longer than usual, or counts as hung; without `quiet` it tells something again."""
+
+    quiet: Quiet | None = None
+
+
 class Leased(Event, frozen=True, kw_only=True, tag="leased"):
     """The run holds these GPUs until it has ended; none where it had to give them up."""
 
@@ -153,7 +160,7 @@ class LeftBehind(Event, frozen=True, kw_only=True, tag="left_behind"):
 
 AnyEvent = (
     Created | Moved | Supervised | AttemptStarted | AgentStarted | AttemptEnded | Requested | RungReached | Noted
-    | Waits | Leased | LeftBehind | EarlyStopped
+    | Waits | Leased | LeftBehind | EarlyStopped | WentQuiet
 )  # fmt: skip
 
 

@@ -21,11 +21,13 @@ from vlad.records.events import (
     StopRung,
     Supervised,
     Waits,
+    WentQuiet,
     decode_event,
 )
 from vlad.records.gpus import LeasedGpu, Leftover, QueuePlace
 from vlad.records.outcome import Cause, Diagnosis, Evidence, Exit, ProcessIdentity
 from vlad.records.progress import Phase, Reason
+from vlad.records.quiet import Quiet
 
 STATE_SCHEMA = 1
 
@@ -78,6 +80,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     queue: QueuePlace | None = None
     gpus: tuple[LeasedGpu, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
+    quiet: Quiet | None = None
 
     @property
     def attempt(self) -> Attempt | None:
@@ -119,7 +122,7 @@ def _folded(record: RunRecord, event: AnyEvent) -> RunRecord:
             attempt = Attempt(
                 number=event.number, started_at=event.at, resumed_from=event.resumed_from, start_step=event.start_step
             )  # fmt: skip
-            return replace(record, attempts=(*record.attempts, attempt))
+            return replace(record, attempts=(*record.attempts, attempt), rung=None, rung_at=None)
         case AgentStarted():
             return _with_attempt(record, event.number, agent=event.agent)
         case AttemptEnded():
@@ -135,6 +138,8 @@ def _folded(record: RunRecord, event: AnyEvent) -> RunRecord:
             return replace(record, queue=event.place, why=event.place.reason)
         case Leased():
             return replace(record, gpus=event.gpus)
+        case WentQuiet():
+            return replace(record, quiet=event.quiet)
         case EarlyStopped():
             return replace(record, early_stopped=True, stop_requested=True, why=event.why)
         case LeftBehind():
@@ -166,6 +171,7 @@ def _moved(record: RunRecord, event: Moved) -> RunRecord:
         reason=event.reason,
         restart_at=event.restart_at,
         queue=None,
+        quiet=record.quiet if event.state is State.STOPPING else None,
         ended_at=event.at if event.state.is_final else None,
     )
     return _begun_anew(moved) if record.state.is_final else moved
@@ -197,5 +203,5 @@ __all__ = [
     "FINAL", "MOVES", "AgentStarted", "AnyEvent", "AttemptEnded", "AttemptStarted", "Cause", "Created", "Diagnosis",
     "EarlyStopped", "Evidence", "Exit", "Leased", "LeasedGpu", "LeftBehind", "Leftover", "Moved", "Noted", "Phase",
     "ProcessIdentity", "QueuePlace", "Reason", "Requested", "RunRecord", "RungReached", "State", "StopRung",
-    "Supervised", "Waits", "decode_event", "fold", "fold_all",
+    "Supervised", "Waits", "WentQuiet", "decode_event", "fold", "fold_all",
 ]  # fmt: skip

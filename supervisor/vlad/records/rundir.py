@@ -9,10 +9,10 @@ from pathlib import Path
 
 import msgspec
 
+from vlad.records.attemptdir import AttemptDirectory
 from vlad.records.files import RecordError, private_folder, read_lines, replace_file, set_aside, sync_folder
-from vlad.records.outcome import AgentClaim
 from vlad.records.progress import Evaluation, ProgressLine, decode_evaluations, decode_progress
-from vlad.records.run import STATE_SCHEMA, Exit, RunRecord, fold_all
+from vlad.records.run import STATE_SCHEMA, RunRecord, fold_all
 from vlad.records.spec import SPEC_SCHEMA, RunSpec
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -261,41 +261,3 @@ class RunDirectory:
 
     def read_evaluations(self) -> list[Evaluation]:
         return decode_evaluations(read_lines(self.evaluations)[0])
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptDirectory:
-    """The files of one attempt."""
-
-    path: Path
-
-    @property
-    def console(self) -> Path:
-        return self.path / "console.log"
-
-    @property
-    def exit(self) -> Path:
-        return self.path / "exit.json"
-
-    @property
-    def agent(self) -> Path:
-        """Who the attempt's torchrun (or command) is, written by itself before it executes: there is only ever one."""
-        return self.path / "agent.json"
-
-    @property
-    def ranks(self) -> Path:
-        return self.path / "ranks"
-
-    def read_agent(self) -> AgentClaim | None:
-        """The attempt's agent, None where none has claimed it yet."""
-        try:
-            return msgspec.json.decode(self.agent.read_bytes(), type=AgentClaim)
-        except (OSError, msgspec.DecodeError):
-            return None
-
-    def read_exit(self) -> Exit | None:
-        """How the attempt ended, None where that is not recorded (yet)."""
-        try:
-            return msgspec.json.decode(self.exit.read_bytes(), type=Exit)
-        except (OSError, msgspec.DecodeError):
-            return None

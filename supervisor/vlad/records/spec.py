@@ -34,6 +34,28 @@ class StopLadder(msgspec.Struct, frozen=True, kw_only=True):
     kill_grace_s: float = 10.0
 
 
+class OnHang(StrEnum):
+    """What becomes of a run that counts as hung; its stacks are dumped before, except where nothing is done."""
+
+    RESTART = "restart"
+    REPORT = "report"
+    NOTHING = "nothing"
+
+
+class HangPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How long a run may tell nothing, in seconds, and what then.
+
+    `after_s` counts in training; None = learned from the run's own step times, `least_s` at least (longer than the ten
+    minutes after which NCCL itself gives up and says why). `other_s` counts while loading, evaluating and saving, and
+    for a program that is followed by its log.
+    """
+
+    action: OnHang = OnHang.REPORT
+    after_s: float | None = None
+    least_s: float = 720.0
+    other_s: float = 3600.0
+
+
 class Predecessor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A run that must have succeeded (or only ended, with `any_end`) before this one starts."""
 
@@ -85,6 +107,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     resume_from: str | None = None
     restart: RestartPolicy = RestartPolicy()
     stop: StopLadder = StopLadder()
+    hang: HangPolicy = HangPolicy()
     gpus: GpuWish | None = None
     priority: int = 0
     after: tuple[Predecessor, ...] = ()

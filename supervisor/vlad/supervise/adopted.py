@@ -6,9 +6,9 @@ import msgspec
 
 from vlad.host import processes
 from vlad.host.processes import ProcessStat
+from vlad.records.attemptdir import AttemptDirectory
 from vlad.records.files import private_folder, write_new
 from vlad.records.outcome import AgentClaim, ProcessIdentity
-from vlad.records.rundir import AttemptDirectory
 from vlad.records.spec import Adopted
 
 LOOK_EVERY_S = 1.0

@@ -11,9 +11,10 @@ import msgspec
 
 from vlad.host.cgroup import oom_kills
 from vlad.host.processes import identity_of
+from vlad.records.attemptdir import AttemptDirectory
 from vlad.records.files import replace_file
 from vlad.records.outcome import Exit
-from vlad.records.rundir import AttemptDirectory, RunDirectory
+from vlad.records.rundir import RunDirectory
 from vlad.supervise import failpoints
 
 PIDFD_INFO_EXIT = 1 << 3

@@ -7,7 +7,7 @@ from signal import SIGKILL, SIGTERM
 from vlad.host import processes
 from vlad.policy.attempt import attempt_argv, job_environment
 from vlad.policy.stop import sweep_rung
-from vlad.records.outcome import Exit, ProcessIdentity
+from vlad.records.outcome import Diagnosis, Exit, ProcessIdentity
 from vlad.records.progress import Finished
 from vlad.records.requests import Action, Request
 from vlad.records.run import AgentStarted, Attempt, AttemptEnded, AttemptStarted, LeftBehind, Noted, StopRung
@@ -23,6 +23,7 @@ from vlad.supervise.leftovers import leftovers
 from vlad.supervise.observer import Observer
 from vlad.supervise.queue import Queue
 from vlad.supervise.reserve import keep_reserve
+from vlad.supervise.vigil import hang_diagnosis
 from vlad.supervise.worker_group import Life, WorkerGroup, members, signal_all
 
 LOCK_PATIENCE_S = 1.0
@@ -183,7 +184,6 @@ class Job:
         assert attempt is not None
         self._observer.end(attempt.number, exit)
         progress = self._follower.read_new()
-        is_stopped = self._chronicle.record.stop_requested
         newest = progress.checkpoints[-1] if progress.checkpoints else None
         event = AttemptEnded(
             **self._chronicle.stamp(),
@@ -191,7 +191,7 @@ class Job:
             exit=exit,
             end_step=progress.step,
             checkpoint_step=newest.step if newest else None,
-            diagnosis=None if is_stopped else explain(self._run, attempt, exit, self.finished()),
+            diagnosis=self._why_ended(attempt, exit),
         )
         self._inbox.clear_trainer()
         self._chronicle.append(event)
@@ -199,6 +199,15 @@ class Job:
         self._sweep_began = None
         self._terminated.clear()
         self.close()
+
+    def _why_ended(self, attempt: Attempt, exit: Exit) -> Diagnosis | None:
+        """None where it was asked to end; what was ended for a hang has no other cause."""
+        record = self._chronicle.record
+        if record.stop_requested:
+            return None
+        if record.quiet is not None and record.quiet.is_hung and record.rung is not None:
+            return hang_diagnosis(record.quiet, time.time())
+        return explain(self._run, attempt, exit, self.finished())
 
     def _note(self, message: str) -> None:
         self._chronicle.append(Noted(**self._chronicle.stamp(), message=message))

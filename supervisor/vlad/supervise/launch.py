@@ -12,9 +12,9 @@ import msgspec
 
 from vlad.host.cgroup import oom_kills
 from vlad.host.processes import own_identity
+from vlad.records.attemptdir import AttemptDirectory
 from vlad.records.files import private_folder, write_new
 from vlad.records.outcome import AgentClaim, ProcessIdentity
-from vlad.records.rundir import AttemptDirectory
 from vlad.supervise import failpoints
 
 EXIT_CANNOT_START = 127

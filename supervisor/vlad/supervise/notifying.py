@@ -7,7 +7,7 @@ import sys
 import msgspec
 
 from vlad.host.user_config import user_config_path
-from vlad.policy.notices import Notice, notice_of
+from vlad.policy.notices import Notice, notice_of, notice_of_hang
 from vlad.records.run import RunRecord
 from vlad.records.rundir import RunDirectory
 
@@ -30,7 +30,15 @@ def tell(run: RunDirectory, record: RunRecord) -> None:
 
     Never raises, never waits.
     """
-    notice = notice_of(record)
+    _tell(run, notice_of(record))
+
+
+def tell_of_hang(run: RunDirectory, record: RunRecord) -> None:
+    """As `tell`, for a run that hangs and is left alone."""
+    _tell(run, notice_of_hang(record))
+
+
+def _tell(run: RunDirectory, notice: Notice | None) -> None:
     if notice is None:
         return
     try:

@@ -10,9 +10,10 @@ from vlad.parsers.lines import complete_end, facts_of
 from vlad.parsers.own_patterns import compiled
 from vlad.parsers.reading import COUNTS_ONLY, Circumstances, Reading, Record, ended, read
 from vlad.policy.early_stop import EarlyStopPolicy
+from vlad.records.attemptdir import AttemptDirectory
 from vlad.records.files import JournalWriter, private_folder, read_lines, replace_file
 from vlad.records.progress import Evaluation
-from vlad.records.rundir import AttemptDirectory, RunDirectory
+from vlad.records.rundir import RunDirectory
 from vlad.records.spec import RunSpec
 
 PIECE_BYTES = 1 << 18

@@ -13,15 +13,17 @@ from vlad.policy.predecessors import Broken, Met
 from vlad.policy.restart import Decision, GiveUp, Restart, Stop, Succeed, decide, exit_in_words
 from vlad.records.outcome import ProcessIdentity
 from vlad.records.progress import Reason
-from vlad.records.run import Attempt, EarlyStopped, Moved, RungReached, RunRecord, State, StopRung, Supervised
+from vlad.records.run import Attempt, EarlyStopped, Moved, RunRecord, State, StopRung, Supervised
 from vlad.records.rundir import RunDirectory
 from vlad.supervise import exits, failpoints, notifying
 from vlad.supervise.chronicle import Chronicle
 from vlad.supervise.inbox import Inbox
 from vlad.supervise.job import Job
+from vlad.supervise.ladder import Ladder
 from vlad.supervise.queue import Queue
 from vlad.supervise.reserve import give_reserve
 from vlad.supervise.timer import Timer
+from vlad.supervise.vigil import Vigil
 
 if TYPE_CHECKING:
     from vlad.host.leases import Lease
@@ -57,7 +59,8 @@ class Supervisor:
         self._job = Job(run, self._spec, self._chronicle, self._inbox, self._queue, lock)
         self._timer = Timer()
         self._has_announced = False
-        self._rung_acted_on: StopRung | None = None
+        self._ladder = Ladder(self._spec.stop, self._chronicle, self._job, self._timer)
+        self._vigil = Vigil(run, self._spec, self._chronicle)
         self._pause_s = 0.0
         self._refusal = ""
 
@@ -166,6 +169,7 @@ class Supervisor:
         elif attempt is None and not self._queue.is_passed:
             self._move(State.QUEUED, "others hold its GPUs")
         elif attempt is None:
+            self._ladder.stand_at_foot()
             self._job.plan_attempt()
         elif attempt.agent is None:
             if self._queue.is_passed or isinstance(self._queue.look(), Met):
@@ -179,6 +183,16 @@ class Supervisor:
         else:
             self._follow_job()
             self._stop_early_if_due()
+            self._end_if_hung()
+
+    def _end_if_hung(self) -> None:
+        """By the stop ladder without its request, which a hung program does not hear; then it is restarted."""
+        attempt = self._job.open_attempt
+        if attempt is None or self._job.exit() is not None:
+            return
+        self._vigil.look(attempt.number)
+        if self._vigil.must_end:
+            self._ladder.climb(StopRung.TERM, stop_now=True)
 
     def _stop_early_if_due(self) -> None:
         """Our trainer stops itself; others are stopped as by a user, and have succeeded then."""
@@ -199,7 +213,8 @@ class Supervisor:
 
     def _when_stopping(self) -> None:
         if self._job.open_attempt is not None and self._job.exit() is None:
-            self._climb()
+            first = stopping.first_rung(self._spec.kind, stop_now=self._record.stop_now)
+            self._ladder.climb(first, stop_now=self._record.stop_now)
         self._follow_job()
 
     def _follow_job(self) -> None:
@@ -240,37 +255,6 @@ class Supervisor:
                 self._move(State.FAILED, why)
             case _:
                 assert_never(decision)
-
-    def _climb(self) -> None:
-        """One rung of the stop ladder where it is time; the last one is gone on with until nothing is left."""
-        record, ladder = self._record, self._spec.stop
-        if record.rung is None:
-            self._reach(stopping.first_rung(self._spec.kind, stop_now=record.stop_now))
-            return
-        elapsed_s = self._timer.elapsed_s(record.rung_at or 0.0)
-        higher = stopping.next_rung(ladder, record.rung, elapsed_s, stop_now=record.stop_now)
-        if higher is not None:
-            self._reach(higher)
-        elif record.rung is StopRung.KILL:
-            self._job.kill()
-
-    def _reach(self, rung: StopRung) -> None:
-        """Acts, then journals: a kill in between makes the next supervisor act again, and a full disk stops no stop."""
-        if self._rung_acted_on is not rung:
-            self._act_on(rung)
-            self._rung_acted_on = rung
-        failpoints.reach(f"rung.{rung}")
-        grace_s = stopping.grace_s(self._spec.stop, rung)
-        self._chronicle.append(RungReached(**self._chronicle.stamp(), rung=rung, grace_s=grace_s))
-
-    def _act_on(self, rung: StopRung) -> None:
-        match rung:
-            case StopRung.REQUEST:
-                self._job.ask_to_stop()
-            case StopRung.TERM:
-                self._job.terminate()
-            case StopRung.KILL:
-                self._job.kill()
 
     def _move(self, state: State, why: str, reason: Reason | None = None, restart_at: float | None = None) -> None:
         stamp = self._chronicle.stamp()

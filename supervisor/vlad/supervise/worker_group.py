@@ -7,8 +7,9 @@ from enum import Enum
 
 from vlad.host import processes
 from vlad.host.processes import ProcessStat
+from vlad.records.attemptdir import AttemptDirectory
 from vlad.records.outcome import Exit, ProcessIdentity
-from vlad.records.rundir import AttemptDirectory, RunDirectory
+from vlad.records.rundir import RunDirectory
 from vlad.supervise import exits
 
 RUN_TAG = b"VLAD_RUN_ID"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from supervised_runs import until
 from vlad.host import processes
-from vlad.records.rundir import AttemptDirectory
+from vlad.records.attemptdir import AttemptDirectory
 from vlad.supervise import locks
 from vlad.supervise.launch import cannot_start_message, launch
 

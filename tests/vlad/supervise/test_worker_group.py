@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from supervised_runs import Lab, Run, until
 from vlad.host import processes
+from vlad.records.attemptdir import AttemptDirectory
 from vlad.records.outcome import AgentClaim, ProcessIdentity
-from vlad.records.rundir import AttemptDirectory
 from vlad.supervise import exits
 from vlad.supervise.worker_group import Life, WorkerGroup, members, signal_all
 

@@ -21,6 +21,7 @@ from vlad.records.events import (
     StopRung,
     Supervised,
     Waits,
+    WentQuiet,
 )
 from vlad.records.gpus import LeasedGpu, Leftover, QueuePlace
 from vlad.records.outcome import Diagnosis, Exit
@@ -62,8 +63,17 @@ def state_word(state: State) -> Span:
     return Span(state.value.lower(), STATES[state][1])
 
 
+def standing(record: RunRecord) -> Span:
+    """The state, or that a run which should tell something does not."""
+    if record.quiet is not None and not record.state.is_final:
+        return Span("hung", Tone.BAD) if record.quiet.is_hung else Span("quiet", Tone.WARN)
+    return state_word(record.state)
+
+
 def activity(record: RunRecord, summary: Summary) -> Span:
     """What the run does now: its phase while it runs, else its state."""
+    if record.quiet is not None:
+        return standing(record)
     if record.state is State.RUNNING and summary.phase is not None:
         return phase_word(summary.phase)
     return state_word(record.state)
@@ -131,6 +141,8 @@ def event_words(event: AnyEvent) -> tuple[Span, str]:
             return Span("note", Tone.MUTED), event.message
         case Waits():
             return Span("waits", Tone.INFO), queue_words(event.place)
+        case WentQuiet():
+            return _went_quiet(event)
         case Leased():
             return Span("GPUs", Tone.INFO), f"holds {gpu_words(event.gpus)}" if event.gpus else "gave up its GPUs"
         case LeftBehind():
@@ -152,6 +164,14 @@ def gpu_words(gpus: Sequence[LeasedGpu]) -> str:
 def leftover_words(processes: Sequence[Leftover]) -> str:
     told = ", ".join(f"{one.name} ({one.process.pid})" for one in processes)
     return f"could not be ended: {told}"
+
+
+def _went_quiet(event: WentQuiet) -> tuple[Span, str]:
+    if event.quiet is None:
+        return Span("goes on", Tone.GOOD), "it tells something again"
+    word = Span("hung", Tone.BAD) if event.quiet.is_hung else Span("quiet", Tone.WARN)
+    stacks = f"; stacks in {event.quiet.stacks}" if event.quiet.stacks else ""
+    return word, event.quiet.told(event.at) + stacks
 
 
 def _attempt_ended(event: AttemptEnded) -> tuple[Span, str]:

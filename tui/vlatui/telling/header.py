@@ -47,7 +47,7 @@ def foreign_lines(job: ForeignJob, width: int) -> list[Line]:
 def _title(run: RunView) -> Line:
     record, summary = run.record, run.summary
     spans = [Span(record.name, Tone.TITLE), Span("  "), describe.state_mark(record.state), Span(" ")]
-    spans.append(describe.state_word(record.state))
+    spans.append(describe.standing(record))
     if record.state is State.RUNNING and summary.phase is not None:
         spans += [Span(" · ", Tone.FAINT), describe.phase_word(summary.phase)]
         if summary.phase_total:
@@ -155,6 +155,10 @@ def banner(run: RunView, now: float, width: int) -> list[Line]:
         return diagnosis_lines(record, width)[:MOST_BANNER_LINES]
     if record.state in LIVE_BANNERS:
         return barred([_waiting_words(record, now)], Tone.WARN, width)
+    if run.is_live and record.quiet is not None:
+        tone = Tone.BAD if record.quiet.is_hung else Tone.WARN
+        where = [evidence.text for evidence in record.quiet.evidence[:2]]
+        return barred([record.quiet.told(now), *where], tone, width)
     if not run.is_live and (words := describe.outcome(record)):
         return barred([words], describe.state_mark(record.state).tone, width)
     if run.is_live and run.summary.warnings:

@@ -40,7 +40,7 @@ def run_row(run: RunView, now: float) -> Row:
     cells: dict[str, Cell] = {
         "mark": (describe.state_mark(record.state),),
         "name": cell(record.name, Tone.STRONG if run.is_live else Tone.PLAIN),
-        "state": (describe.state_word(record.state),),
+        "state": (describe.standing(record),),
         "activity": (describe.activity(record, summary),),
         "phase": _phase(run),
         "step": _step(summary),
