@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vlad.records.progress import CheckpointSaved, Finished, Phase, PhaseChange, Plan, Reason, RequestDone, Step
 from vlad.records.requests import Action
-from vlad.report import Reporter
+from vlad.report import Reporter, answer_stack_requests
 
 RANK = int(os.environ.get("RANK", "0"))
 RANKS = int(os.environ.get("WORLD_SIZE", "1"))
@@ -29,8 +29,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--resume_adapter_dir", type=Path)
     parser.add_argument("--fail-at", type=int, help="exit with code 7 at this step")
     parser.add_argument("--ignore-stop", action="store_true", help="neither requests nor SIGTERM end it")
+    parser.add_argument("--hang-at", type=int, help="at this step tell and do nothing any more, once (see --work)")
+    parser.add_argument("--hang-until", type=Path, help="... until this file appears")
     parser.add_argument("--gloo", action="store_true", help="let ranks wait for each other with torch.distributed")
     return parser.parse_args()
+
+
+def waits_for_a_rank_that_never_comes(until: Path | None) -> None:
+    while until is None or not until.exists():
+        time.sleep(0.02)
 
 
 class Job:
@@ -38,6 +45,7 @@ class Job:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
+        answer_stack_requests()
         self.reporter = Reporter.from_environment() if RANK == 0 else Reporter(None)
         self.has_sigterm = False
         self.answered: set[str] = set()
@@ -76,8 +84,17 @@ class Job:
         self.reporter.progress(Step(at=time.time(), step=self.step, loss=1 / self.step))
         if self.step == self.options.fail_at:
             sys.exit(7)
+        if self.step == self.options.hang_at:
+            self.hang()
         if self.step % self.options.save_steps == 0:
             self.save()
+
+    def hang(self) -> None:
+        """In every rank, in the first attempt that comes so far."""
+        mark = self.options.work / f"hung-{RANK}"
+        if not mark.exists():
+            mark.touch()
+            waits_for_a_rank_that_never_comes(self.options.hang_until)
 
     def meet(self) -> None:
         if self.options.gloo:

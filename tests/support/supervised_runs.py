@@ -17,7 +17,7 @@ from vlad.records.progress import Step
 from vlad.records.requests import Action, send_request
 from vlad.records.run import AnyEvent, RunRecord, State, decode_event
 from vlad.records.rundir import Home, RunDirectory, new_run_id
-from vlad.records.spec import Kind, RestartPolicy, RunSpec, StopLadder
+from vlad.records.spec import HangPolicy, Kind, RestartPolicy, RunSpec, StopLadder
 from vlad.supervise import detach, locks
 from vlad.supervise.create import create_run
 
@@ -147,11 +147,13 @@ class Lab:
         self.runs: list[Run] = []
 
     def spec(self, *argv: str, kind: Kind = Kind.COMMAND, restart: RestartPolicy | None = None,
-             stop: StopLadder | None = None, environment: dict[str, str] | None = None) -> RunSpec:  # fmt: skip
+             stop: StopLadder | None = None, environment: dict[str, str] | None = None,
+             hang: HangPolicy | None = None) -> RunSpec:  # fmt: skip
         now = time.time()
         return RunSpec(
             run_id=new_run_id("test", now), name="test", kind=kind, argv=argv, cwd=str(self.path), created_at=now,
             environment=environment or {}, restart=restart or RestartPolicy(budget=0), created_by="a test",
+            hang=hang or HangPolicy(),
             stop=stop or StopLadder(request_grace_s=20, term_grace_s=5, kill_grace_s=5), host=socket.gethostname(),
         )  # fmt: skip
 
@@ -161,8 +163,9 @@ class Lab:
         return run
 
     def start(self, *argv: str, kind: Kind = Kind.COMMAND, restart: RestartPolicy | None = None,
-              stop: StopLadder | None = None, environment: dict[str, str] | None = None) -> Run:  # fmt: skip
-        run = self.create(self.spec(*argv, kind=kind, restart=restart, stop=stop, environment=environment))
+              stop: StopLadder | None = None, environment: dict[str, str] | None = None,
+              hang: HangPolicy | None = None) -> Run:  # fmt: skip
+        run = self.create(self.spec(*argv, kind=kind, restart=restart, stop=stop, environment=environment, hang=hang))
         detach.start(run.directory)
         return run
 

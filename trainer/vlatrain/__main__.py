@@ -50,8 +50,10 @@ def _train(resolved: Resolved, environ: Mapping[str, str]) -> int:
     os.environ.setdefault("HF_HUB_CACHE", str(hub_caches(resolved.config, environ)[0]))
     level = logging.INFO if environ.get("RANK", "0") == "0" else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s")
-    from torch.distributed.elastic.multiprocessing.errors import record
     from vlad.report import answer_stack_requests
+
+    answer_stack_requests()  # loading may hang too
+    from torch.distributed.elastic.multiprocessing.errors import record
 
     from vlatrain.train.loop import train
     from vlatrain.train.session import open_session
@@ -61,7 +63,6 @@ def _train(resolved: Resolved, environ: Mapping[str, str]) -> int:
         with open_session(resolved.config) as session:
             train(session)
 
-    answer_stack_requests()
     try:
         trained()
     except TrainerError as error:

@@ -17,7 +17,7 @@ def add_hang_arguments(parser: ArgumentParser) -> None:
         "evaluates or saves, and for a COMMAND)",
     )  # fmt: skip
     parser.add_argument(
-        "--on-hang", type=_on_hang, metavar="|".join(OnHang),
+        "--on-hang", choices=[str(one) for one in OnHang],
         help="dump its stacks and restart it (default of the trainer), dump and report (of a COMMAND), or nothing",
     )  # fmt: skip
 
@@ -25,14 +25,9 @@ def add_hang_arguments(parser: ArgumentParser) -> None:
 def chosen_hang_policy(arguments: Namespace, default: OnHang) -> HangPolicy:
     """As asked; `default` is what becomes of a hung run otherwise."""
     asked = arguments.hang_after
-    return HangPolicy(action=arguments.on_hang or default, after_s=asked, other_s=max(DEFAULTS.other_s, asked or 0.0))
-
-
-def _on_hang(text: str) -> OnHang:
-    try:
-        return OnHang(text)
-    except ValueError:
-        raise ArgumentTypeError(f"{text!r} is none of {', '.join(OnHang)}") from None
+    return HangPolicy(
+        action=OnHang(arguments.on_hang or default), after_s=asked, other_s=max(DEFAULTS.other_s, asked or 0.0)
+    )
 
 
 def _duration(text: str) -> float:

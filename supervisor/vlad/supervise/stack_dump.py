@@ -39,11 +39,11 @@ def new_dump_file(attempt: AttemptDirectory) -> Path:
 def dump(run: RunDirectory, file: Path) -> str:
     """The stacks of the run's Python processes now, ranks first; written to `file` whole, and returned.
 
-    Raises RecordError where the run has no such process.
+    Of a run without Python it says what the kernel tells. Raises RecordError where the run has no process.
     """
-    found = _python_processes(run)
+    found = _wanted_processes(run)
     if not found:
-        raise RecordError(f"{run.run_id} has no Python process now")
+        raise RecordError(f"{run.run_id} has no process now")
     stacks = read_stacks([process for process, _ in found], file.parent)
     labels = dict(found)
     text = "\n".join([_header(stacks), *(_section(labels[stack.process], stack) for stack in stacks)])
@@ -52,9 +52,11 @@ def dump(run: RunDirectory, file: Path) -> str:
     return text
 
 
-def _python_processes(run: RunDirectory) -> list[tuple[ProcessIdentity, str]]:
-    """Each with who it is; shells and other programs have no Python stack."""
-    found = [(_rank(process), process) for process in members(run) if _is_python(process.pid)]
+def _wanted_processes(run: RunDirectory) -> list[tuple[ProcessIdentity, str]]:
+    """Each with who it is; shells and other programs, which have no Python stack, only where there is nothing else."""
+    everyone = members(run)
+    wanted = [process for process in everyone if _is_python(process.pid)] or everyone
+    found = [(_rank(process), process) for process in wanted]
     ordered = sorted(found, key=lambda one: (NO_RANK if one[0] is None else one[0], one[1].start_ticks))
     return [(process, _label(rank, process)) for rank, process in ordered[:MOST_PROCESSES]]
 

@@ -45,7 +45,7 @@ def script(vlad: Vlad, tmp_path: Path) -> Path:
 
 
 CASES = {
-    "verbs": (("vlad", "st"), ["start", "stop"]),
+    "verbs": (("vlad", "st"), ["stacks", "start", "stop"]),
     "options of the verb": (("vlad", "stop", "--no"), ["--now", "--no-wait"]),
     "not those of another": (("vlad", "ls", "--no"), []),
     "values": (("vlad", "start", "--gpus", "a"), ["auto"]),

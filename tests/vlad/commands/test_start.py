@@ -11,7 +11,7 @@ from command_line import Vlad
 from supervised_runs import SUPPORT, Lab, until
 from vlad.host.processes import signal_process
 from vlad.records.run import State
-from vlad.records.spec import ConfigValue, Kind
+from vlad.records.spec import ConfigValue, Kind, OnHang
 
 
 @pytest.fixture
@@ -210,3 +210,27 @@ def test_waiting_heals_a_run_whose_whole_guard_was_killed(vlad: Vlad, tmp_path: 
     until(lambda: run.is_guarded_by(run.record), "a new keeper and supervisor")
     gate.touch()
     assert vlad("wait", "orphan").code in (0, 1)  # 1 where the kernel cannot tell the exit of a stranger
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        pytest.param((), (OnHang.REPORT, None, 3600), id="default of a command"),
+        pytest.param(("--hang-after", "20m"), (OnHang.REPORT, 1200, 3600), id="minutes"),
+        pytest.param(("--hang-after", "2h", "--on-hang", "restart"), (OnHang.RESTART, 7200, 7200), id="hours"),
+        pytest.param(("--on-hang", "nothing"), (OnHang.NOTHING, None, 3600), id="nothing"),
+    ],
+)
+def test_what_counts_as_a_hang_is_in_the_spec(
+    vlad: Vlad, words: tuple[str, ...], expected: tuple[OnHang, float | None, float]
+) -> None:
+    hang = vlad.started(*words, "--", "true").directory.read_spec().hang
+    assert (hang.action, hang.after_s, hang.other_s) == expected
+
+
+@pytest.mark.parametrize("word", ["20", "0m", "-3m", "m", "nanh", "infh", "3 weeks"])
+def test_a_time_that_is_none_is_refused(vlad: Vlad, word: str) -> None:
+    answer = vlad("start", "--hang-after", word, "--", "true")
+    assert answer.code == 2
+    assert f"{word!r} is no time" in answer.err or "expected one argument" in answer.err
+    assert vlad.lab.home.run_ids() == []
