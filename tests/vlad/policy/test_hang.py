@@ -2,7 +2,7 @@
 
 import pytest
 from vlad.policy.hang import Silence, least_bound_s, silence, usual_of
-from vlad.records.progress import Phase, PhaseChange, Plan, Step
+from vlad.records.progress import Phase, PhaseChange, Plan, ProgressLine, Step
 from vlad.records.quiet import Quiet
 from vlad.records.spec import HangPolicy, Kind
 from vlad.records.summary import EMPTY, Summary, fold_progress
@@ -11,7 +11,7 @@ LEARNED = HangPolicy()
 
 
 def training(step_s: float) -> Summary:
-    lines = (
+    lines: tuple[ProgressLine, ...] = (
         Plan(at=0, max_steps=100),
         *(Step(at=10 + step_s * n, step=n, step_s=step_s, loss=1.0) for n in range(1, 4)),
     )

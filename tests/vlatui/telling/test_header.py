@@ -1,6 +1,7 @@
 """Words of the header, the filter, the outlook and the journal: pure functions of records."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -25,6 +26,7 @@ from vlad.records.events import (
 from vlad.records.gpus import LeasedGpu, Leftover, QueuePlace
 from vlad.records.outcome import Exit
 from vlad.records.progress import CheckpointSaved, Evaluation, Reason
+from vlad.records.quiet import Quiet
 from vlad.records.run import RunRecord
 from vlad.records.summary import Summary
 from vlatui.look.format import pace, shortened, shortened_path
@@ -172,3 +174,17 @@ def test_paths_keep_their_ends() -> None:
     assert shortened_path("/work/vla/adapters/demo--300_chkpt", 28) == "…/adapters/demo--300_chkpt"
     assert shortened("abcdef", 4) == "abc…"
     assert (pace(0.4), pace(2.0), pace(None)) == ("2.5 steps/s", "2.0 s/step", "-")
+
+
+@pytest.mark.parametrize(("is_hung", "word"), [(False, "quiet"), (True, "hung")])
+def test_a_run_that_tells_nothing_says_so_in_header_and_table(is_hung: bool, word: str) -> None:
+    run = view(step=5, max_steps=10)
+    quiet = Quiet(since=NOW - 360, missing="no step", usual="a step takes 3 s", hung_at=NOW + 360, is_hung=is_hung)
+    record = msgspec.structs.replace(run.record, quiet=quiet)
+    silent = replace(run, record=record)
+    header = header_lines(silent, NOW, 80)
+    assert word in text_of(header[:1])
+    assert "no step for 6m 00s; a step takes 3 s" in text_of(header)
+    assert word in text_of([run_row(silent, NOW).cells["state"]])
+    ended = replace(run, record=msgspec.structs.replace(record, state=State.FAILED))
+    assert word not in text_of([run_row(ended, NOW).cells["state"]])
