@@ -41,7 +41,7 @@ def test_a_blind_model_is_refused(tiny_model: OpenVLA, prompt: Tensor) -> None:
 def test_a_model_that_enters_the_towers_another_number_of_times_is_refused(
     entries: int, tiny_model: OpenVLA, prompt: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def embed(pixel_values: Tensor, input_ids: Tensor) -> Tensor:
+    def embed(pixel_values: Tensor, input_ids: Tensor, states: Tensor | None) -> Tensor:
         text = tiny_model.language_model.model.embed_tokens(input_ids)
         patches = torch.zeros(len(text), tiny_model.config.n_patches, text.shape[-1])
         for _ in range(entries):

@@ -34,9 +34,9 @@ class Draws(NamedTuple):
     hue: Tensor
 
 
-def draw(seed: int, positions: NDArray[np.int64], device: torch.device) -> Draws:
-    """The draws of the samples at these global positions: a pure function of seed and position."""
-    raw = np.stack([_philox(seed, int(position)) for position in positions])
+def draw(seed: int, positions: NDArray[np.int64], device: torch.device, picture: int = 0) -> Draws:
+    """The draws of the samples at these global positions: a function of seed, position and picture alone."""
+    raw = np.stack([_philox(seed, int(position), picture) for position in positions])
     unit = torch.from_numpy(((raw >> np.uint64(40)) / np.float64(1 << 24)).astype(np.float32)).to(device)
     top, left, brightness, contrast, saturation, hue = unit.unbind(1)
     room = 1 - math.sqrt(CROP_AREA)
@@ -50,9 +50,9 @@ def draw(seed: int, positions: NDArray[np.int64], device: torch.device) -> Draws
     )
 
 
-def _philox(seed: int, position: int) -> NDArray[np.uint64]:
+def _philox(seed: int, position: int, picture: int) -> NDArray[np.uint64]:
     key = np.array([seed, STREAM], dtype=np.uint64)
-    counter = np.array([0, position, 0, 0], dtype=np.uint64)
+    counter = np.array([0, position, picture, 0], dtype=np.uint64)
     return np.random.Philox(key=key, counter=counter).random_raw(len(Draws._fields))
 
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from vlatrain.data.actions import ActionStatistics, to_environment, unnormalise
+from vlatrain.data.actions import normalise as normalise_numbers
 from vlatrain.data.batches import pad_right
 from vlatrain.data.resize import evaluation_images, jpeg_pass
 from vlatrain.evaluate.venue import Observation
@@ -26,17 +28,35 @@ class LivePolicy:
     dtype: torch.dtype
     statistics: ActionStatistics
     is_cropped: bool
+    state_statistics: ActionStatistics | None = None
+    """Of the hand's state, where the model sees it"""
 
     def __call__(self, observations: Sequence[Observation], instructions: Sequence[str]) -> NDArray[np.float64]:
         """Actions [B, 7] in the simulator's units. The images get the passes that training images had."""
         device, codec = self.device, self.codec
-        seen = torch.from_numpy(np.stack([jpeg_pass(one.image) for one in observations])).to(device)
-        resized = evaluation_images(seen, codec.image_size, crop=self.is_cropped)
+        pictures = [self._prepared([one.image for one in observations])]
+        if codec.pictures > 1:
+            pictures.append(self._prepared([one.wrist for one in observations if one.wrist is not None]))
         rows = [codec.prompts.inference_ids(instruction) for instruction in instructions]
         with torch.autocast(device.type, self.dtype, enabled=self.dtype is not torch.float32):
             ids = self.vla.predict(
-                normalise(resized, codec.constants, self.dtype),
+                torch.cat(pictures, dim=1) if len(pictures) > 1 else pictures[0],
                 pad_right(rows, codec.prompts.pad_token_id).to(device),
                 torch.tensor([len(row) for row in rows], device=device),
+                self._states(observations),
             )
         return to_environment(unnormalise(codec.actions.decode(ids.cpu().numpy()), self.statistics))
+
+    def _prepared(self, images: Sequence[NDArray[np.uint8]]) -> Tensor:
+        """Pixel values [B, 6, H, W] of one camera."""
+        seen = torch.from_numpy(np.stack([jpeg_pass(image) for image in images])).to(self.device)
+        resized = evaluation_images(seen, self.codec.image_size, crop=self.is_cropped)
+        return normalise(resized, self.codec.constants, self.dtype)
+
+    def _states(self, observations: Sequence[Observation]) -> Tensor | None:
+        """The hand's states [B, 8] as training has them, for a model that sees them."""
+        if not self.codec.state_size:
+            return None
+        assert self.state_statistics is not None
+        states = np.stack([one.state for one in observations if one.state is not None])
+        return torch.from_numpy(normalise_numbers(states, self.state_statistics)).to(self.device)

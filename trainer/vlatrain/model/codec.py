@@ -17,6 +17,8 @@ class Codec:
     actions: ActionTokenizer
     constants: PixelConstants
     image_size: int
+    pictures: int = 1
+    state_size: int = 0
 
     @classmethod
     def from_folder(cls, base: Path) -> "Codec":
@@ -27,4 +29,6 @@ class Codec:
             actions=ActionTokenizer(model.n_action_bins, model.action_vocab_end),
             constants=PixelConstants.from_folder(base),
             image_size=model.image_size,
+            pictures=model.pictures,
+            state_size=model.state_size,
         )

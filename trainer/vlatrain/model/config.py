@@ -86,13 +86,19 @@ TOWERS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenVLAConfig:
-    """Everything that decides the shapes and the numerics of an OpenVLA. The defaults are the published 7B."""
+    """Everything that decides the shapes and the numerics of an OpenVLA. The defaults are the published 7B.
+
+    `pictures` pass the same towers one by one; a `state_size` above 0 adds one place for the hand's state. Both as
+    OpenVLA-OFT has them.
+    """
 
     featurizer: TowerConfig = DINOV2_L
     fused_featurizer: TowerConfig = SIGLIP_SO400M
     text: TextConfig = field(default_factory=TextConfig)
     n_action_bins: int = 256
     pad_to_multiple_of: int = 64
+    pictures: int = 1
+    state_size: int = 0
 
     def __post_init__(self) -> None:
         ours, theirs = self.featurizer, self.fused_featurizer
@@ -103,6 +109,10 @@ class OpenVLAConfig:
             )
         if self.action_vocab_end <= self.n_action_bins:
             raise TrainerError(f"vocab_size {self.vocab_size} has no room for {self.n_action_bins} action tokens")
+        if self.pictures not in (1, 2) or self.state_size < 0:
+            raise TrainerError(
+                f"num_images_in_input {self.pictures}, proprio_dim {self.state_size}: 1 or 2, and from 0"
+            )
 
     @property
     def action_dim(self) -> int:
@@ -110,7 +120,8 @@ class OpenVLAConfig:
 
     @property
     def n_patches(self) -> int:
-        return self.featurizer.n_patches
+        """Places between BOS and the text: patches of all pictures, and one for the hand's state where it is seen."""
+        return self.pictures * self.featurizer.n_patches + (self.state_size > 0)
 
     @property
     def image_size(self) -> int:
@@ -149,12 +160,16 @@ class OpenVLAConfig:
             text=_text_config(raw),
             n_action_bins=raw.get("n_action_bins", 256),
             pad_to_multiple_of=raw.get("pad_to_multiple_of", 64),
+            pictures=raw.get("num_images_in_input", 1),
+            state_size=raw.get("proprio_dim", 0),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """The content of config.json, in the published field names so that the original programs read it too."""
         is_published = (self.featurizer, self.fused_featurizer) == (DINOV2_L, SIGLIP_SO400M)
-        sizes = {} if is_published else {"vision_dimensions": self._vision_dimensions()}
+        sizes: dict[str, Any] = {} if is_published else {"vision_dimensions": self._vision_dimensions()}
+        sizes |= {"num_images_in_input": self.pictures} if self.pictures > 1 else {}
+        sizes |= {"proprio_dim": self.state_size} if self.state_size else {}
         return {
             "model_type": "openvla",
             "architectures": ["OpenVLAForActionPrediction"],

@@ -29,9 +29,20 @@ class ActionLogits(NamedTuple):
     logits: Tensor
     targets: Tensor
 
-    def loss(self) -> Tensor:
-        """Mean cross-entropy in fp32."""
-        return F.cross_entropy(self.logits.float().flatten(0, 1), self.targets.flatten())
+    def loss(self, actions: ActionTokenizer | None = None, soft_bins: float = 0.0) -> Tensor:
+        """Mean cross-entropy in fp32; with `soft_bins` each action's target is a bell of that sd over its bins."""
+        if actions is None or not soft_bins:
+            return F.cross_entropy(self.logits.float().flatten(0, 1), self.targets.flatten())
+        end = F.cross_entropy(self.logits[:, -1].float(), self.targets[:, -1])
+        return (self._soft_loss(actions, soft_bins) * (self.targets.shape[1] - 1) + end) / self.targets.shape[1]
+
+    def _soft_loss(self, actions: ActionTokenizer, soft_bins: float) -> Tensor:
+        """Mean over the action tokens of the cross-entropy with their bells."""
+        ids = torch.arange(actions.first_id, actions.vocab, device=self.targets.device)
+        distances = (ids - self.targets[:, :-1, None]).float()
+        bells = torch.softmax(-0.5 * (distances / soft_bins) ** 2, dim=-1)
+        told = torch.log_softmax(self.logits[:, :-1].float(), dim=-1)[..., actions.first_id : actions.vocab]
+        return -(bells * told).sum(-1).mean()
 
     def metrics(self, actions: ActionTokenizer) -> ActionMetrics:
         """Share of action tokens met, and mean absolute error in normalised units; the end token counts in neither."""
@@ -42,7 +53,7 @@ class ActionLogits(NamedTuple):
 
 
 class VisionBackbone(nn.Module):
-    """Both towers over one picture, features joined on channels."""
+    """Both towers over each picture, features joined on channels."""
 
     def __init__(self, config: OpenVLAConfig) -> None:
         super().__init__()
@@ -50,9 +61,10 @@ class VisionBackbone(nn.Module):
         self.fused_featurizer = VisionTransformer(config.fused_featurizer)
 
     def forward(self, pixel_values: Tensor) -> Tensor:
-        """[B, 6, H, W] (3 channels a tower) to [B, N, both widths]."""
-        first, second = pixel_values.chunk(2, dim=1)
-        return torch.cat((self.featurizer(first), self.fused_featurizer(second)), dim=2)
+        """[B, 6 a picture, H, W] (3 channels a tower) to [B, N a picture, both widths]."""
+        first, second = pixel_values.reshape(-1, 6, *pixel_values.shape[2:]).chunk(2, dim=1)
+        patches = torch.cat((self.featurizer(first), self.fused_featurizer(second)), dim=2)
+        return patches.reshape(len(pixel_values), -1, patches.shape[2])
 
 
 class Projector(nn.Module):
@@ -69,8 +81,22 @@ class Projector(nn.Module):
         return out
 
 
+class StateProjector(nn.Module):
+    """The hand's state into one embedding of the decoder, under OpenVLA-OFT's names."""
+
+    def __init__(self, state_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(state_size, hidden_size)
+        self.fc2 = nn.Linear(hidden_size, hidden_size)
+
+    def forward(self, states: Tensor) -> Tensor:
+        out: Tensor = self.fc2(F.gelu(self.fc1(states)))
+        return out
+
+
 class OpenVLA(nn.Module):
-    """The model. Rows are BOS, the patches of the picture, the rest of the text; text is padded on the right.
+    """The model. Rows are BOS, the patches of the pictures, the hand's state where it is seen, the rest of the text;
+    text is padded on the right.
 
     Because the decoder is causal, padding on the right never reaches a place that counts, and no mask is needed.
     """
@@ -83,33 +109,40 @@ class OpenVLA(nn.Module):
         vision_width = config.featurizer.width + config.fused_featurizer.width
         self.projector = Projector(vision_width, config.text.hidden_size)
         self.language_model = LlamaForCausalLM(config.text)
+        has_states = config.state_size > 0
+        self.proprio_projector = StateProjector(config.state_size, config.text.hidden_size) if has_states else None
 
-    def forward(self, pixel_values: Tensor, input_ids: Tensor, labels: Tensor) -> ActionLogits:
+    def forward(
+        self, pixel_values: Tensor, input_ids: Tensor, labels: Tensor, states: Tensor | None = None
+    ) -> ActionLogits:
         """Logits at the action places only.
 
-        pixel_values [B, 6, H, W]; input_ids and labels [B, T], padded on the right. Each row's labels are IGNORED
-        but for 8 neighbours: 7 action tokens and the end token.
+        pixel_values [B, 6 a picture, H, W]; input_ids and labels [B, T], padded on the right; states [B, state_size]
+        where the model sees them. Each row's labels are IGNORED but for 8 neighbours: 7 action tokens, the end token.
         """
         places = _action_places(labels, self.config.action_dim + 1)
         before = places + self.config.n_patches - 1
-        hidden = self.language_model.model(self.embed(pixel_values, input_ids), wanted=before)
+        hidden = self.language_model.model(self.embed(pixel_values, input_ids, states), wanted=before)
         return ActionLogits(self.language_model.logits(hidden), labels.gather(1, places))
 
-    def embed(self, pixel_values: Tensor, input_ids: Tensor) -> Tensor:
-        """BOS, patches, text: [B, T + N, hidden_size]."""
-        patches = self.projector(self.vision_backbone(pixel_values))
+    def embed(self, pixel_values: Tensor, input_ids: Tensor, states: Tensor | None = None) -> Tensor:
+        """BOS, patches, state, text: [B, T + n_patches, hidden_size]."""
+        seen = self.projector(self.vision_backbone(pixel_values))
+        if self.proprio_projector is not None:
+            assert states is not None, "this model sees the hand's state"
+            seen = torch.cat((seen, self.proprio_projector(states.to(seen.dtype)).unsqueeze(1)), dim=1)
         text = self.language_model.model.embed_tokens(input_ids)
-        return torch.cat((text[:, :1], patches, text[:, 1:]), dim=1)
+        return torch.cat((text[:, :1], seen, text[:, 1:]), dim=1)
 
     @torch.inference_mode()
-    def predict(self, pixel_values: Tensor, input_ids: Tensor, lengths: Tensor) -> Tensor:
+    def predict(self, pixel_values: Tensor, input_ids: Tensor, lengths: Tensor, states: Tensor | None = None) -> Tensor:
         """The most likely action tokens, [B, 7], chosen one after the other.
 
-        pixel_values [B, 6, H, W]; input_ids [B, T] prompts padded on the right; lengths [B] without padding. The
-        picture and prompt are read once, then 6 tokens follow through a cache, each row at its own places.
+        pixel_values and states as in training; input_ids [B, T] prompts padded on the right; lengths [B] without
+        padding. Pictures and prompt are read once, then 6 tokens follow through a cache, each row at its own places.
         """
         n_steps = self.config.action_dim
-        embeddings = self.embed(pixel_values, input_ids)
+        embeddings = self.embed(pixel_values, input_ids, states)
         caches = self.language_model.empty_caches(embeddings.shape[1] + n_steps - 1)
         ends = lengths + self.config.n_patches
         tokens = [self._best(self.language_model.model(embeddings, caches, wanted=ends[:, None] - 1))]

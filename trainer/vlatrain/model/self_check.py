@@ -32,7 +32,7 @@ def vision_self_check(model: OpenVLA, input_ids: Tensor) -> None:
 def _two_pictures(model: OpenVLA) -> tuple[Tensor, Tensor]:
     parameter = next(model.projector.parameters())
     size = model.config.image_size
-    pixels = torch.randn(2, 1, 6, size, size, generator=torch.Generator().manual_seed(7))
+    pixels = torch.randn(2, 1, 6 * model.config.pictures, size, size, generator=torch.Generator().manual_seed(7))
     first, second = pixels.to(parameter.device, parameter.dtype)
     return first, second
 
@@ -41,7 +41,7 @@ def _count_entries(model: OpenVLA, pixels: Tensor, prompt: Tensor) -> int:
     entries: list[nn.Module] = []
     hook = model.vision_backbone.register_forward_hook(lambda module, _args, _output: entries.append(module))
     try:
-        model.predict(pixels, prompt, torch.tensor([prompt.shape[1]], device=prompt.device))
+        model.predict(pixels, prompt, torch.tensor([prompt.shape[1]], device=prompt.device), _no_state(model, pixels))
     finally:
         hook.remove()
     return len(entries)
@@ -49,5 +49,10 @@ def _count_entries(model: OpenVLA, pixels: Tensor, prompt: Tensor) -> int:
 
 @torch.inference_mode()
 def _next_logits(model: OpenVLA, pixels: Tensor, prompt: Tensor) -> Tensor:
-    hidden = model.language_model.model(model.embed(pixels, prompt))
+    hidden = model.language_model.model(model.embed(pixels, prompt, _no_state(model, pixels)))
     return model.language_model.logits(hidden[:, -1])
+
+
+def _no_state(model: OpenVLA, pixels: Tensor) -> Tensor | None:
+    """A hand in the middle of everything, for a model that sees its state."""
+    return pixels.new_zeros(1, model.config.state_size) if model.config.state_size else None

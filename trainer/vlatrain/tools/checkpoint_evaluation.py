@@ -18,8 +18,7 @@ from vlatrain.configuration.arguments import parse_arguments
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.configuration.places import base_model_folder, eval_log_folder
 from vlatrain.configuration.resolve import resolve
-from vlatrain.data.actions import ActionStatistics
-from vlatrain.data.statistics import load_statistics
+from vlatrain.data.statistics import DatasetStatistics, load_statistics
 from vlatrain.distributed import Board, Ranks
 from vlatrain.errors import TrainerError
 from vlatrain.evaluate.evaluation import evaluate
@@ -82,9 +81,12 @@ def evaluate_checkpoint(config: FinetuneConfig, checkpoint: Path, reports: Repor
     """Loads an adapter with its base, or a whole model, and rolls it out in this process."""
     reports.phase(Phase.LOADING)
     device = torch.device(chosen_device(config.device))
+    base = base_of(config, checkpoint)
+    codec = Codec.from_folder(base)
+    config = replace(config, use_wrist_image=codec.pictures > 1, use_proprio=codec.state_size > 0)
     suite = open_suite(config, config.eval_task_suite_name, has_gpu=device.type == "cuda")
     tell = Ticker(sys.stderr)
-    policy = loaded_policy(config, checkpoint, device)
+    policy = loaded_policy(config, checkpoint, base, codec, device)
     ranks, step, trials = Ranks(), step_of(checkpoint) or 0, config.eval_num_trials_per_task
 
     def progress(done: int, total: int) -> None:
@@ -110,34 +112,43 @@ def evaluate_checkpoint(config: FinetuneConfig, checkpoint: Path, reports: Repor
     return result
 
 
-def loaded_policy(config: FinetuneConfig, checkpoint: Path, device: torch.device) -> LivePolicy:
-    """Raises TrainerError for a folder that holds neither an adapter nor a model, or no statistics."""
-    dtype = compute_dtype(config.precision, device)
-    is_adapter = (checkpoint / CONFIG_FILE).is_file()
-    if not is_adapter and not (checkpoint / "config.json").is_file():
+def base_of(config: FinetuneConfig, checkpoint: Path) -> Path:
+    """The base model of an adapter, or the whole model itself. Raises TrainerError for a folder that holds neither."""
+    if (checkpoint / CONFIG_FILE).is_file():
+        return base_model_folder(config, os.environ) or find_base(config.vla_path)
+    if not (checkpoint / "config.json").is_file():
         raise TrainerError(f"{checkpoint}: holds neither an adapter ({CONFIG_FILE}) nor a model (config.json)")
-    base = base_model_folder(config, os.environ) or find_base(config.vla_path) if is_adapter else checkpoint
+    return checkpoint
+
+
+def loaded_policy(
+    config: FinetuneConfig, checkpoint: Path, base: Path, codec: Codec, device: torch.device
+) -> LivePolicy:
+    """The model of `base`, with its adapter where the checkpoint is one. Raises TrainerError without statistics."""
+    dtype = compute_dtype(config.precision, device)
+    statistics = statistics_of(checkpoint, config.eval_task_suite_name)
     vla: OpenVLA = load_base(base, device, dtype)
-    if is_adapter:
+    if base != checkpoint:
         load_adapter(vla, checkpoint, 0.0).to(device)
     return LivePolicy(
         vla=vla.eval(),
-        codec=Codec.from_folder(base),
+        codec=codec,
         device=device,
         dtype=dtype,
-        statistics=statistics_of(checkpoint, config.eval_task_suite_name),
+        statistics=statistics["action"],
         is_cropped=config.eval_center_crop,
+        state_statistics=statistics["proprio"],
     )
 
 
-def statistics_of(checkpoint: Path, suite: str) -> ActionStatistics:
+def statistics_of(checkpoint: Path, suite: str) -> DatasetStatistics:
     """What un-normalises the actions: the only statistics there are, or those made for the suite."""
     known = load_statistics(checkpoint)
     if len(known) == 1:
-        return next(iter(known.values()))["action"]
+        return next(iter(known.values()))
     for name in (suite, f"{suite}_no_noops"):
         if name in known:
-            return known[name]["action"]
+            return known[name]
     raise TrainerError(f"{checkpoint}: dataset_statistics.json has nothing for {suite} ({', '.join(known)})")
 
 

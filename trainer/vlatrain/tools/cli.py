@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     libero.add_argument("--no-wrist", action="store_true", help="without the wrist camera, which takes half the time")
     libero.add_argument("--hdf5", action="store_true", help="also as LIBERO's own HDF5 files, in OUT/NAME_hdf5")
     demos.set_defaults(run=record_demonstrations)
+    add_fresh(tools)
     convert = tools.add_parser("convert", help="write LIBERO HDF5 files or a LeRobot data set as an RLDS data set")
     convert.add_argument("folder", type=Path, help="holds *.hdf5 files, or meta/info.json")
     convert.add_argument("--out", type=Path, required=True, help="data root: OUT/NAME/1.0.0 is written")
@@ -96,6 +97,22 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
+def add_fresh(tools: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The arguments of the tool `fresh`."""
+    fresh = tools.add_parser("fresh", help="write a small OpenVLA with random weights, to be trained from nothing")
+    fresh.add_argument("--data", type=Path, required=True, help="DATA_ROOT/DATASET_NAME: its words are the vocabulary")
+    fresh.add_argument("--out", type=Path, required=True, help="folder to be made: a base model")
+    fresh.add_argument("--wrist", action="store_true", help="sees the wrist camera too (use_wrist_image)")
+    fresh.add_argument("--proprio", action="store_true", help="sees the hand's state too (use_proprio)")
+    fresh.add_argument("--width", type=positive, default=384, help="of the decoder, in channels (384)")
+    fresh.add_argument("--depth", type=positive, default=4, help="layers of the decoder (4)")
+    fresh.add_argument("--vision-width", type=positive, default=256, help="of each vision tower (256)")
+    fresh.add_argument("--vision-depth", type=positive, default=6, help="blocks that run of each vision tower (6)")
+    fresh.add_argument("--image-size", type=positive, default=224, help="pixels a side that the model sees (224)")
+    fresh.add_argument("--seed", type=int, default=0)
+    fresh.set_defaults(run=write_fresh)
+
+
 def positive(text: str) -> int:
     """A whole number above 0."""
     number = int(text)
@@ -118,6 +135,13 @@ def evaluate_checkpoint(arguments: argparse.Namespace) -> None:
     result = evaluate_words(arguments.words)
     if result.failure is not None and not any(word.startswith(RESULT) for word in arguments.words):
         raise TrainingError(f"the evaluation failed: {result.failure}")
+
+
+def write_fresh(arguments: argparse.Namespace) -> None:
+    """The tool `fresh`."""
+    from vlatrain.tools.fresh import write
+
+    print(write(arguments))
 
 
 def convert_data(arguments: argparse.Namespace) -> None:

@@ -73,13 +73,16 @@ def fill(
     learner: Learner,
     statistics: Mapping[str, DatasetStatistics],
     state_file: bytes,
+    companions: Mapping[str, bytes],
 ) -> None:
-    """Writes all files. Raises OSError for whatever cannot be written."""
+    """Writes all files; a whole model gets its base's `companions` too. Raises OSError for what cannot be written."""
     try:
         if learner.adapted is not None:
             save_adapter(learner.adapted, folder, contents.tensors)
         else:
             save_base(learner.vla, folder, tensors=contents.tensors)
+            for name, content in companions.items():
+                (folder / name).write_bytes(content)
     except SafetensorError as error:  # how safetensors reports a full disk
         raise OSError(str(error)) from error
     save_torch(contents.trainer_state, folder / TRAINER_STATE)

@@ -56,6 +56,8 @@ class Checkpoints:
     reports: Reports
     mark: DataMark
     statistics: dict[str, DatasetStatistics]
+    companions: dict[str, bytes] = field(default_factory=dict)
+    """Files of the base model besides its weights, by name, which a whole model needs as well"""
     saved: TrainState | None = None
     failure: str = ""
     _begun: TrainState | None = None
@@ -168,6 +170,7 @@ class Checkpoints:
             learner=learner,
             statistics=self.statistics,
             state_file=self._state_file(state),
+            companions=self.companions,
         )
         self._written = self._folder.write(state.step, files, contents.expected_bytes)
         write_s = time.monotonic() - started

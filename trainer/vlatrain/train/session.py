@@ -15,10 +15,12 @@ from vlad.policy.early_stop import EarlyStopPolicy
 from vlad.records.progress import Phase
 from vlad.report import RUN_ID_VARIABLE, Reporter
 
+from vlatrain.configuration.checks import needs
 from vlatrain.configuration.finetune import Device, EarlyStopRule, FinetuneConfig
 from vlatrain.configuration.places import adapter_folder, base_model_folder
-from vlatrain.data.actions import ActionStatistics
+from vlatrain.data.actions import STATE_DIM
 from vlatrain.data.batches import Batches
+from vlatrain.data.statistics import DatasetStatistics
 from vlatrain.data.training_set import TrainingSet, open_training_set
 from vlatrain.distributed import Ranks, joined
 from vlatrain.errors import TrainerError
@@ -42,6 +44,8 @@ from vlatrain.train.rng import seed_all
 from vlatrain.train.saving import Checkpoints, DataMark
 from vlatrain.train.state import TrainState
 from vlatrain.train.step import rehearse
+
+COMPANIONS = ("tokenizer.json", "preprocessor_config.json")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,18 +122,28 @@ def samples_per_step(config: FinetuneConfig, ranks: Ranks) -> int:
     return config.batch_size * config.grad_accumulation_steps * ranks.world_size
 
 
-def action_statistics(config: FinetuneConfig, dataset: TrainingSet) -> ActionStatistics:
+def suite_statistics(config: FinetuneConfig, dataset: TrainingSet) -> DatasetStatistics:
     """What un-normalises actions in an evaluation: of the data set, or in a mixture of the part made for the suite.
 
     Raises TrainerError where none fits.
     """
     known, suite = dataset.statistics, config.eval_task_suite_name
     if len(known) == 1:
-        return next(iter(known.values()))["action"]
+        return next(iter(known.values()))
     for name in (dataset.name, suite, f"{suite}_no_noops"):
         if name in known:
-            return known[name]["action"]
+            return known[name]
     raise TrainerError(f"eval_task_suite_name {suite}: no part of {dataset.name} is of it ({', '.join(known)})")
+
+
+def check_inputs(config: FinetuneConfig, codec: Codec) -> None:
+    """Raises ConfigError where the base model was made for other inputs than the configuration gives it."""
+    seen = {"use_wrist_image": codec.pictures > 1, "use_proprio": codec.state_size > 0}
+    for name, is_seen in seen.items():
+        told = f"the base model {config.vla_path} was made with it {str(is_seen).lower()}; set it so"
+        needs(config, name, getattr(config, name) == is_seen, told)
+    is_plain = not (any(seen.values()) and config.method_enabled)
+    needs(config, "method_enabled", is_plain, "the method measures models with the published inputs only; set it false")
 
 
 def early_stop_policy(config: FinetuneConfig) -> EarlyStopPolicy:
@@ -170,6 +184,7 @@ def _load(config: FinetuneConfig, ranks: Ranks, reports: Reports, inbox: Inbox, 
     suite = _suite(config, ranks, device)
     base = config.resume_full_model_dir or base_model_folder(config, os.environ) or _downloaded(config, ranks)
     codec = Codec.from_folder(base)
+    check_inputs(config, codec)
     dataset = open_training_set(config, is_first=ranks.is_first, wait_for_all=ranks.wait_for_all)
     batches = _batches(config, dataset, codec, ranks, device)
     resumed = checkpoint_to_resume(config)
@@ -177,7 +192,7 @@ def _load(config: FinetuneConfig, ranks: Ranks, reports: Reports, inbox: Inbox, 
     if config.method_enabled:
         student = Student(vla=learner.vla, codec=codec, device=device, dtype=learner.dtype)
         learner = replace(learner, method=open_method(config, student, ranks, reports.warn))
-    checkpoints = _checkpoints(config, dataset, ranks, reports)
+    checkpoints = _checkpoints(config, dataset, ranks, reports, base)
     if ranks.world_size > 1:
         rehearse(learner, batches.at(0), codec, config)
     if ranks.is_first or learner.is_sharded:
@@ -201,15 +216,18 @@ def _load(config: FinetuneConfig, ranks: Ranks, reports: Reports, inbox: Inbox, 
 
 def _policy(config: FinetuneConfig, learner: Learner, codec: Codec, dataset: TrainingSet, ranks: Ranks) -> Policy:
     """The model as it is trained; one that is spread over the ranks is asked by all of them together."""
+    statistics = suite_statistics(config, dataset)
     live = LivePolicy(
         vla=learner.vla,
         codec=codec,
         device=learner.device,
         dtype=learner.dtype,
-        statistics=action_statistics(config, dataset),
+        statistics=statistics["action"],
         is_cropped=config.eval_center_crop,
+        state_statistics=statistics["proprio"],
     )
-    example = Observation(np.zeros((codec.image_size, codec.image_size, 3), np.uint8))
+    black = np.zeros((codec.image_size, codec.image_size, 3), np.uint8)
+    example = Observation(black, black, np.zeros(STATE_DIM))
     return Together(live, ranks, ([example], [dataset.instructions[0]])) if learner.is_sharded else live
 
 
@@ -236,7 +254,10 @@ def _batches(config: FinetuneConfig, dataset: TrainingSet, codec: Codec, ranks: 
     )
 
 
-def _checkpoints(config: FinetuneConfig, dataset: TrainingSet, ranks: Ranks, reports: Reports) -> Checkpoints:
+def _checkpoints(
+    config: FinetuneConfig, dataset: TrainingSet, ranks: Ranks, reports: Reports, base: Path
+) -> Checkpoints:
+    companions = {path.name: path.read_bytes() for name in COMPANIONS if (path := base / name).is_file()}
     return Checkpoints(
         wanted_folder=adapter_folder(config),
         keep=config.keep_checkpoints,
@@ -245,6 +266,7 @@ def _checkpoints(config: FinetuneConfig, dataset: TrainingSet, ranks: Ranks, rep
         reports=reports,
         mark=DataMark(dataset=dataset.name, samples=len(dataset), seed=config.seed),
         statistics=dataset.statistics,
+        companions={} if config.use_lora else companions,
     )
 
 

@@ -66,18 +66,24 @@ def forward_backward(learner: Learner, batch: Batch, codec: Codec, config: Finet
     if learner.method is not None:
         learner.method.before_pass(learner.scaler)
     with learner.arithmetic():
-        out: ActionLogits = learner.wrapped(pixel_values=pixel_values, input_ids=batch.input_ids, labels=batch.labels)
-        loss = out.loss()
+        out: ActionLogits = learner.wrapped(
+            pixel_values=pixel_values, input_ids=batch.input_ids, labels=batch.labels, states=batch.states
+        )
+        loss = out.loss(codec.actions, config.soft_target_bins)
     learner.averages.add(loss, *out.metrics(codec.actions))
     learner.scaler.scale(loss / config.grad_accumulation_steps).backward()  # type: ignore[no-untyped-call]  # torch's gap
 
 
 def pixels(batch: Batch, codec: Codec, *, augmentation_seed: int | None, dtype: torch.dtype) -> Tensor:
-    """The pictures of a batch as the model takes them, [B, 6, H, W], on the batch's device."""
-    images = resize(batch.images, codec.image_size)
-    if augmentation_seed is not None:
-        images = augment(images, draw(augmentation_seed, batch.positions, images.device))
-    return normalise(images, codec.constants, dtype)
+    """The pictures of a batch as the model takes them, [B, 6 a picture, H, W], on the batch's device."""
+    pictures = [batch.images] if batch.wrists is None else [batch.images, batch.wrists]
+    prepared = []
+    for number, images in enumerate(pictures):
+        images = resize(images, codec.image_size)
+        if augmentation_seed is not None:
+            images = augment(images, draw(augmentation_seed, batch.positions, images.device, number))
+        prepared.append(normalise(images, codec.constants, dtype))
+    return torch.cat(prepared, dim=1) if len(prepared) > 1 else prepared[0]
 
 
 def _update(learner: Learner, max_grad_norm: float | None) -> None:
