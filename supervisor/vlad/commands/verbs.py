@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "ps": ("ps:PS", "list the processes of the live runs, and trainings that vlad did not start"),
     "recover": ("recover:RECOVER", "go on with runs that a restart of the host interrupted"),
     "install": ("install:INSTALL", "make this host go on with interrupted runs after a restart"),
+    "serve": ("serve:SERVE", "let a dashboard on another host see and control the runs of this one, over ssh"),
     "adopt": ("adopt:ADOPT", "make a run of a training that was started without vlad"),
 }
 

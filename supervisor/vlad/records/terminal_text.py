@@ -21,7 +21,7 @@ def clean_line(raw: bytes) -> str:
     A carriage return starts the line again, as a progress bar means it; other controls are shown visibly; bytes that
     are no UTF-8 are replaced; a line over 64 KiB ends with a mark that says how much is left out.
     """
-    line, left_out = _capped(_last_overwrite(raw))
+    line, left_out = _capped(last_overwrite(raw))
     text = line.decode("utf-8", "replace")
     if text.isascii() and text.isprintable():
         return text + left_out
@@ -35,7 +35,7 @@ def without_colour(text: str) -> str:
     return _COLOUR.sub("", text)
 
 
-def _last_overwrite(raw: bytes) -> bytes:
+def last_overwrite(raw: bytes) -> bytes:
     """What a terminal would show last of a line with carriage returns: the last part that is not blank."""
     end = len(raw)
     while end > 0:

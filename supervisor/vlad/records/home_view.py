@@ -1,0 +1,127 @@
+"""What the home of all runs looks like now, as frozen values. Reads only what changed since it last looked."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from vlad.records.files import RecordError
+from vlad.records.run import RunRecord, State
+from vlad.records.rundir import Home, RunDirectory
+from vlad.records.summary import Summary, SummaryRead, read_summary
+
+MOST_ENDED = 200
+Signature = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One run: where it stands and what it last reported."""
+
+    record: RunRecord
+    summary: Summary
+
+    @property
+    def run_id(self) -> str:
+        return self.record.run_id
+
+    @property
+    def is_live(self) -> bool:
+        return not self.record.state.is_final
+
+
+@dataclass(frozen=True, slots=True)
+class HomeView:
+    """All runs, live ones first, each group newest first; `has_older` where further ended ones are left out."""
+
+    path: str
+    runs: tuple[RunView, ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()
+    has_older: bool = False
+
+    def find(self, run_id: str | None) -> RunView | None:
+        return next((run for run in self.runs if run.run_id == run_id), None)
+
+    @property
+    def live(self) -> tuple[RunView, ...]:
+        return tuple(run for run in self.runs if run.is_live)
+
+    def in_state(self, state: State) -> int:
+        return sum(run.record.state is state for run in self.runs)
+
+
+@dataclass(slots=True)
+class _Known:
+    view: RunView
+    read: SummaryRead
+    signature: Signature
+
+
+class HomeReader:
+    """Looks at a home again and again; remembers how far it read. Used by one thread."""
+
+    def __init__(self, home: Home, most_ended: int = MOST_ENDED, always: str | None = None) -> None:
+        """`always` names a run that is listed however old it is."""
+        self.home = home
+        self._always = always
+        self._most_ended = most_ended
+        self._known: dict[str, _Known] = {}
+
+    def read(self, changed: frozenset[str] | None = None) -> HomeView:
+        """The home now. A run that cannot be read is listed as such; one that is just being made is left out.
+
+        With `changed` only the runs with these ids, and those not known yet, are looked at.
+        """
+        live = self.home.live_ids()
+        ended = self.home.newest_ended_ids(self._most_ended + 1)
+        views: list[RunView] = []
+        unreadable: list[tuple[str, str]] = []
+        listed = [*reversed(live), *ended[: self._most_ended]]
+        if self._always is not None and self._always not in listed:
+            listed.append(self._always)
+        for run_id in listed:
+            try:
+                is_due = changed is None or run_id in changed
+                view = self._view(self.home.run(run_id), is_due=is_due)
+            except RecordError as error:
+                unreadable.append((run_id, str(error)))
+                continue
+            if view is not None:
+                views.append(view)
+        self._forget_all_but(view.run_id for view in views)
+        views.sort(key=lambda view: not view.is_live)
+        has_older = len(ended) > self._most_ended
+        return HomeView(str(self.home.path), tuple(views), tuple(unreadable), has_older)
+
+    def _view(self, run: RunDirectory, *, is_due: bool) -> RunView | None:
+        known = self._known.get(run.run_id)
+        if known is not None and not is_due:
+            return known.view
+        signature = _signature(run)
+        if known is not None and known.signature == signature:
+            return known.view
+        if signature[:2] == (MISSING, MISSING):
+            return None
+        record = run.read_record()
+        read = read_summary(run, known.read if known else None)
+        view = RunView(record, read.summary)
+        self._known[run.run_id] = _Known(view, read, signature)
+        return view
+
+    def _forget_all_but(self, run_ids: Iterable[str]) -> None:
+        kept = set(run_ids)
+        self._known = {run_id: known for run_id, known in self._known.items() if run_id in kept}
+
+
+MISSING = (-1, -1)
+
+
+def _signature(run: RunDirectory) -> Signature:
+    """Changes whenever one of the run's records does."""
+    signature = []
+    for path in (run.state, run.events, run.progress, run.evaluations):
+        try:
+            found = path.stat()
+        except OSError:
+            signature.append(MISSING)
+        else:
+            signature.append((found.st_mtime_ns, found.st_size))
+    return tuple(signature)

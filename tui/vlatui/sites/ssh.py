@@ -1,0 +1,85 @@
+"""Which command connects to another host: ssh with a `vlad serve` at its other end. Pure."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vlad.records.files import RecordError
+
+SSH = ("ssh",)
+OPTIONS = (
+    "-T", "-e", "none", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=5", "-o",
+    "ServerAliveCountMax=3", "-o", "ClearAllForwardings=yes",
+)  # fmt: skip
+_TARGET = re.compile(
+    r"(?P<login>(?:[A-Za-z0-9_.-]+@)?(?:[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:]+\]))(?::(?P<home>.*))?"
+)
+NOT_FOUND = 127
+SSH_FAILED = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A host to show: `login` as ssh takes it, and the home of the runs there (empty: that user's own)."""
+
+    login: str
+    home: str = ""
+
+    @property
+    def label(self) -> str:
+        """The host's name without its user, as short as it is clear."""
+        return self.login.rpartition("@")[2].strip("[]")
+
+
+def is_target(word: str) -> bool:
+    """Whether a word of the command line means a host (user@host, host:, host:/home) and no run."""
+    return "@" in word or ":" in word
+
+
+def target_of(word: str) -> Target:
+    """`user@host`, `host:` or `user@host:/its/vlad/home`. Raises RecordError for what could be anything else."""
+    found = _TARGET.fullmatch(word)
+    if found is None or word.startswith("-"):
+        raise RecordError(f"{word!r} is no host: write user@host, host: or user@host:/path/of/its/runs")
+    return Target(found["login"], found["home"] or "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How other hosts are reached: the ssh command, and where vlad is there."""
+
+    ssh: Sequence[str] = SSH
+    vlad: str = "vlad"
+    readonly: bool = False
+
+    def argv(self, target: Target) -> list[str]:
+        """The command that connects. ssh hands its last word to a shell, so every part of it is quoted."""
+        login = target.login.replace("[", "").replace("]", "")
+        return [*self.ssh, *OPTIONS, "--", login, self.served(target.home)]
+
+    def served(self, home: str) -> str:
+        """What runs on the other host."""
+        words = [_quoted(self.vlad), "serve", "--stdio", *(["--readonly"] if self.readonly else [])]
+        return " ".join([*(["env", f"VLAD_HOME={_quoted(home)}"] if home else []), *words])
+
+
+def _quoted(path: str) -> str:
+    """Quoted for a shell, which still puts the user's folder for a leading ~."""
+    return f"~/{shlex.quote(path[2:])}" if path.startswith("~/") else shlex.quote(path)
+
+
+def failure_words(login: str, code: int | None, said: str) -> str:
+    """Why there is no connection, and what to do, from ssh's exit code and last words."""
+    last = said.strip().splitlines()[-1].strip() if said.strip() else ""
+    if code == NOT_FOUND:
+        return f"{login}: vlad is not found there; install it or say where it is with --vlad-path"
+    if "invalid choice" in said or "is no verb" in said:
+        return f"{login}: the vlad there knows no `serve`; update it"
+    if "Permission denied" in said:
+        return f"{login}: ssh asks for a password, which nobody can type here; use a key or an agent"
+    if "Host key verification failed" in said:
+        return f"{login}: its host key is not known; connect once with `ssh {login}`"
+    if code == SSH_FAILED:
+        return f"{login}: {last or 'ssh lost the connection'}"
+    return f"{login}: {last or 'the connection has ended'}"
