@@ -7,7 +7,7 @@ from textual.pilot import Pilot
 from vlad.records.requests import Action, pending_requests
 from vlad.records.rundir import Home, RunDirectory
 from vlatui.app import VlatuiApp
-from vlatui.asking.vlad import Answer
+from vlatui.sites.vlad import Answer
 from vlatui.widgets.run_table import RunTable
 
 Make = Callable[..., VlatuiApp]

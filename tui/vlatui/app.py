@@ -14,7 +14,6 @@ from textual.screen import Screen
 from vlad.records.rundir import Home
 
 from vlatui.asking.messages import ActionFailed
-from vlatui.asking.vlad import Vlad, run_vlad
 from vlatui.keys import key_groups
 from vlatui.look.themes import OURS, mixed_colours, tone_styles
 from vlatui.look.tones import Tone
@@ -23,6 +22,7 @@ from vlatui.screens.dashboard import DashboardScreen
 from vlatui.screens.text import TextScreen, key_lines
 from vlatui.session import Session
 from vlatui.settings import settings_file
+from vlatui.sites.vlad import Vlad, run_vlad
 
 
 class VlatuiApp(App[None]):

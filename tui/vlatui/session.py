@@ -11,9 +11,9 @@ from textual.message import Message
 from vlad.records.rundir import Home
 
 from vlatui.asking.messages import ActionFailed
-from vlatui.asking.vlad import Answer, Vlad, run_vlad
 from vlatui.reading.threads import Threads
 from vlatui.settings import Settings, load_settings, save_settings
+from vlatui.sites.vlad import Answer, Vlad, run_vlad
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

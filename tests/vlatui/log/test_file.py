@@ -5,10 +5,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
-import vlatui.log.file as log_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from vlad.logs import content as logs
 from vlad.records.terminal_text import MAX_LINE_BYTES
+from vlatui.log import file as log_file
 from vlatui.log.file import Change, LogFile, RawLine
 
 SOUP = st.lists(
@@ -35,14 +36,14 @@ def indexed(path: Path) -> LogFile:
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks so small that every file has many."""
-    monkeypatch.setattr(log_file, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(logs, "BLOCK_BYTES", 64)
 
 
 @settings(max_examples=150, deadline=None)
 @given(SOUP, st.data())
 def test_any_bytes_give_the_lines_that_splitting_gives(content: bytes, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log_file, "BLOCK_BYTES", 64)
+        patch.setattr(logs, "BLOCK_BYTES", 64)
         path = Path(folder) / "log"
         path.write_bytes(content)
         file = indexed(path)
@@ -60,7 +61,7 @@ def test_a_file_appended_while_read_gives_the_same_as_one_written_at_once(
     pieces: list[bytes], slice_bytes: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log_file, "BLOCK_BYTES", 64)
+        patch.setattr(logs, "BLOCK_BYTES", 64)
         path = Path(folder) / "log"
         path.touch()
         file = LogFile(path)
@@ -144,7 +145,7 @@ def test_an_untouched_file_is_told_as_such(tmp_path: Path) -> None:
 
 
 def test_a_line_too_long_to_hold_shows_its_start_and_says_what_is_left_out(tmp_path: Path) -> None:
-    long = b"a" * (5 * log_file.BLOCK_BYTES)
+    long = b"a" * (5 * logs.BLOCK_BYTES)
     (tmp_path / "log").write_bytes(b"before\n" + long + b"\nafter\n")
     lines = indexed(tmp_path / "log").read(0, 3)
     assert [line.content[:8] for line in lines] == [b"before", b"a" * 8, b"after"]

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import pytest
 from fake_runs import training_run
 from textual.message import Message
+from vlad.records import home_view as snapshot
 from vlad.records.rundir import Home, RunDirectory
-from vlatui.reading import snapshot
 from vlatui.reading.collect import Collector
 from vlatui.reading.messages import DetailRead, HomeRead, ReadFailed
 

@@ -11,14 +11,14 @@ import pytest
 from fake_runs import NOW, nobody
 from screen_text import screen_text, until, until_shown
 from vlad.host.gpus import GpuHolder, GpuReading, GpuReport
+from vlad.host.neighbours import HostView, NeighbourReader
 from vlad.records.foreign import ForeignJob
 from vlad.records.gpus import LeasedGpu
+from vlad.records.home_view import HomeReader, HomeView
 from vlad.records.rundir import Home, RunDirectory
 from vlatui.app import VlatuiApp
-from vlatui.asking.vlad import Answer
 from vlatui.reading.messages import HostRead
-from vlatui.reading.neighbours import HostView, NeighbourReader
-from vlatui.reading.snapshot import HomeReader, HomeView
+from vlatui.sites.vlad import Answer
 from vlatui.telling.gpu_strip import gpu_lines, holder, load_spark
 from vlatui.widgets.run_table import RunTable
 

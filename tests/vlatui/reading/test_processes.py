@@ -7,10 +7,10 @@ import pytest
 from fake_runs import NOW
 from screen_text import until_shown
 from supervised_runs import Lab, until
+from vlad.host.run_processes import ProcessReader, Role, RunProcess
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import Kind
 from vlatui.app import VlatuiApp
-from vlatui.reading.processes import ProcessReader, Role, RunProcess
 from vlatui.telling.tables import process_rows
 
 

@@ -4,8 +4,8 @@ import pytest
 from dashboards import SIZE, FakeVlad, Make, Runs, requests_of, select, until_read, until_told
 from screen_text import screen_text, until, until_shown
 from vlad.records.requests import Action
-from vlatui.asking.vlad import Answer
 from vlatui.screens.confirm import ConfirmScreen
+from vlatui.sites.vlad import Answer
 
 
 async def test_s_asks_and_then_writes_a_stop_request(dashboard: Make, runs: Runs) -> None:

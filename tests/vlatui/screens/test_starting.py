@@ -10,8 +10,8 @@ from screen_text import until, until_shown
 from textual.widgets import Input
 from vlad.records.progress import CheckpointSaved
 from vlad.records.rundir import Home
-from vlatui.asking.vlad import Answer
 from vlatui.screens.new_run import NewRunScreen
+from vlatui.sites.vlad import Answer
 
 
 async def test_the_form_shows_the_exact_command_and_starts_it(dashboard: Make, runs: Runs) -> None:

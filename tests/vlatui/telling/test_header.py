@@ -24,6 +24,7 @@ from vlad.records.events import (
     Waits,
 )
 from vlad.records.gpus import LeasedGpu, Leftover, QueuePlace
+from vlad.records.home_view import RunView
 from vlad.records.outcome import Exit
 from vlad.records.progress import CheckpointSaved, Evaluation, Reason
 from vlad.records.quiet import Quiet
@@ -31,7 +32,6 @@ from vlad.records.run import RunRecord
 from vlad.records.summary import Summary
 from vlatui.look.format import pace, shortened, shortened_path
 from vlatui.look.tones import Span, Tone, fitted, justified, safe, width_of
-from vlatui.reading.snapshot import RunView
 from vlatui.telling import outlook
 from vlatui.telling.describe import STATES, event_words
 from vlatui.telling.evaluation_rows import evaluation_rows

@@ -1,6 +1,5 @@
 """A log file of any size with random access by line number, in a few bytes of memory a megabyte. Touches the disk."""
 
-import os
 from array import array
 from bisect import bisect_left
 from dataclasses import dataclass
@@ -8,9 +7,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from vlad.logs import content as logs
+from vlad.logs.content import Counted, LocalLog, LogContent
 from vlad.records.terminal_text import MAX_LINE_BYTES
 
-BLOCK_BYTES = 256 * 1024
 FINGERPRINT_BYTES = 512
 TAIL_BYTES = 256 * 1024
 
@@ -44,15 +44,16 @@ class Extent:
 
 
 class LogFile:
-    """A growing file, indexed by counting the newlines of each 256 KiB. Owns a descriptor; used by one thread.
+    """A growing file, indexed by counting the newlines of each 256 KiB. Owns its content; used by one thread.
 
     A file that was replaced, shortened or rewritten from its start is indexed anew. A missing one is empty.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, content: LogContent | None = None) -> None:
+        """`content` reads what `path` names where that is no file of this host."""
         self.path = path
-        self._handle: int | None = None
-        self._buffer = bytearray(BLOCK_BYTES)
+        self._content = content or LocalLog(path)
+        self._identity: tuple[int, int] | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -69,18 +70,16 @@ class LogFile:
         return Extent(self._newlines + self._ends_open, self._indexed, self._size)
 
     def close(self) -> None:
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+        self._content.close()
 
     def look(self) -> Change:
         """Finds out how large the file is now; raises OSError where it exists but cannot be read."""
         had_content = self._size > 0
-        if self._is_replaced():
-            self.close()
+        look = self._content.look()
+        if look.identity != self._identity:
+            self._identity = look.identity
             self._forget()
-            self._open()
-        size = 0 if self._handle is None else os.fstat(self._handle).st_size
+        size = look.size_bytes
         if size < self._indexed or not self._has_same_start():
             self._forget()
         if had_content and self._size == 0:
@@ -89,23 +88,6 @@ class LogFile:
             return Change.RESTARTED
         grew, self._size = size > self._size, size
         return Change.GREW if grew else Change.SAME
-
-    def _is_replaced(self) -> bool:
-        """Whether the path now means another file than the open one (or none is open yet)."""
-        try:
-            found = self.path.stat()
-        except FileNotFoundError:
-            return self._handle is not None and self._size > 0
-        if self._handle is None:
-            return True
-        held = os.fstat(self._handle)
-        return (found.st_dev, found.st_ino) != (held.st_dev, held.st_ino)
-
-    def _open(self) -> None:
-        try:
-            self._handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            self._handle = None
 
     def _has_same_start(self) -> bool:
         """Whether the file still begins as it did; a file that was cut and written again betrays itself here."""
@@ -117,17 +99,21 @@ class LogFile:
     def index(self, most_bytes: int) -> None:
         """Counts the lines of up to about `most_bytes` more."""
         stop = min(self._size, self._indexed + most_bytes)
-        while self._handle is not None and self._indexed < stop:
-            wanted = min(BLOCK_BYTES - self._indexed % BLOCK_BYTES, self._size - self._indexed)
-            read = os.preadv(self._handle, [memoryview(self._buffer)[:wanted]], self._indexed)
-            if read == 0:
+        while self._indexed < stop:
+            counted = self._content.count_lines(self._indexed, stop)
+            if not counted.read_bytes:
                 self._size = self._indexed
                 return
-            self._newlines += self._buffer.count(b"\n", 0, read)
-            self._ends_open = self._buffer[read - 1] != 0x0A
-            self._indexed += read
-            if self._indexed % BLOCK_BYTES == 0:
+            self._add(counted)
+
+    def _add(self, counted: Counted) -> None:
+        end = self._indexed + counted.read_bytes
+        for newlines in counted.newlines:
+            self._newlines += newlines
+            self._indexed = min(end, (self._indexed // logs.BLOCK_BYTES + 1) * logs.BLOCK_BYTES)
+            if self._indexed % logs.BLOCK_BYTES == 0:
                 self._newlines_before.append(self._newlines)
+        self._ends_open = counted.ends_open
 
     def start_of(self, number: int) -> int:
         """The byte where line `number` (from 0) starts; the end of the indexed part for lines beyond it."""
@@ -136,13 +122,13 @@ class LogFile:
         if number > self._newlines:
             return self._indexed
         block = bisect_left(self._newlines_before, number) - 1
-        content = self._pread(BLOCK_BYTES, block * BLOCK_BYTES)
+        content = self._pread(logs.BLOCK_BYTES, block * logs.BLOCK_BYTES)
         at = -1
         for _ in range(number - self._newlines_before[block]):
             at = content.find(b"\n", at + 1)
             if at < 0:
                 return self._indexed
-        return block * BLOCK_BYTES + at + 1
+        return block * logs.BLOCK_BYTES + at + 1
 
     def read(self, first: int, count: int) -> list[RawLine]:
         """Up to `count` lines from line `first`; fewer where the file ends (or was shortened meanwhile)."""
@@ -152,7 +138,7 @@ class LogFile:
         while len(lines) < count and at < self._indexed:
             end = content.find(b"\n", at - base) if base <= at < base + len(content) else -1
             if end < 0:
-                base, content = at, self._pread(min(BLOCK_BYTES, self._indexed - at), at)
+                base, content = at, self._pread(min(logs.BLOCK_BYTES, self._indexed - at), at)
                 end = content.find(b"\n")
             if end < 0:
                 stop = self.start_of(first + len(lines) + 1)
@@ -183,7 +169,7 @@ class LogFile:
         return RawLine(self._pread(MAX_LINE_BYTES, start), end - start - MAX_LINE_BYTES)
 
     def _pread(self, count: int, offset: int) -> bytes:
-        return b"" if self._handle is None or count <= 0 else os.pread(self._handle, count, offset)
+        return self._content.pread(count, offset) if count > 0 else b""
 
 
 def _line_of(content: bytes) -> RawLine:

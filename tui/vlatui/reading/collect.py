@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from textual.message import Message
+from vlad.host.run_processes import ProcessReader
 from vlad.records.files import RecordError
+from vlad.records.home_view import HomeReader, HomeView
 from vlad.records.rundir import Home
 
 from vlatui.reading.detail import DetailReader
 from vlatui.reading.messages import DetailRead, HomeRead, ProcessesRead, ReadFailed
-from vlatui.reading.processes import ProcessReader
-from vlatui.reading.snapshot import HomeReader, HomeView
 
 
 @dataclass(frozen=True, slots=True)

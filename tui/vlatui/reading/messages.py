@@ -1,11 +1,11 @@
 """What threads tell the screen: small frozen facts, never widgets, never file handles."""
 
 from textual.message import Message
+from vlad.host.neighbours import HostView
+from vlad.host.run_processes import RunProcess
+from vlad.records.home_view import HomeView
 
 from vlatui.reading.detail import RunDetail
-from vlatui.reading.neighbours import HostView
-from vlatui.reading.processes import RunProcess
-from vlatui.reading.snapshot import HomeView
 
 
 class HomeRead(Message):

@@ -8,11 +8,11 @@ from vlad.records.run import State
 
 from vlatui.asking.messages import ActionDone, ActionFailed
 from vlatui.asking.outside import hand_over
-from vlatui.asking.vlad import VLAD, ask, environment_of
 from vlatui.look.tones import Span
 from vlatui.screens.confirm import ConfirmScreen
 from vlatui.screens.selection import Selection
 from vlatui.screens.text import TextScreen
+from vlatui.sites.vlad import VLAD, ask, environment_of
 from vlatui.telling.questions import remove_question, stop_question
 from vlatui.telling.why import why_lines
 

@@ -13,9 +13,9 @@ from textual.widgets import Button, Input, Label
 from vlad.records.shipped import shipped_configs
 
 from vlatui.asking.start_form import StartForm
-from vlatui.asking.vlad import Answer
 from vlatui.look.tones import Span, Tone
 from vlatui.session import Session
+from vlatui.sites.vlad import Answer
 from vlatui.widgets.lines import Lines
 
 FIELDS = (

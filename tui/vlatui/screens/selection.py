@@ -2,10 +2,10 @@
 
 from textual.screen import Screen
 from vlad.records.foreign import ForeignJob
+from vlad.records.home_view import HomeView, RunView
 from vlad.records.spec import RunSpec
 
 from vlatui.asking.messages import ActionDone, ActionFailed
-from vlatui.reading.snapshot import HomeView, RunView
 from vlatui.session import Session
 from vlatui.widgets.run_table import RunTable
 

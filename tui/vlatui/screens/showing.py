@@ -4,16 +4,16 @@ from dataclasses import dataclass, field
 
 from textual import on
 from textual.widgets import Input
+from vlad.host.neighbours import NOBODY, HostView
 from vlad.records import figures
 from vlad.records.foreign import ForeignJob
+from vlad.records.home_view import HomeView, RunView
 from vlad.records.run import State
 from vlad.records.spec import RunSpec
 
 from vlatui.look.tones import Tone
 from vlatui.reading.detail import RunDetail, foreign_logs
 from vlatui.reading.messages import DetailRead, FilesChanged, HomeRead, HostRead, ProcessesRead, ReadFailed
-from vlatui.reading.neighbours import NOBODY, HostView
-from vlatui.reading.snapshot import HomeView, RunView
 from vlatui.screens.navigation import TABS, Navigation
 from vlatui.telling import describe, gpu_strip, tables, top_line
 from vlatui.telling.header import barred, foreign_lines, header_lines

@@ -32,7 +32,8 @@ class Connection:
     def __init__(self, login: str, argv: Sequence[str]) -> None:
         self._login = login
         self._process = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, bufsize=0
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            bufsize=0,
         )  # fmt: skip
         self._said = b""
         self._numbers = itertools.count(1)

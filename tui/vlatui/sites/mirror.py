@@ -1,4 +1,4 @@
-"""Records of runs of another host as files of this one, so that everything that reads runs reads these. Touches the disk."""
+"""Records of runs of another host as files of this one, so that all that reads runs reads these."""
 
 import os
 import shutil

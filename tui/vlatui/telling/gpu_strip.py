@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from vlad.host.gpus import GpuReading
+from vlad.host.neighbours import HostView
 from vlad.records import figures
+from vlad.records.home_view import HomeView
 
 from vlatui.look import bars
 from vlatui.look.scales import SPARKS
 from vlatui.look.tones import Line, Span, Tone, fitted
-from vlatui.reading.neighbours import HostView
-from vlatui.reading.snapshot import HomeView
 
 HISTORY = 12
 BAR = 10

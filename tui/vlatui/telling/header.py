@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from vlad.records import figures
 from vlad.records.foreign import ForeignJob
+from vlad.records.home_view import RunView
 from vlad.records.outcome import Diagnosis
 from vlad.records.run import RunRecord, State
 from vlad.records.summary import Summary
@@ -12,7 +13,6 @@ from vlad.records.summary import Summary
 from vlatui.look import bars, format
 from vlatui.look.scales import spark
 from vlatui.look.tones import Line, Span, Tone, justified, safe, width_of
-from vlatui.reading.snapshot import RunView
 from vlatui.telling import describe, outlook
 
 Fact = list[Span]

@@ -3,10 +3,10 @@
 from bisect import bisect_left
 from dataclasses import dataclass
 
+from vlad.logs.search import Matches
 from vlad.records import figures
 
 from vlatui.log.file import Extent
-from vlatui.log.search import Matches
 from vlatui.look.tones import Line, Span, Tone, justified
 from vlatui.reading.detail import LogSource
 

@@ -1,6 +1,7 @@
 """What is asked before something that cannot be taken back: it says what will be lost. Pure."""
 
-from vlatui.reading.snapshot import RunView
+from vlad.records.home_view import RunView
+
 from vlatui.telling import outlook
 
 MOST_NAMED = 8

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
+from vlad.records.home_view import RunView
 from vlad.records.run import State
-
-from vlatui.reading.snapshot import RunView
 
 COMPARISON = re.compile(r"(success|best|step|loss)(>=|<=|>|<|=)(-?\d+(?:\.\d+)?)")
 COMPARED: dict[str, Callable[[float, float], bool]] = {

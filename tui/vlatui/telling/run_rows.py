@@ -4,6 +4,7 @@ from pathlib import PurePath
 
 from vlad.records import figures
 from vlad.records.foreign import ForeignJob
+from vlad.records.home_view import RunView
 from vlad.records.run import State
 from vlad.records.summary import Summary
 
@@ -11,7 +12,6 @@ from vlatui.look import bars
 from vlatui.look.columns import Column, Row
 from vlatui.look.scales import spark
 from vlatui.look.tones import Cell, Span, Tone, cell
-from vlatui.reading.snapshot import RunView
 from vlatui.telling import describe, outlook
 
 COLUMNS = (

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Sequence
 
+from vlad.host.run_processes import Role, RunProcess
 from vlad.records import figures
 from vlad.records.run import AnyEvent
 from vlad.records.spec import RunSpec
 
 from vlatui.look.columns import Column, Row
 from vlatui.look.tones import Span, Tone, cell
-from vlatui.reading.processes import Role, RunProcess
 from vlatui.telling import describe
 
 EVENT_COLUMNS = (

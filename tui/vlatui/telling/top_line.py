@@ -1,9 +1,9 @@
 """The line at the top: how many runs there are in each state, and how they are filtered and sorted. Pure."""
 
+from vlad.records.home_view import HomeView
 from vlad.records.run import State
 
 from vlatui.look.tones import Line, Span, Tone, justified
-from vlatui.reading.snapshot import HomeView
 from vlatui.telling import describe
 from vlatui.telling.run_filter import RunFilter, RunSort
 

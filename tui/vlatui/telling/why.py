@@ -1,10 +1,10 @@
 """Why a run ended, whole: every attempt with its evidence and advice. Pure."""
 
 import msgspec
+from vlad.records.home_view import RunView
 from vlad.records.run import RunRecord
 
 from vlatui.look.tones import Line, Span, Tone
-from vlatui.reading.snapshot import RunView
 from vlatui.telling.header import diagnosis_lines, header_lines
 
 

@@ -15,9 +15,9 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Input
 from textual.worker import get_current_worker
+from vlad.logs.search import Matches, compiled, search
 
 from vlatui.asking.outside import hand_over
-from vlatui.log.search import Matches, compiled, search
 from vlatui.reading.detail import LogSource
 from vlatui.telling.log_status import LogStatus
 from vlatui.widgets.lines import Lines

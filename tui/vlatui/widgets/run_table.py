@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from vlad.records.foreign import ForeignJob
+from vlad.records.home_view import RunView
 
-from vlatui.reading.snapshot import RunView
 from vlatui.telling.run_rows import columns_for, foreign_row, run_row, unreadable_row
 from vlatui.widgets.table import Table
 

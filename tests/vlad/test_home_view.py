@@ -1,11 +1,24 @@
 """Reading a home: everything shown, nothing read twice, nothing broken by what is broken."""
 
+from pathlib import Path
+
 import pytest
-from fake_runs import FakeRun, training_run
+from fake_runs import FakeRun, many_states, training_run
+from vlad.records import home_view as snapshot
+from vlad.records.home_view import HomeReader, HomeView
 from vlad.records.run import Moved, State
 from vlad.records.rundir import Home, RunDirectory
-from vlatui.reading import snapshot
-from vlatui.reading.snapshot import HomeReader, HomeView
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def runs(home: Home) -> dict[str, RunDirectory]:
+    """A home with a run in every interesting state, by short name."""
+    return many_states(home)
 
 
 def test_live_runs_come_first_and_the_newest_of_each_group_before_the_others(
