@@ -38,6 +38,7 @@ SETTINGS: dict[str, Any] = {
     "eval_max_steps": 2,
     "early_stopping_min_delta": 10.0,
 }
+EVALUATED: dict[str, Any] = {"enable_periodic_eval": True, "eval_every_steps": 2, "save_steps": 2}
 
 
 @dataclass(slots=True)
@@ -185,6 +186,12 @@ class Workshop:
         directory.mkdir()
         self.runs.append(Run(project, RunDirectory(directory), {**SETTINGS, **settings}))
         return self.runs[-1]
+
+    def trained(self, name: str = "a", **settings: Any) -> Run:
+        """A run that has trained in this process, and ended well."""
+        run = self.run(name, **settings)
+        assert run.train_here() == 0
+        return run
 
     def end(self) -> None:
         for run in self.runs:

@@ -1,64 +1,26 @@
 """Training with the method on: what it changes and what not, what it tells, and that it is taken up exactly."""
 
 import json
-import math
 import os
 import re
-import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from method_settings import method_settings
 from torch import Tensor
 from training_runs import Run, Workshop, adapter, is_same, trainer_state
 from vlad.records.progress import Step
 from vlatrain.__main__ import main as train_main
-from vlatrain.configuration.finetune import FinetuneConfig
-from vlatrain.configuration.method import Estimator, StatesAt, ThermostatMode
+from vlatrain.configuration.method import Estimator
 from vlatrain.data.rlds_writer import write_rlds
-from vlatrain.distributed import Ranks
-from vlatrain.method.artifacts import open_statistics
-from vlatrain.method.drift import DriftMeter, Student
-from vlatrain.method.live import LiveMethod, method_line, open_method
-from vlatrain.method.probe import open_probe, probe_batch
-from vlatrain.method.states import instruction_states
-from vlatrain.model.checkpoint_files import load_base
-from vlatrain.model.codec import Codec
+from vlatrain.method.live import method_line
 from vlatrain.sim.episode import Episode
 from vlatrain.tools.cli import main as tool
 
 USER = Path(__file__).parents[1] / "materials" / "user_method.yaml"
-CPU = torch.device("cpu")
 LAYERS = (1, 2)
-
-
-@pytest.fixture(scope="module")
-def statistics(shared_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The offline statistics of the tiny base, of states that enter the last two layers."""
-    folder = tmp_path_factory.mktemp("icsm")
-    words = [f"--{name}={value}" for name, value in settings(folder).items() if not name.startswith("thermostat")]
-    assert tool(["icsm", "--vla_path=base", f"--project_root={shared_project}", *words]) == 0
-    return folder
-
-
-def settings(folder: Path, **values: Any) -> dict[str, Any]:
-    return {
-        "icms_artifact_dir": str(folder),
-        "icsm_layer_ids": "-2,-1",
-        "icsm_states": "input",
-        "icsm_rank": 8,
-        "hsw_layer_ids": "-2,-1",
-        "probe_dataset_name": "libero_made",
-        "probe_batch_size": 3,
-        "thermostat_warmup_steps": 2,
-        "thermostat_update_interval": 2,
-        "thermostat_k_beta": 5.0,
-        "device": "cpu",
-        **values,
-    }
 
 
 @pytest.fixture
@@ -66,7 +28,7 @@ def train(workshop: Workshop, statistics: Path) -> Callable[..., Run]:
     """Trains in this process, with the method unless told otherwise."""
 
     def run(name: str, *, method: bool = True, **values: Any) -> Run:
-        made = workshop.run(name, method_enabled=method, **settings(statistics, **values))
+        made = workshop.run(name, method_enabled=method, **method_settings(statistics, **values))
         assert made.train_here() == 0
         return made
 
@@ -176,7 +138,7 @@ def test_a_drift_that_was_not_measured_so_begins_anew_and_says_it(
 
 def test_two_ranks_measure_one_drift_and_learn_together(workshop: Workshop, statistics: Path) -> None:
     """The probe batch is shared: the drift before the first step is that of one rank."""
-    values = settings(statistics, grad_accumulation_steps=2, max_steps=3, method_enabled=True)
+    values = method_settings(statistics, grad_accumulation_steps=2, max_steps=3, method_enabled=True)
     two = workshop.run("two", **values)
     assert two.train(ranks=2) == 0, two.jobs[-1].output
     one = workshop.run("one", **values)
@@ -226,132 +188,11 @@ MISTAKES = {
 def test_mistakes_are_one_line_and_status_2(
     workshop: Workshop, statistics: Path, capsys: pytest.CaptureFixture[str], values: dict[str, str], told: str
 ) -> None:
-    run = workshop.run("wrong", method_enabled=True, **{**settings(statistics), **values})
+    run = workshop.run("wrong", method_enabled=True, **{**method_settings(statistics), **values})
     assert run.train_here() == 2
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith("vlatrain: ")
     assert told in last
-
-
-@pytest.fixture
-def config(statistics: Path, shared_project: Path, tmp_path: Path) -> FinetuneConfig:
-    return FinetuneConfig(
-        icms_artifact_dir=statistics,
-        probe_root_dir=shared_project / "datasets",
-        data_root_dir=shared_project / "datasets",
-        cache_dir=tmp_path / "cache",
-        probe_dataset_name="libero_made",
-        probe_batch_size=4,
-        vla_path="base",
-        hsw_layer_ids=(-2, -1),
-    )
-
-
-@pytest.fixture
-def student(shared_project: Path) -> Student:
-    """The base with every weight a little different."""
-    vla = load_base(shared_project / "base").eval()
-    with torch.no_grad():
-        for parameter in vla.parameters():
-            parameter.mul_(1.01)
-    return Student(vla=vla, codec=Codec.from_folder(shared_project / "base"), device=CPU, dtype=torch.float32)
-
-
-def meter(config: FinetuneConfig, student: Student, ranks: Ranks | None = None) -> DriftMeter:
-    assert config.icms_artifact_dir is not None
-    statistics = open_statistics(config.icms_artifact_dir, 3, 32)
-    return DriftMeter(
-        config=config, student=student, probe=open_probe(config), statistics=statistics, ranks=ranks or Ranks()
-    )
-
-
-def covariance(x: Tensor) -> Tensor:
-    centred = x.double() - x.double().mean(0)
-    return centred.T @ centred / len(x)
-
-
-@pytest.mark.parametrize("window", [1, 3])
-@pytest.mark.parametrize("estimator", [Estimator.ORIGINAL, Estimator.PAIRED])
-def test_the_drift_is_the_mean_distance_of_covariance_matrices(
-    config: FinetuneConfig, student: Student, estimator: Estimator, window: int
-) -> None:
-    """Sample after sample through the model, D x D matrices, as the original program has it."""
-    config = replace(config, thermostat_estimator=estimator, thermostat_window=window)
-    measuring = meter(config, student)
-    found = [measuring.measure(number) for number in range(4)][-1]
-    places = [place % 42 for place in range((4 - window) * 4, 16)]
-    samples = [measuring.probe[place] for place in places]
-    rows = [probe_batch([one], config.prompt_template, student.codec, CPU, torch.float32) for one in samples]
-    states = torch.cat([instruction_states(student.vla, row, (2,), StatesAt.INPUT) for row in rows])[:, 0]
-    known = measuring.statistics.states(2)
-    assert known is not None
-    teacher = covariance(known if estimator is Estimator.ORIGINAL else known[places])
-    assert found == pytest.approx(float((covariance(states) - teacher).norm()), rel=1e-4)
-
-
-class ThreadRanks(Ranks):
-    """Ranks that are threads of this process."""
-
-    barrier = threading.Barrier(3)
-    parts: tuple[list[Tensor | None], ...] = ([None] * 3,)
-
-    def gather_tensors(self, own: Tensor) -> list[Tensor]:
-        self.parts[0][self.rank] = own
-        self.barrier.wait(20)
-        whole = [part for part in self.parts[0] if part is not None]
-        self.barrier.wait(20)
-        return whole
-
-
-def test_ranks_share_a_probe_batch_whatever_its_size(config: FinetuneConfig, student: Student) -> None:
-    """Four samples among three ranks, of which one runs two; all come to the drift of a single rank."""
-    alone = meter(config, student)
-    expected = [alone.measure(number) for number in range(2)]
-    found: dict[int, list[float]] = {}
-    meters = [meter(config, student, ThreadRanks(rank=rank, world_size=3)) for rank in range(3)]
-
-    def measure(rank: int) -> None:
-        found[rank] = [meters[rank].measure(number) for number in range(2)]
-
-    threads = [threading.Thread(target=measure, args=(rank,)) for rank in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found[0] == found[1] == found[2] == pytest.approx(expected, rel=1e-5)
-    torch.testing.assert_close(meters[1].recent[-1].states, alone.recent[-1].states)
-
-
-def test_an_unchanged_model_is_measured_within_the_foretold_noise(config: FinetuneConfig, shared_project: Path) -> None:
-    vla = load_base(shared_project / "base").train()
-    student = Student(vla=vla, codec=Codec.from_folder(shared_project / "base"), device=CPU, dtype=torch.float32)
-    measuring = meter(config, student)
-    found = [measuring.measure(number) for number in range(10)]
-    assert math.dist(found, [0.0] * 10) / 10**0.5 == pytest.approx(measuring.noise, rel=0.5)
-    assert vla.training
-    paired = meter(replace(config, thermostat_estimator=Estimator.PAIRED), student)
-    assert paired.measure(0) < 1e-3 * measuring.noise
-
-
-def opened(config: FinetuneConfig, student: Student, warnings: list[str]) -> LiveMethod:
-    return open_method(config, student, Ranks(), warnings.append)
-
-
-def test_statistics_of_another_model_or_prompt_are_doubted(config: FinetuneConfig, student: Student) -> None:
-    warnings: list[str] = []
-    opened(replace(config, vla_path="openvla/openvla-7b", prompt_template="{instruction}\nOut:"), student, warnings)
-    assert [text in warning for text, warning in zip(("made of base", "prompt_template"), warnings, strict=False)] == [
-        True,
-        True,
-    ]
-
-
-def test_a_norm_that_overflowed_is_not_told(config: FinetuneConfig, student: Student) -> None:
-    method = opened(replace(config, thermostat_mode=ThermostatMode.OFF), student, [])
-    method.before_pass(torch.amp.GradScaler("cpu", enabled=False))
-    method.surgeries.by_layer[2].sums[0] = math.inf
-    assert {"g", "g.2"} & set(method.metrics()) == set()
-    assert "g.1" in method.metrics()
 
 
 def test_the_user_s_configuration_runs_with_its_paths_set(

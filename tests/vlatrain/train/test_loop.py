@@ -5,23 +5,14 @@ import re
 import shutil
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from training_runs import Run, Workshop, adapter, is_same, train_state, trainer_state
+from training_runs import EVALUATED, Run, Workshop, adapter, is_same, train_state, trainer_state
 from vlad.records.progress import CheckpointSaved, Phase, PhaseChange, Plan, Reason, Step
 from vlad.records.requests import Action
 from vlatrain.train.checkpoint import checkpoints
-
-EVALUATED: dict[str, Any] = {"enable_periodic_eval": True, "eval_every_steps": 2, "save_steps": 2}
-
-
-def trained(workshop: Workshop, name: str = "a", **settings: Any) -> Run:
-    run = workshop.run(name, **settings)
-    assert run.train_here() == 0
-    return run
 
 
 def losses(run: Run) -> list[float | None]:
@@ -29,7 +20,7 @@ def losses(run: Run) -> list[float | None]:
 
 
 def test_tells_its_plan_each_step_each_checkpoint_and_why_it_ended(workshop: Workshop) -> None:
-    run = trained(workshop, max_steps=5, save_steps=2)
+    run = workshop.trained(max_steps=5, save_steps=2)
     [plan] = run.told(Plan)
     assert (plan.start_step, plan.max_steps, plan.save_steps, plan.eval_every_steps) == (0, 5, 2, None)
     assert (plan.ranks, plan.samples_per_step, plan.patience) == (1, 2, None)
@@ -40,7 +31,7 @@ def test_tells_its_plan_each_step_each_checkpoint_and_why_it_ended(workshop: Wor
 
 
 def test_phases_follow_what_it_does(workshop: Workshop) -> None:
-    run = trained(workshop, max_steps=2, **EVALUATED)
+    run = workshop.trained(max_steps=2, **EVALUATED)
     phases = [phase for phase, _ in groupby(line.phase for line in run.told(PhaseChange))]
     assert phases == [Phase.LOADING, Phase.TRAINING, Phase.SAVING, Phase.EVALUATING, Phase.SAVING]
     counted = [(line.done, line.total) for line in run.told(PhaseChange) if line.phase is Phase.EVALUATING]
@@ -48,7 +39,7 @@ def test_phases_follow_what_it_does(workshop: Workshop) -> None:
 
 
 def test_the_log_has_the_original_lines(workshop: Workshop, capfd: pytest.CaptureFixture[str]) -> None:
-    trained(workshop, max_steps=100, early_stopping_enabled=True, early_stopping_patience=2, **EVALUATED)
+    workshop.trained(max_steps=100, early_stopping_enabled=True, early_stopping_patience=2, **EVALUATED)
     out = capfd.readouterr().out
     number = r"-?[\d.e-]+"
     train_line = rf"\[train\] step=1 lr={number} loss={number} acc={number} l1={number} sec/step={number}"
@@ -61,13 +52,13 @@ def test_the_log_has_the_original_lines(workshop: Workshop, capfd: pytest.Captur
 
 
 def test_learns(workshop: Workshop) -> None:
-    run = trained(workshop, max_steps=60, batch_size=8, save_steps=100, image_aug=False, learning_rate=2e-2)
+    run = workshop.trained(max_steps=60, batch_size=8, save_steps=100, image_aug=False, learning_rate=2e-2)
     told = [loss for loss in losses(run) if loss is not None]
     assert sum(told[-5:]) < 0.7 * sum(told[:5])
 
 
 def test_only_the_adapters_are_trained(workshop: Workshop) -> None:
-    run = trained(workshop, max_steps=1)
+    run = workshop.trained(max_steps=1)
     names = adapter(run.latest).keys()
     assert all(re.search(r"\.lora_[AB]\.weight$", name) for name in names)
     [group] = trainer_state(run.latest)["optimizer"]["param_groups"]
@@ -76,8 +67,8 @@ def test_only_the_adapters_are_trained(workshop: Workshop) -> None:
 
 
 def test_accumulated_micro_batches_are_one_large_batch(workshop: Workshop) -> None:
-    whole = trained(workshop, "whole", batch_size=4, max_steps=3)
-    parts = trained(workshop, "parts", batch_size=2, grad_accumulation_steps=2, max_steps=3)
+    whole = workshop.trained("whole", batch_size=4, max_steps=3)
+    parts = workshop.trained("parts", batch_size=2, grad_accumulation_steps=2, max_steps=3)
     assert losses(whole) == pytest.approx(losses(parts), rel=1e-5)
     one, other = adapter(whole.latest), adapter(parts.latest)
     assert all(torch.allclose(one[name], other[name], atol=2e-3) for name in one)
@@ -85,13 +76,13 @@ def test_accumulated_micro_batches_are_one_large_batch(workshop: Workshop) -> No
 
 
 def test_the_logged_rate_follows_the_schedule(workshop: Workshop) -> None:
-    run = trained(workshop, max_steps=4, learning_rate=0.01, lr_scheduler="cosine", lr_warmup_steps=2)
+    run = workshop.trained(max_steps=4, learning_rate=0.01, lr_scheduler="cosine", lr_warmup_steps=2)
     assert [line.learning_rate for line in run.told(Step)] == pytest.approx([0.005, 0.01, 0.01, (0.01 + 1e-5) / 2])
 
 
 def test_a_logged_line_averages_over_the_steps_since_the_last(workshop: Workshop) -> None:
-    each = trained(workshop, "each", max_steps=5)
-    some = trained(workshop, "some", max_steps=5, log_every_steps=2)
+    each = workshop.trained("each", max_steps=5)
+    some = workshop.trained("some", max_steps=5, log_every_steps=2)
     one, two, three, four, five = (loss or 0.0 for loss in losses(each))
     assert [line.step for line in some.told(Step)] == [2, 4, 5]
     assert losses(some) == pytest.approx([(one + two) / 2, (three + four) / 2, five])
@@ -99,86 +90,23 @@ def test_a_logged_line_averages_over_the_steps_since_the_last(workshop: Workshop
 
 @pytest.mark.parametrize("settings", [{"use_lora": False, "learning_rate": 1e-3}, {"precision": "bf16"}], ids=str)
 def test_other_ways_to_train_resume_exactly_too(workshop: Workshop, settings: dict[str, object]) -> None:
-    whole = trained(workshop, "whole", max_steps=4, save_steps=2, keep_checkpoints=9, **settings)
-    parts = trained(workshop, "parts", max_steps=2, save_steps=2, **settings)
+    whole = workshop.trained("whole", max_steps=4, save_steps=2, keep_checkpoints=9, **settings)
+    parts = workshop.trained("parts", max_steps=2, save_steps=2, **settings)
     assert parts.train_here(*parts.resume(), "--max_steps", "4") == 0
     assert whole.steps == parts.steps
     assert is_same(trainer_state(whole.latest), trainer_state(parts.latest))
 
 
 def test_data_loader_threads_change_nothing(workshop: Workshop) -> None:
-    none = trained(workshop, "none", max_steps=4)
-    some = trained(workshop, "some", max_steps=4, num_workers=2)
+    none = workshop.trained("none", max_steps=4)
+    some = workshop.trained("some", max_steps=4, num_workers=2)
     assert none.steps == some.steps
 
 
-def test_evaluates_before_the_first_step_where_wanted(workshop: Workshop) -> None:
-    run = trained(workshop, max_steps=2, eval_at_start=True, **EVALUATED)
-    assert [seen.step for seen in run.evaluations] == [0, 2]
-    assert run.saved_steps == [2]
-
-
-def test_an_evaluation_is_recorded_with_its_interval_its_tasks_and_its_log(workshop: Workshop) -> None:
-    run = trained(workshop, max_steps=2, eval_num_trials_per_task=2, eval_run_id_note="note", **EVALUATED)
-    [seen] = run.evaluations
-    assert (seen.step, seen.suite, seen.successes, seen.episodes, seen.success_rate) == (2, "tabletop_new", 0, 20, 0.0)
-    assert (seen.low, seen.high) == pytest.approx((0.0, 16.11), abs=0.01)
-    assert [(task.successes, task.episodes) for task in seen.tasks] == [(0, 2)] * 10
-    assert (seen.best, seen.best_step, seen.improved, seen.checkpoint) == (0.0, 2, True, str(run.latest))
-    assert seen.log is not None
-    log = Path(seen.log)
-    assert re.fullmatch(r"EVAL-tabletop_new-openvla-[\d_-]+--note-step2\.txt", log.name)
-    assert "# successes: 0 (0.0%)" in log.read_text()
-
-
-def test_an_evaluation_does_not_disturb_training(workshop: Workshop) -> None:
-    """Dropout draws from the same generators as without it."""
-    without = trained(workshop, "without", max_steps=4, lora_dropout=0.3, save_steps=2)
-    with_some = trained(workshop, "with", max_steps=4, lora_dropout=0.3, eval_at_start=True, **EVALUATED)
-    assert without.steps == with_some.steps
-
-
-def test_early_stop_ends_the_run_and_its_counter_survives_a_resume(workshop: Workshop) -> None:
-    settings = {"max_steps": 100, "early_stopping_enabled": True, "early_stopping_patience": 3, **EVALUATED}
-    whole = trained(workshop, "whole", **settings)
-    assert (whole.finished.step, whole.finished.reason) == (8, Reason.EARLY_STOP)
-    parts = trained(workshop, "parts", **{**settings, "max_steps": 6})
-    assert parts.train_here(*parts.resume(), "--max_steps", "100") == 0
-    assert (parts.finished.step, parts.finished.reason) == (8, Reason.EARLY_STOP)
-    assert [seen.bad_evaluations for seen in parts.evaluations] == [0, 1, 2, 3]
-    assert train_state(parts.latest) == train_state(whole.latest)
-
-
-def test_a_finished_run_that_is_resumed_trains_no_further(workshop: Workshop) -> None:
-    run = trained(workshop, max_steps=2, **EVALUATED)
-    assert run.train_here(*run.resume()) == 0
-    assert [line.step for line in run.told(Step)] == [1, 2]
-    assert (run.saved_steps, len(run.evaluations)) == ([2, 2], 1)  # once saved, once noted as the best
-    assert run.finished.reason is Reason.MAX_STEPS
-
-
 def test_the_best_checkpoint_outlives_the_newest(workshop: Workshop) -> None:
-    run = trained(workshop, max_steps=8, keep_checkpoints=1, **EVALUATED)
+    run = workshop.trained(max_steps=8, keep_checkpoints=1, **EVALUATED)
     assert [step for step, _ in checkpoints(run.folder)] == [2, 8]
     assert [(line.step, line.is_best) for line in run.told(CheckpointSaved) if line.is_best] == [(2, True)]
-
-
-def test_too_few_episodes_for_min_delta_draw_a_warning(workshop: Workshop) -> None:
-    settings = {"max_steps": 2, "early_stopping_enabled": True, **EVALUATED}
-    run = trained(workshop, "few", early_stopping_min_delta=0.1, **settings)
-    assert any("cannot be told by 10 episodes" in message for message in run.warnings)
-    assert trained(workshop, "enough", early_stopping_min_delta=10, **settings).warnings == []
-
-
-def test_a_run_started_anew_leaves_the_checkpoints_of_an_earlier_one(workshop: Workshop) -> None:
-    run = trained(workshop, max_steps=2)
-    before = (run.latest / "manifest.json").read_bytes()
-    assert run.train_here(VLAD_RUN_ID="another") == 0
-    assert run.latest.parent.name.endswith("--2")
-    assert (run.told(CheckpointSaved)[0].path, before) == (
-        str(run.latest.parent.with_name(run.latest.parent.name.removesuffix("--2")) / "step-000002"),
-        (Path(run.told(CheckpointSaved)[0].path) / "manifest.json").read_bytes(),
-    )
 
 
 def test_requests_are_answered_once(workshop: Workshop) -> None:
@@ -192,13 +120,6 @@ def test_requests_are_answered_once(workshop: Workshop) -> None:
     on_demand, scheduled = run.evaluations
     assert (on_demand.step, on_demand.improved, on_demand.best) == (0, False, None)
     assert (scheduled.step, scheduled.improved, scheduled.best) == (3, True, 0.0)
-
-
-def test_an_evaluation_without_a_suite_is_answered_too(workshop: Workshop) -> None:
-    run = workshop.run(max_steps=1)
-    asked = run.ask(Action.EVALUATE)
-    assert run.train_here() == 0
-    assert "enable_periodic_eval" in run.answers[asked.id]
 
 
 def test_a_stop_request_saves_and_ends_well(workshop: Workshop) -> None:
@@ -226,15 +147,6 @@ def test_sigterm_to_torchrun_saves_before_the_ranks_end(workshop: Workshop) -> N
     assert run.saved_steps == [run.finished.step]
 
 
-def test_a_stop_during_an_evaluation_gives_it_up(workshop: Workshop) -> None:
-    run = workshop.run(max_steps=4, **EVALUATED)
-    assert run.train_here(VLAD_FAILPOINTS="in_evaluation:term", VLAD_FAILPOINTS_ONCE=str(workshop.folder)) == 0
-    assert (run.finished.stopped, run.finished.step, run.evaluations) == (True, 2, [])
-    assert train_state(run.latest).evaluated_step == -1
-    assert run.train_here(*run.resume()) == 0
-    assert [seen.step for seen in run.evaluations] == [2, 4]
-
-
 def broken_base(workshop: Workshop, run: Run) -> None:
     """A base model with a weight that is no number."""
     (run.project / "base").unlink()
@@ -247,7 +159,7 @@ def broken_base(workshop: Workshop, run: Run) -> None:
 def test_a_loss_that_is_no_number_ends_the_run_and_overwrites_nothing(
     workshop: Workshop, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    run = trained(workshop, max_steps=2)
+    run = workshop.trained(max_steps=2)
     before = {path.name: path.read_bytes() for path in run.latest.iterdir()}
     checkpoint = run.latest
     broken_base(workshop, run)
@@ -308,41 +220,9 @@ def original_style(run: Run, folder: Path, **state: object) -> Path:
 
 
 def test_an_adapter_folder_of_the_original_script_goes_on_at_the_next_step(workshop: Workshop) -> None:
-    run = trained(workshop, max_steps=2, save_steps=2)
+    run = workshop.trained(max_steps=2, save_steps=2)
     folder = original_style(run, workshop.folder / "original", optimizer=trainer_state(run.latest)["optimizer"])
     assert run.train_here("--resume_adapter_dir", str(folder), "--max_steps", "4") == 0
     assert [line.step for line in run.told(Step)] == [1, 2, 3, 4]
     assert run.warnings == []
     assert trainer_state(run.latest)["optimizer"]["state"][0]["step"] == 4
-
-
-def test_what_an_original_adapter_folder_lacks_is_told(workshop: Workshop) -> None:
-    run = trained(workshop, max_steps=2, save_steps=2)
-    other = {"state": {}, "param_groups": [{"lr": 1e-3, "params": [0, 1, 2]}]}
-    folder = original_style(run, workshop.folder / "original", optimizer=other)
-    assert run.train_here("--resume_adapter_dir", str(folder), "--max_steps", "3") == 0
-    assert ["it is of 3 parameters" in message for message in run.warnings] == [True]
-    (folder / "trainer_state.pt").unlink()
-    words = ("--resume_adapter_dir", str(folder), "--resume_global_step", "7", "--max_steps", "8")
-    assert run.train_here(*words) == 0
-    assert run.told(Step)[-1].step == 8
-    assert any("does not say its step: 7 is taken" in message for message in run.warnings)
-
-
-def test_a_damaged_checkpoint_is_refused(workshop: Workshop, capfd: pytest.CaptureFixture[str]) -> None:
-    run = trained(workshop, max_steps=2)
-    path = run.latest / "trainer_state.pt"
-    path.write_bytes(path.read_bytes()[:-100])
-    assert run.train_here(*run.resume(), "--max_steps", "4") == 2
-    assert "this checkpoint is damaged, resume from another one" in capfd.readouterr().err
-
-
-def test_other_data_starts_the_order_anew(workshop: Workshop) -> None:
-    run = trained(workshop, max_steps=2)
-    state_file = run.latest / "train_state.json"
-    known = json.loads(state_file.read_text())
-    known["data"]["samples"] = 1000
-    state_file.write_text(json.dumps(known))
-    assert run.train_here(*run.resume(), "--max_steps", "4") == 0
-    assert any("the order starts anew" in message for message in run.warnings)
-    assert train_state(run.latest).position == 2 * 2

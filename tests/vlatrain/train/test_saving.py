@@ -6,18 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from training_runs import Run, Workshop, adapter, is_same, trainer_state
+from training_runs import Workshop, adapter, is_same, trainer_state
 from vlad.records.progress import CheckpointSaved
 from vlatrain.train import contents, loop, saving, step
 from vlatrain.train.staging import Staging, fits_in_memory, size_bytes
 
 PATIENCE_S = 60
-
-
-def trained(workshop: Workshop, name: str, **settings: Any) -> Run:
-    run = workshop.run(name, **settings)
-    assert run.train_here() == 0
-    return run
 
 
 def test_training_goes_on_while_the_disk_is_slow(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,15 +36,15 @@ def test_training_goes_on_while_the_disk_is_slow(workshop: Workshop, monkeypatch
     assert run.train_here() == 0
     assert seen == [(True, [])]
     assert run.saved_steps == [2, 4, 5]
-    short = trained(workshop, "short", max_steps=2)
+    short = workshop.trained("short", max_steps=2)
     assert is_same(trainer_state(run.folder / "step-000002"), trainer_state(short.latest))
     assert is_same(adapter(run.folder / "step-000002"), adapter(short.latest))
 
 
 def test_without_memory_for_a_copy_training_waits(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    copied = trained(workshop, "copied", max_steps=4, save_steps=2)
+    copied = workshop.trained("copied", max_steps=4, save_steps=2)
     monkeypatch.setattr(contents, "fits_in_memory", lambda tree, staging: False)
-    waited = trained(workshop, "waited", max_steps=4, save_steps=2)
+    waited = workshop.trained("waited", max_steps=4, save_steps=2)
     for name in ("step-000002", "step-000004"):
         assert is_same(trainer_state(waited.folder / name), trainer_state(copied.folder / name))
         assert is_same(adapter(waited.folder / name), adapter(copied.folder / name))
@@ -58,7 +52,7 @@ def test_without_memory_for_a_copy_training_waits(workshop: Workshop, monkeypatc
 
 
 def test_what_a_checkpoint_cost_is_told(workshop: Workshop, capfd: pytest.CaptureFixture[str]) -> None:
-    run = trained(workshop, "a", max_steps=1)
+    run = workshop.trained("a", max_steps=1)
     [line] = run.told(CheckpointSaved)
     assert line.stall_s is not None
     assert line.write_s is not None
