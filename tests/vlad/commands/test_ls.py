@@ -1,0 +1,61 @@
+"""vlad ls: live runs first, figures in one line, and only the last few of the past."""
+
+import time
+
+from command_line import Story, Vlad
+from supervised_runs import Lab
+from vlad.records.outcome import Cause, Diagnosis
+from vlad.records.progress import Reason
+from vlad.records.run import State
+
+
+def test_without_runs_it_says_how_to_start_one(vlad: Vlad) -> None:
+    answer = vlad("ls")
+    assert (answer.code, answer.out) == (0, "")
+    assert "`vlad start`" in answer.err
+
+
+def test_a_running_run_is_one_line_of_figures(vlad: Vlad, training: Story) -> None:
+    titles, line = vlad("ls").out.splitlines()
+    assert titles.split() == ["RUN", "STATE", "STEP", "ETA", "LOSS", "SUCCESS", "STOP", "RANKS", "TTY", "AGE"]
+    assert line.split() == [
+        training.run.run_id, "RUNNING", "training", "40/100", "2m", "00s", "0.2500", "60%", "of", "10", "2/5", "2",
+        "pts/7", "0s",
+    ]  # fmt: skip
+
+
+def test_runs_are_listed_live_ones_first_then_by_age(vlad: Vlad, lab: Lab) -> None:
+    old = Story(lab, "zebra").attempt()
+    done = Story(lab, "done").attempt().ended(code=0).moved(State.SUCCEEDED, reason=Reason.EARLY_STOP)
+    new = Story(lab, "ant").attempt()
+    lines = vlad("ls").out.splitlines()[1:]
+    assert [line.split()[0] for line in lines] == [story.run.run_id for story in (new, old, done)]
+    assert "SUCCEEDED early stop" in lines[2]
+
+
+def test_of_ended_runs_only_the_last_few_are_read(vlad: Vlad, lab: Lab) -> None:
+    now = time.time()
+    for number in range(8):
+        story = Story(lab, f"run{number}", now - 600 * (8 - number)).attempt().ended(code=0)
+        story.moved(State.SUCCEEDED)
+        if number < 3:
+            story.run.state.write_bytes(b"\0" * 100)
+            story.run.events.write_bytes(b"")
+    few, every = vlad("ls"), vlad("ls", "--all")
+    assert few.err == ""
+    assert len(few.out.splitlines()) == 1 + 5
+    assert every.err.count("neither a readable state.json nor a journal") == 3
+
+
+def test_the_list_as_json_has_record_progress_and_eta(vlad: Vlad, training: Story) -> None:
+    (one,) = vlad("ls", "--json").json
+    assert (one["run_id"], one["state"], one["eta_s"]) == (training.run.run_id, "RUNNING", 120.0)
+    assert one["progress"]["loss"] == 0.25
+
+
+def test_a_failed_run_shows_its_cause(vlad: Vlad, failed: Story, lab: Lab) -> None:
+    bare = Diagnosis(cause=Cause.EXITED, summary="it ended with exit code 3")
+    Story(lab, "bare").attempt().ended(bare, code=3).moved(State.FAILED)
+    out = vlad("ls").out
+    assert "FAILED cuda out of memory" in out
+    assert "FAILED exit 3" in out

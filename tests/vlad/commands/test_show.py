@@ -1,0 +1,42 @@
+"""vlad show and vlad why: everything about one run, and why it ended."""
+
+from command_line import Story, Vlad
+
+
+def test_show_tells_everything_about_a_run(vlad: Vlad, training: Story) -> None:
+    out = vlad("show", "spatial").out
+    expected = (
+        *("RUNNING training", "40/100", "2m 00s", "0.2500", "60% at step 40", "2/5", "step 40: /adapters/40"),
+        *("one episode is 10 points", "6 of 10", "10% to 90%", "/my.yaml", "pts/7", str(training.run.path)),
+    )
+    for told in expected:
+        assert told in out, told
+
+
+def test_show_as_json_has_spec_and_evaluations(vlad: Vlad, training: Story) -> None:
+    document = vlad("show", "last", "--json").json
+    assert document["spec"]["kind"] == "train"
+    assert document["evaluations"][0]["success_rate"] == 60.0
+    assert document["directory"] == str(training.run.path)
+
+
+def test_why_tells_cause_evidence_and_advice(vlad: Vlad, failed: Story) -> None:
+    out = vlad("why", "greedy").out
+    assert "CUDA_OUT_OF_MEMORY, certain, rank 1" in out
+    assert f"{failed.run.path}/attempts/1/console.log:17" in out
+    assert "an allocation failed\n" in out
+    assert "the next line\n" in out
+    assert "lower batch_size" in out
+    assert "6 attempts in a row" in out
+    assert "\x1b" not in out
+
+
+def test_why_as_json(vlad: Vlad, failed: Story) -> None:
+    document = vlad("why", "greedy", "--json").json
+    assert document["attempts"][0]["diagnosis"]["cause"] == "CUDA_OUT_OF_MEMORY"
+
+
+def test_why_of_a_healthy_run_says_how_it_stands(vlad: Vlad, training: Story) -> None:
+    out = vlad("why", "spatial").out
+    assert "RUNNING" in out
+    assert "1  not ended" in out
