@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_runs import NOW, many_states
@@ -35,8 +36,13 @@ def runs(home: Home) -> dict[str, RunDirectory]:
 def dashboard(home: Home) -> Callable[..., VlatuiApp]:
     """Makes the dashboard on the test's home, at a frozen time, adopting nothing."""
 
-    def make(**changes: object) -> VlatuiApp:
-        settings = {"clock": lambda: NOW, "home_name": "~/.local/state/vlad", "adopts": False, "looks_at_host": False}
+    def make(**changes: Any) -> VlatuiApp:
+        settings: dict[str, Any] = {
+            "clock": lambda: NOW,
+            "home_name": "~/.local/state/vlad",
+            "adopts": False,
+            "looks_at_host": False,
+        }
         return VlatuiApp(home, **{**settings, **changes})
 
     return make

@@ -1,12 +1,14 @@
 """The form for a new run: what it means on the command line, and how it is filled from another run."""
 
+from typing import Any
+
 import pytest
 from vlad.records.spec import ConfigValue, Kind, RunSpec
 from vlatui.asking.start_form import StartForm, form_of
 
 
-def spec(**changes: object) -> RunSpec:
-    fields = {
+def spec(**changes: Any) -> RunSpec:
+    fields: dict[str, Any] = {
         "run_id": "20261122-0931-demo-7f3a", "name": "demo", "kind": Kind.TRAIN, "argv": ("torchrun",), "cwd": "/",
         "created_at": 0.0, "created_by": "ada", "host": "h",
     }  # fmt: skip

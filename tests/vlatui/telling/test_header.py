@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -40,7 +41,7 @@ from vlatui.telling.run_filter import RunFilter
 from vlatui.telling.run_rows import run_row
 
 
-def view(state: State = State.RUNNING, name: str = "demo", **summary: object) -> RunView:
+def view(state: State = State.RUNNING, name: str = "demo", **summary: Any) -> RunView:
     record = RunRecord(
         run_id=f"20261122-0931-{name}-7f3a", name=name, state=state, seq=1, created_at=NOW, updated_at=NOW, host="h"
     )

@@ -10,6 +10,7 @@ from logs import numbered_run, open_log, view_of
 from screen_text import screen_text, until, until_shown, widget_text
 from vlad.records.rundir import Home
 from vlatui.app import VlatuiApp
+from vlatui.log.file import LogFile
 
 Make = Callable[..., VlatuiApp]
 SIZE = (100, 30)
@@ -130,7 +131,7 @@ async def test_a_log_that_cannot_be_read_says_so(
     def refused(self: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(log_reader.LogFile, "look", refused)
+    monkeypatch.setattr(LogFile, "look", refused)
     app = dashboard()
     async with app.run_test(size=(200, 30)) as pilot:
         await until_shown(pilot, "cannot be read: Permission denied")

@@ -1,5 +1,6 @@
 """The table: columns that fit, a cursor that stays, and repainting of nothing but what changed."""
 
+from functools import partial
 from typing import ClassVar
 
 import pytest
@@ -78,6 +79,10 @@ async def test_the_cursor_stays_on_its_row_when_rows_come_and_go() -> None:
         assert app.table.cursor_key == "a"
 
 
+def _stands_on(app: TableApp, key: str) -> bool:
+    return app.table.cursor_key == key and f"run {key}" in widget_text(app.table)
+
+
 async def test_keys_move_the_cursor_and_keep_it_in_view() -> None:
     app = TableApp()
     async with app.run_test(size=(40, 6)) as pilot:
@@ -86,8 +91,7 @@ async def test_keys_move_the_cursor_and_keep_it_in_view() -> None:
         await pilot.pause()
         for key, expected in (("G", "49"), ("g", "00"), ("down", "01"), ("k", "00"), ("ctrl+d", "04"), ("end", "49")):
             await pilot.press(key)
-            await until(pilot, lambda expected=expected: app.table.cursor_key == expected, key)
-            await until(pilot, lambda expected=expected: f"run {expected}" in widget_text(app.table), "in view")
+            await until(pilot, partial(_stands_on, app, expected), key)
         assert widget_text(app.table).splitlines()[0].split() == ["NAME", "STEP", "LOSS"]
 
 
