@@ -158,7 +158,7 @@ class Story:
 
     def check(self, run: RunDirectory) -> None:
         """Each step once, learned from, saved whole; and the figures of it."""
-        steps, plans, saves = (self.told(run, kind) for kind in (Step, Plan, CheckpointSaved))
+        steps, plans, saves = self.told(run, Step), self.told(run, Plan), self.told(run, CheckpointSaved)
         self.expect("each step was made once", [one.step for one in steps] == list(range(1, self.steps + 1)))
         self.expect("the second attempt began where the first ended", plans[-1].start_step == self.found.stopped_at)
         losses = [one.loss or 0.0 for one in steps]

@@ -176,7 +176,7 @@ def file_for_a_folder(config: FinetuneConfig, root: Path) -> FinetuneConfig:
         (setting(sharding=Sharding.FULL, method_enabled=True), "--sharding full: the method measures whole models"),
         (setting(use_quantization=True, device=Device.CPU), "a base model in 4 bits trains on GPUs only"),
         (setting(use_quantization=True, sharding=Sharding.FULL), "a base model in 4 bits is not spread over ranks"),
-        (setting(merge_lora_during_training=True), "this version saves adapters only"),
+        (setting(merge_lora_during_training=True, use_lora=False), "without LoRA checkpoints are whole models"),
         (
             setting(enable_periodic_eval=True, save_steps=1000, sim_python="/bin/false"),
             "--eval_task_suite_name libero_spatial: ",

@@ -90,9 +90,11 @@ class Training:
     rlds_traj_transform_threads: int = option(8, "kept for old configs: threads of the TensorFlow reader")
     rlds_traj_read_threads: int = option(8, "kept for old configs: threads of the TensorFlow reader")
     num_workers: int = option(0, "loader processes per rank; 0: load in the rank itself")
-    save_latest_checkpoint_only: bool = option(True, "kept for old configs: see keep_checkpoints")
+    save_latest_checkpoint_only: bool = option(
+        True, "of merged models keep the newest (of checkpoints: keep_checkpoints)"
+    )
     keep_checkpoints: int = option(3, "newest checkpoints to keep; the best one is kept besides")
-    merge_lora_during_training: bool = option(False, "also write a merged model at every checkpoint")
+    merge_lora_during_training: bool = option(False, "also merge each checkpoint into a model, beside training")
     seed: int = option(7, "of order, initial adapter, augmentation, evaluation")
     deterministic: bool = option(False, "deterministic kernels only: bit-equal resumes on GPUs, slower")
     precision: Precision = option(Precision.AUTO, "arithmetic of the base model")

@@ -46,8 +46,8 @@ def check_supported(config: FinetuneConfig) -> None:
     is_plain = config.sharding is Sharding.NONE or not config.method_enabled
     needs(config, "sharding", is_plain, "the method measures whole models only; set method_enabled false")
     check_quantization(config)
-    is_left = not config.merge_lora_during_training
-    needs(config, "merge_lora_during_training", is_left, "this version saves adapters only; set it false")
+    is_adapter = config.use_lora or not config.merge_lora_during_training
+    needs(config, "merge_lora_during_training", is_adapter, "without LoRA checkpoints are whole models; set it false")
     is_libero = not config.enable_periodic_eval or config.eval_task_suite_name in LIBERO_SUITES
     for name in ("use_wrist_image", "use_proprio"):
         needs(config, name, is_libero or not getattr(config, name), "the tabletop has one camera and tells no states")

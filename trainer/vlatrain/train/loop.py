@@ -97,6 +97,8 @@ def finish(session: Session, state: TrainState, *, is_stopped: bool) -> TrainSta
     if state.step > session.start.step and session.checkpoints.saved != state:
         failure = session.checkpoints.failure or "see what the first rank says"
         raise TrainingError(f"the run ends at step {state.step}, but its last checkpoint could not be saved: {failure}")
+    if not is_stopped:
+        session.checkpoints.wait_for_merges()
     session.inbox.answer(Action, "the run stops" if is_stopped else "the run is over")
     session.reports.finished(state.step, None if is_stopped else reason(session.config, state))
     return state

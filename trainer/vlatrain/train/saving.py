@@ -26,6 +26,7 @@ from vlatrain.train.checkpoint import (
 )
 from vlatrain.train.contents import SCHEMA, Contents, fill, live_contents
 from vlatrain.train.learner import Learner
+from vlatrain.train.merges import Merges
 from vlatrain.train.reports import Reports
 from vlatrain.train.rng import rng_state
 from vlatrain.train.staging import Staging
@@ -58,6 +59,7 @@ class Checkpoints:
     statistics: dict[str, DatasetStatistics]
     companions: dict[str, bytes] = field(default_factory=dict)
     """Files of the base model besides its weights, by name, which a whole model needs as well"""
+    merges: Merges | None = None
     saved: TrainState | None = None
     failure: str = ""
     _begun: TrainState | None = None
@@ -107,6 +109,13 @@ class Checkpoints:
     def close(self) -> None:
         """Waits for the disk. Not collective, for a run that fails."""
         self._writer.shutdown()
+        if self.merges is not None:
+            self.merges.close()
+
+    def wait_for_merges(self) -> None:
+        """Of the checkpoint that was saved last."""
+        if self.merges is not None:
+            self.merges.wait()
 
     def goes_on_from(self, checkpoint: Path, state: TrainState, lineage: str | None) -> None:
         """This history continues the checkpoint's, unless a supervised run of its own begins here."""
@@ -177,6 +186,8 @@ class Checkpoints:
         stall_s += write_s if is_awaited else 0
         self.reports.checkpoint(self._written, is_best=state.is_best, stall_s=stall_s, write_s=write_s)
         self._folder.prune(state.best_step, *state.pending)
+        if self.merges is not None:
+            self.merges.begin(self._written)
 
     def _state_file(self, state: TrainState) -> bytes:
         world_size = self.ranks.world_size

@@ -38,6 +38,7 @@ from vlatrain.tracking.trackers import tracked
 from vlatrain.train.inbox import Inbox
 from vlatrain.train.learner import Learner, build_learner
 from vlatrain.train.loading import loading_told
+from vlatrain.train.merges import Merges
 from vlatrain.train.reports import Reports
 from vlatrain.train.restoring import checkpoint_to_resume, restore
 from vlatrain.train.rng import seed_all
@@ -267,7 +268,14 @@ def _checkpoints(
         mark=DataMark(dataset=dataset.name, samples=len(dataset), seed=config.seed),
         statistics=dataset.statistics,
         companions={} if config.use_lora else companions,
+        merges=_merges(config, base, reports) if ranks.is_first else None,
     )
+
+
+def _merges(config: FinetuneConfig, base: Path, reports: Reports) -> Merges | None:
+    if not config.merge_lora_during_training:
+        return None
+    return Merges(base, config.run_root_dir, config.save_latest_checkpoint_only, reports.warn)
 
 
 def _starting_state(
