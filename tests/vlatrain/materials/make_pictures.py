@@ -2,11 +2,12 @@
 
     python tests/vlatrain/materials/make_pictures.py            (TensorFlow 2.21 on a CPU, Pillow)
 
-For each libero_observation_N.png, recorded in libero_spatial under mujoco 2.3.7, beside it: `_resized`, as the published
+For each libero_observation_N.png, recorded in libero_spatial (mujoco 2.3.7), beside it: `_resized`, as the published
 evaluation resizes (JPEG pass, Lanczos3 with anti-aliasing); `_cropped`, its centre crop of that; `_augmented_K`, what
 dlimp's augmentation makes of `_resized` in the order that openvla gives it, where it draws what DRAWS[K] says.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +52,14 @@ def augmented(picture: Any, draws: tuple[float, ...]) -> Any:
 
     top, left, brightness, contrast, saturation, hue = draws
     values = window(tf.image.convert_image_dtype(picture, tf.float32), top, left)
-    for change in (
+    changes: tuple[Callable[[Any], Any], ...] = (
         lambda before: before,
         lambda before: tf.image.adjust_brightness(before, brightness),
         lambda before: tf.image.adjust_contrast(before, contrast),
         lambda before: tf.image.adjust_saturation(before, saturation),
         lambda before: tf.image.adjust_hue(before, hue),
-    ):
+    )
+    for change in changes:
         values = tf.clip_by_value(change(values), 0, 1)
     return tf.image.convert_image_dtype(values, tf.uint8, saturate=True)
 
