@@ -91,6 +91,16 @@ def test_the_next_copy_takes_the_same_memory() -> None:
     assert other["a"].shape == (9,)
 
 
+def test_reserved_memory_is_what_the_copy_takes() -> None:
+    staging = Staging()
+    staging.reserve([torch.zeros(4), torch.zeros(9)], each=2)
+    reserved = staging.size_bytes
+    assert reserved == 2 * 4 * (4 + 9)
+    copy = staging.copied({"weight": torch.arange(4.0), "moments": [torch.ones(9), torch.full((9,), 2.0)]})
+    assert staging.size_bytes == 4 * (4 + 9 + 9)  # what was not needed is given back
+    assert is_same(copy, {"weight": torch.arange(4.0), "moments": [torch.ones(9), torch.full((9,), 2.0)]})
+
+
 def test_what_is_larger_than_the_host_is_not_copied() -> None:
     assert fits_in_memory(tree(), Staging())
     assert not fits_in_memory(torch.empty(1 << 50, dtype=torch.uint8, device="meta"), Staging())

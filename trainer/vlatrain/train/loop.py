@@ -25,6 +25,7 @@ def train(session: Session) -> TrainState:
     warn_of_simulator(session)
     batches = session.batches.stream(session.start.position)
     begun_again(session, session.start)
+    session.checkpoints.prepare(session.learner)
     with closing(session.checkpoints), session.inbox.listening(), closing(batches):
         return _trained(session, session.start, batches)
 

@@ -29,8 +29,11 @@ from vlatrain.train.learner import Learner
 from vlatrain.train.merges import Merges
 from vlatrain.train.reports import Reports
 from vlatrain.train.rng import rng_state
-from vlatrain.train.staging import Staging
+from vlatrain.train.staging import Staging, fits_in_memory
 from vlatrain.train.state import TrainState
+
+COPIES = 3
+"""Of the size of each trained tensor: itself and the optimizer's two moments"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +72,12 @@ class Checkpoints:
     _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "checkpoint"))
     _job: Future[bool] | None = None
 
+    def prepare(self, learner: Learner) -> None:
+        """Takes the memory for copies before the first step, where the host has room: pinning it would stall a step."""
+        trained = learner.trained
+        if self.ranks.is_first and learner.device.type == "cuda" and fits_in_memory([trained] * COPIES, self._staging):
+            self._staging.reserve(trained, COPIES)
+
     def save(self, learner: Learner, state: TrainState) -> bool:
         """Whether the state is on the disk now; it may be refused for want of space, which is a warning. Collective.
 
@@ -82,9 +91,11 @@ class Checkpoints:
         """As `save`, but returns as soon as training may go on. Collective."""
         if state in (self.saved, self._begun):
             return
-        started = time.monotonic()
+        asked = time.monotonic()
         self.settle()
-        learner.averages.check(self.ranks, state.step)
+        waited_s = time.monotonic() - asked
+        learner.averages.check(self.ranks, state.step)  # waits for what the device still computes: no stall
+        started = time.monotonic() - waited_s
         own = {"rng": rng_state(learner.device), "averages": learner.averages.state_dict()}
         if learner.method is not None:
             own["method"] = learner.method.rank_state()

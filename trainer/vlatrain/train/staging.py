@@ -1,5 +1,6 @@
 """Copies of what a checkpoint holds, made while training waits, so that they can be written while it goes on."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,8 @@ import torch
 from torch import Tensor
 
 LARGEST_SHARE = 0.5
+Kind = tuple[torch.Size, torch.dtype, bool]
+"""Shape, type and whether the memory is pinned"""
 
 
 @dataclass(slots=True)
@@ -17,18 +20,26 @@ class Staging:
     A copy is good until the next one is made.
     """
 
-    _buffers: list[Tensor] = field(default_factory=list)
-    _used: int = 0
+    _idle: dict[Kind, list[Tensor]] = field(default_factory=dict)
+    _taken: list[Tensor] = field(default_factory=list)
 
     @property
     def size_bytes(self) -> int:
-        return size_bytes(self._buffers)
+        return size_bytes(self._taken) + size_bytes(list(self._idle.values()))
+
+    def reserve(self, tensors: Iterable[Tensor], each: int) -> None:
+        """Makes room for `each` tensors like every one of `tensors`: pinning takes a second a GB, once."""
+        for tensor in tensors:
+            self._idle.setdefault(_kind(tensor), []).extend(_empty(tensor) for _ in range(each))
 
     def copied(self, tree: Any) -> Any:
         """The same dicts, lists, tuples and values with every tensor copied to the host."""
-        self._used = 0
+        for buffer in self._taken:
+            self._idle.setdefault((buffer.shape, buffer.dtype, buffer.is_pinned()), []).append(buffer)
+        self._taken = []
         copy = self._copied(tree)
-        if any(buffer.is_pinned() for buffer in self._buffers):
+        self._idle = {}  # something else is trained than what this was for
+        if any(buffer.is_pinned() for buffer in self._taken):
             torch.cuda.current_stream().synchronize()
         return copy
 
@@ -46,14 +57,13 @@ class Staging:
                 return tree
 
     def _buffer(self, tensor: Tensor) -> Tensor:
-        """The one of the last time where it fits, as it does unless something else is trained."""
-        if self._used == len(self._buffers):
-            self._buffers.append(_empty(tensor))
-        buffer = self._buffers[self._used]
-        if (buffer.shape, buffer.dtype, buffer.is_pinned()) != (tensor.shape, tensor.dtype, tensor.is_cuda):
-            buffer = self._buffers[self._used] = _empty(tensor)
-        self._used += 1
-        return buffer
+        idle = self._idle.get(_kind(tensor))
+        self._taken.append(idle.pop() if idle else _empty(tensor))
+        return self._taken[-1]
+
+
+def _kind(tensor: Tensor) -> Kind:
+    return tensor.shape, tensor.dtype, tensor.is_cuda
 
 
 def _empty(tensor: Tensor) -> Tensor:
