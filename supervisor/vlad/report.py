@@ -6,6 +6,7 @@ from types import TracebackType
 
 import msgspec
 
+from vlad.records import failpoints
 from vlad.records.files import JournalWriter
 from vlad.records.progress import Evaluation, ProgressLine
 from vlad.records.requests import Request, pending_requests
@@ -61,7 +62,9 @@ class Reporter:
         if journal is None:
             return
         try:
-            journal.append(msgspec.json.encode(line), durable=durable)
+            failpoints.reach("report.before")
+            journal.append(msgspec.json.encode(line), durable=durable, during="report.during")
+            failpoints.reach("report.after")
         except OSError:
             self.lost_lines += 1
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from vlad.records import failpoints
+
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
 
@@ -15,15 +17,17 @@ class RecordError(Exception):
     """A record or folder that cannot be used: the message says what, where and what to do."""
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, during: str = "") -> None:
     """Replaces `path` as a whole: readers see the old content or the new, never a part, also after a power cut.
 
-    Written aside in the same folder, fsynced, renamed, and the folder fsynced. Mode 0600.
+    Written aside in the same folder, fsynced, renamed, and the folder fsynced. Mode 0600. `during` names the failpoint
+    between the two.
     Raises OSError (ENOSPC included) with the old content untouched and nothing left aside.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         write_new(aside, content)
+        failpoints.reach(during)
         aside.rename(path)
     except OSError:
         aside.unlink(missing_ok=True)
@@ -74,9 +78,15 @@ class JournalWriter:
         if size and os.pread(self._handle, 1, size - 1) != b"\n":
             write_all(self._handle, b"\n")
 
-    def append(self, line: bytes, *, durable: bool) -> None:
-        """Appends one JSON document as a line; `durable` waits until it is on the disk."""
-        write_all(self._handle, line + b"\n")
+    def append(self, line: bytes, *, durable: bool, during: str = "") -> None:
+        """Appends one JSON document as a line; `durable` waits until it is on the disk.
+
+        `during` names the failpoint at which half of the line is written.
+        """
+        half = len(line) // 2 if failpoints.is_wanted(during) else 0
+        write_all(self._handle, line[:half])
+        failpoints.reach(during)
+        write_all(self._handle, line[half:] + b"\n")
         if durable:
             os.fdatasync(self._handle)
 

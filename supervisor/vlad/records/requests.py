@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from vlad.records import failpoints
 from vlad.records.files import replace_file
 
 
@@ -37,7 +38,9 @@ def send_request(folder: Path, action: Action, by: str) -> Request:
     folder.mkdir(mode=0o700, exist_ok=True)
     now = time.time()
     request = Request(id=f"{time.time_ns():020d}-{os.urandom(3).hex()}", action=action, at=now, by=by)
-    replace_file(folder / f"{request.id}.json", msgspec.json.encode(request))
+    failpoints.reach("request.before")
+    replace_file(folder / f"{request.id}.json", msgspec.json.encode(request), during="request.during")
+    failpoints.reach("request.after")
     return request
 
 

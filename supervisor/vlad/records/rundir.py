@@ -251,8 +251,8 @@ class RunDirectory:
             return None
         return record if record.schema <= STATE_SCHEMA and record.run_id == self.run_id else None
 
-    def write_record(self, record: RunRecord) -> None:
-        replace_file(self.state, msgspec.json.encode(record))
+    def write_record(self, record: RunRecord, during: str = "") -> None:
+        replace_file(self.state, msgspec.json.encode(record), during)
 
     def read_progress(self, offset: int = 0) -> tuple[list[ProgressLine], int]:
         """Progress lines from a byte offset, and the offset after them."""

@@ -6,10 +6,11 @@ from typing import TypedDict
 
 import msgspec
 
+from vlad.records import failpoints
 from vlad.records.files import JournalWriter, RecordError, read_lines
 from vlad.records.run import AnyEvent, Moved, Requested, RunRecord, decode_event, fold
 from vlad.records.rundir import RunDirectory
-from vlad.supervise import failpoints, locks
+from vlad.supervise import locks
 
 LOCK_PATIENCE_S = 5.0
 
@@ -63,7 +64,7 @@ class Chronicle:
         journal = self._journal or JournalWriter(self._run.events)
         self._journal = None
         try:
-            journal.append(line, durable=True)
+            journal.append(line, durable=True, during=f"journal.during.{self._event_name}")
         except OSError:
             journal.close()
             raise
@@ -75,7 +76,7 @@ class Chronicle:
             return True
         try:
             failpoints.reach(f"state.before.{self._event_name}")
-            self._run.write_record(self.record)
+            self._run.write_record(self.record, during=f"state.during.{self._event_name}")
         except OSError:
             return False
         self._is_state_written = True

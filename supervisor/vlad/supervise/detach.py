@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vlad.policy.attempt import SUPERVISION_VARIABLES
+from vlad.records import failpoints
 from vlad.records.files import RecordError
 from vlad.records.rundir import RunDirectory
-from vlad.supervise import failpoints
 
 READY = b"ready\n"
 KEPT_ALREADY = b"kept already\n"

@@ -11,11 +11,11 @@ import msgspec
 
 from vlad.host.cgroup import oom_kills
 from vlad.host.processes import identity_of
+from vlad.records import failpoints
 from vlad.records.attemptdir import AttemptDirectory
 from vlad.records.files import replace_file
 from vlad.records.outcome import Exit
 from vlad.records.rundir import RunDirectory
-from vlad.supervise import failpoints
 
 PIDFD_INFO_EXIT = 1 << 3
 
@@ -114,7 +114,7 @@ def _with_oom_kills(attempt: AttemptDirectory, exit: Exit) -> Exit:
 
 
 def write_exit(attempt: AttemptDirectory, exit: Exit) -> None:
-    replace_file(attempt.exit, msgspec.json.encode(exit))
+    replace_file(attempt.exit, msgspec.json.encode(exit), during="exit.during")
 
 
 def write_exit_once(attempt: AttemptDirectory, exit: Exit) -> Exit:

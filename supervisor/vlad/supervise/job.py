@@ -7,13 +7,14 @@ from signal import SIGKILL, SIGTERM
 from vlad.host import processes
 from vlad.policy.attempt import attempt_argv, job_environment
 from vlad.policy.stop import sweep_rung
+from vlad.records import failpoints
 from vlad.records.outcome import Diagnosis, Exit, ProcessIdentity
 from vlad.records.progress import Finished
 from vlad.records.requests import Action, Request
 from vlad.records.run import AgentStarted, Attempt, AttemptEnded, AttemptStarted, LeftBehind, Noted, StopRung
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import Kind, RunSpec
-from vlad.supervise import adopted, failpoints, locks
+from vlad.supervise import adopted, locks
 from vlad.supervise.chronicle import Chronicle
 from vlad.supervise.explain import explain
 from vlad.supervise.follow import ProgressFollower, existing_checkpoint

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlad.host import processes
+from vlad.records import failpoints
 from vlad.records.outcome import ProcessIdentity
 from vlad.records.rundir import RunDirectory
-from vlad.supervise import exits, failpoints, locks
+from vlad.supervise import exits, locks
 from vlad.supervise.queue import open_lease
 from vlad.supervise.reserve import give_reserve
 from vlad.supervise.supervisor import Ending, Supervisor

@@ -12,10 +12,10 @@ import msgspec
 
 from vlad.host.cgroup import oom_kills
 from vlad.host.processes import own_identity
+from vlad.records import failpoints
 from vlad.records.attemptdir import AttemptDirectory
 from vlad.records.files import private_folder, write_new
 from vlad.records.outcome import AgentClaim, ProcessIdentity
-from vlad.supervise import failpoints
 
 EXIT_CANNOT_START = 127
 CANNOT_START = b"vlad: cannot start "

@@ -11,11 +11,12 @@ from vlad.host import processes
 from vlad.policy import stop as stopping
 from vlad.policy.predecessors import Broken, Met
 from vlad.policy.restart import Decision, GiveUp, Restart, Stop, Succeed, decide, exit_in_words
+from vlad.records import failpoints
 from vlad.records.outcome import ProcessIdentity
 from vlad.records.progress import Reason
 from vlad.records.run import Attempt, EarlyStopped, Moved, RunRecord, State, StopRung, Supervised
 from vlad.records.rundir import RunDirectory
-from vlad.supervise import exits, failpoints, notifying
+from vlad.supervise import exits, notifying
 from vlad.supervise.chronicle import Chronicle
 from vlad.supervise.inbox import Inbox
 from vlad.supervise.job import Job

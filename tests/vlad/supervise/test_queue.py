@@ -13,10 +13,11 @@ from fake_gpus import FakeGpus, fake_gpus
 from supervised_runs import Lab, Run, kill_both, until
 from vlad.host import processes
 from vlad.host.leases import read_claims
+from vlad.records import failpoints
 from vlad.records.requests import Action
 from vlad.records.run import Leased, Moved, State, Waits
 from vlad.records.spec import Predecessor, RestartPolicy, StopLadder
-from vlad.supervise import control, detach, failpoints
+from vlad.supervise import control, detach
 from vlad.supervise.adopt import adopt_orphans
 
 SEEN = 'echo "sees $CUDA_VISIBLE_DEVICES"'

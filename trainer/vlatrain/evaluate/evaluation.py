@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from vlad.records import failpoints
 
 from vlatrain.configuration.simulation import Videos
 from vlatrain.distributed import Board, Ranks
@@ -15,7 +16,6 @@ from vlatrain.evaluate.rollout import Policy, roll_out
 from vlatrain.evaluate.together import Together
 from vlatrain.evaluate.venue import EvaluationError, Observation, Suite
 from vlatrain.evaluate.videos import Films
-from vlatrain.failpoints import failpoint
 
 STOP = "stop"
 FINISHED = "finished"
@@ -80,8 +80,8 @@ class Tally:
         self._untold = {episode.task for episode in self.episodes}
 
     def tick(self) -> None:
-        failpoint("in_evaluation")
-        failpoint(f"in_{self.board.name.replace('-', '_')}")
+        failpoints.reach("in_evaluation")
+        failpoints.reach(f"in_{self.board.name.replace('-', '_')}")
         if self.wants_stop():
             self.board.raise_flag(STOP)
         if self.board.is_raised(STOP):

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vlad.records import failpoints
 from vlad.records.files import replace_file, sync_folder, write_new
 
 from vlatrain.errors import TrainerError
-from vlatrain.failpoints import failpoint
 
 log = logging.getLogger(__name__)
 
@@ -61,15 +61,15 @@ class CheckpointFolder:
         aside = self.path / f".{final.name}.new"
         try:
             _make_empty(aside)
-            failpoint("writing_checkpoint")
+            failpoints.reach("writing_checkpoint")
             fill(aside)
             size_bytes = _seal(aside, step)
         except OSError as error:
             shutil.rmtree(aside, ignore_errors=True)
             raise NotSavedError(f"checkpoint of step {step} not saved in {self.path}: {error}") from error
-        failpoint("before_checkpoint_rename")
+        failpoints.reach("before_checkpoint_rename")
         _take_name(aside, final)
-        failpoint("after_checkpoint_rename")
+        failpoints.reach("after_checkpoint_rename")
         return Saved(step=step, path=final, size_bytes=size_bytes)
 
     def prune(self, *wanted: int | None) -> list[int]:

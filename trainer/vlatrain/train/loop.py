@@ -4,13 +4,13 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 
+from vlad.records import failpoints
 from vlad.records.progress import Phase, Reason
 from vlad.records.requests import Action
 
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.data.batches import Batch
 from vlatrain.errors import TrainingError
-from vlatrain.failpoints import failpoint
 from vlatrain.train.elsewhere import abandoned, awaited, begun_again, is_awaited, joined, submitted
 from vlatrain.train.evaluating import evaluated, owes_evaluation, warn_of_resolution, warn_of_simulator
 from vlatrain.train.session import Session
@@ -81,7 +81,7 @@ def update(session: Session, state: TrainState, batches: Iterator[Batch]) -> Tra
     started = time.monotonic()
     train_step(session.learner, batches, session.codec, session.config, state.step)
     after = state.stepped(session.samples_per_step)
-    failpoint(f"step_{after.step}")
+    failpoints.reach(f"step_{after.step}")
     is_logged = is_due(after.step, session.config.log_every_steps, session.config.max_steps)
     told = session.learner.told(session.ranks, after.step) if is_logged else None
     session.reports.took(time.monotonic() - started)
