@@ -1,17 +1,33 @@
 """A training program without training: counts steps, saves checkpoints, resumes from them, and reports as rank 0 does.
 
-It is told its rank as torchrun tells it. Every rank prints each step, so that a lost line of a log shows.
+It is told its rank as torchrun tells it. Every rank prints each step, so that a lost line of a log shows. Its
+failpoints have the names of the trainer's.
 """
 
 import argparse
 import json
 import os
 import signal
+import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
 
-from vlad.records.progress import CheckpointSaved, Finished, Phase, PhaseChange, Plan, Reason, RequestDone, Step
+import witness
+from vlad.records import failpoints
+from vlad.records.progress import (
+    CheckpointBegun,
+    CheckpointSaved,
+    Evaluation,
+    Finished,
+    Phase,
+    PhaseChange,
+    Plan,
+    Reason,
+    RequestDone,
+    Step,
+)
 from vlad.records.requests import Action
 from vlad.report import Reporter, answer_stack_requests
 
@@ -28,6 +44,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--until", type=Path, help="end where this file appears")
     parser.add_argument("--resume_adapter_dir", type=Path)
     parser.add_argument("--fail-at", type=int, help="exit with code 7 at this step")
+    parser.add_argument("--fail-attempt", type=int, help="only in this attempt")
+    parser.add_argument("--evaluate-steps", type=int, default=0)
+    parser.add_argument("--loader", action="store_true", help="fork a loader worker, and start a daemon without tag")
     parser.add_argument("--ignore-stop", action="store_true", help="neither requests nor SIGTERM end it")
     parser.add_argument("--hang-at", type=int, help="at this step tell and do nothing any more, once (see --work)")
     parser.add_argument("--hang-until", type=Path, help="... until this file appears")
@@ -61,15 +80,21 @@ class Job:
 
     def resumed_step(self) -> int:
         folder = self.options.resume_adapter_dir
-        return int(json.loads((folder / "step.json").read_text())) if folder else 0
+        return int(json.loads((folder / "step.json").read_text())["step"]) if folder else 0
 
     def run(self) -> None:
+        witness.sign("rank")
+        failpoints.reach("rank.start")
+        if self.options.loader:
+            self.loader = start_loader()
+            start_daemon()
         plan = Plan(at=time.time(), start_step=self.step, max_steps=self.options.steps, ranks=RANKS)
         self.reporter.progress(plan)
         self.reporter.progress(PhaseChange(at=time.time(), phase=Phase.TRAINING))
         while self.step < self.options.steps and not (self.options.until and self.options.until.exists()):
             self.one_step()
             if self.must_stop():
+                failpoints.reach("rank.stopping")
                 self.save()
                 self.reporter.progress(Finished(at=time.time(), step=self.step, stopped=True))
                 return
@@ -79,15 +104,34 @@ class Job:
     def one_step(self) -> None:
         time.sleep(self.options.step_s)
         self.meet()
+        if self.options.loader and not has_batch(self.loader):
+            raise RuntimeError("DataLoader worker exited unexpectedly")
         self.step += 1
-        os.write(1, f"rank {RANK} step {self.step}\n".encode())  # whole lines, whatever the other ranks write
+        line = f"rank {RANK} step {self.step}\n".encode()
+        os.write(1, line)  # whole lines, whatever the other ranks write
+        witness.printed(RANK, line)
         self.reporter.progress(Step(at=time.time(), step=self.step, loss=1 / self.step))
-        if self.step == self.options.fail_at:
+        if self.step == self.options.fail_at and self.options.fail_attempt in (None, witness.attempt()):
             sys.exit(7)
         if self.step == self.options.hang_at:
             self.hang()
         if self.step % self.options.save_steps == 0:
             self.save()
+        if RANK == 0 and self.options.evaluate_steps and self.step % self.options.evaluate_steps == 0:
+            self.evaluate()
+
+    def evaluate(self) -> None:
+        self.reporter.progress(PhaseChange(at=time.time(), phase=Phase.EVALUATING))
+        failpoints.reach("in_evaluation")
+        rate = 100.0 * self.step / (self.step + 10)
+        self.reporter.evaluation(
+            Evaluation(
+                at=time.time(), step=self.step, suite="counting", successes=1, episodes=2, success_rate=rate,
+                low=0.0, high=100.0,
+            )
+        )  # fmt: skip
+        failpoints.reach("after_evaluation")
+        self.reporter.progress(PhaseChange(at=time.time(), phase=Phase.TRAINING))
 
     def hang(self) -> None:
         """In every rank, in the first attempt that comes so far."""
@@ -108,11 +152,15 @@ class Job:
         if RANK != 0:
             return
         folder = self.options.work / f"checkpoint-{self.step}"
+        self.reporter.progress(CheckpointBegun(at=time.time(), step=self.step, path=str(folder)), durable=True)
         if not folder.exists():
             aside = folder.with_suffix(f".{os.getpid()}.new")
+            failpoints.reach("writing_checkpoint")
             aside.mkdir()
-            (aside / "step.json").write_text(json.dumps(self.step))
+            (aside / "step.json").write_text(json.dumps({"step": self.step, "attempt": witness.attempt()}))
+            failpoints.reach("before_checkpoint_rename")
             aside.rename(folder)
+            failpoints.reach("after_checkpoint_rename")
         self.reporter.progress(CheckpointSaved(at=time.time(), step=self.step, path=str(folder)), durable=True)
 
     def must_stop(self) -> bool:
@@ -132,6 +180,37 @@ class Job:
                 self.save()
                 self.reporter.progress(RequestDone(at=time.time(), request_id=request.id))
         return is_requested
+
+
+def start_loader() -> socket.socket:
+    """A forked worker that is asked for each batch, and outlives its rank. Returns the rank's end of the connection."""
+    own, others = socket.socketpair()
+    if os.fork() != 0:
+        others.close()
+        return own
+    own.close()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    witness.sign("loader")
+    failpoints.reach("loader.start")
+    while others.recv(1):
+        others.send(b".")
+    signal.pause()
+    os._exit(0)
+
+
+def has_batch(loader: socket.socket) -> bool:
+    try:
+        loader.send(b"?")
+        return loader.recv(1) == b"."
+    except OSError:
+        return False
+
+
+def start_daemon() -> None:
+    """A process in a session of its own that nothing but its descent gives away."""
+    none = subprocess.DEVNULL
+    started = subprocess.Popen(["sleep", "600"], env={}, stdin=none, stdout=none, stderr=none, start_new_session=True)
+    witness.sign("daemon", started.pid)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import witness
+
 
 def main() -> int:
     ranks, *program = sys.argv[1:]
+    witness.sign("torchrun")
     started = [start(rank, int(ranks), program) for rank in range(int(ranks))]
 
     def hand_on(number: int, frame: object) -> None:
@@ -38,4 +41,6 @@ def watch(started: "list[subprocess.Popen[bytes]]") -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    witness.leave(code)
+    sys.exit(code)

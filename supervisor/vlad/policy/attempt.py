@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vlad.records.progress import CheckpointSaved
+from vlad.records.progress import CheckpointBegun, CheckpointSaved
 from vlad.records.spec import Kind, RunSpec
 
 RESUME_FLAG = "--resume_adapter_dir"
@@ -22,7 +22,7 @@ SUPERVISION_VARIABLES = frozenset(
 """What names a run and its supervisors: never inherited by a run that is started from inside another."""
 
 
-def attempt_argv(spec: RunSpec, checkpoint: CheckpointSaved | None) -> tuple[str, ...]:
+def attempt_argv(spec: RunSpec, checkpoint: CheckpointBegun | CheckpointSaved | None) -> tuple[str, ...]:
     """The command of the next attempt: a trainer goes on from the checkpoint that it last saved in this run."""
     if spec.kind is not Kind.TRAIN or checkpoint is None:
         return spec.argv

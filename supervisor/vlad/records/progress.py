@@ -77,6 +77,13 @@ class TaskEvaluated(Line, frozen=True, kw_only=True, tag="task"):
     episodes: int
 
 
+class CheckpointBegun(Line, frozen=True, kw_only=True, tag="checkpoint_begun"):
+    """A checkpoint will appear at `path` as a whole, by rename: a death before CheckpointSaved then loses nothing."""
+
+    step: int
+    path: str
+
+
 class CheckpointSaved(Line, frozen=True, kw_only=True, tag="checkpoint"):
     """A complete checkpoint is on the disk at `path`; `is_best` where it is the best evaluated so far.
 
@@ -114,7 +121,9 @@ class Finished(Line, frozen=True, kw_only=True, tag="finished"):
     stopped: bool = False
 
 
-ProgressLine = Plan | PhaseChange | Step | TaskEvaluated | CheckpointSaved | RequestDone | Warned | Finished
+ProgressLine = (
+    Plan | PhaseChange | Step | TaskEvaluated | CheckpointBegun | CheckpointSaved | RequestDone | Warned | Finished
+)
 
 
 class TaskResult(msgspec.Struct, frozen=True, kw_only=True):

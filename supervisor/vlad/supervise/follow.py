@@ -4,7 +4,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vlad.records.files import read_lines
-from vlad.records.progress import CheckpointSaved, Finished, ProgressLine, RequestDone, Step, decode_progress
+from vlad.records.progress import (
+    CheckpointBegun,
+    CheckpointSaved,
+    Finished,
+    ProgressLine,
+    RequestDone,
+    Step,
+    decode_progress,
+)
 from vlad.records.rundir import RunDirectory
 
 CHECKPOINTS_REMEMBERED = 16
@@ -13,10 +21,10 @@ PIECE_BYTES = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a run has reported so far, over all attempts; `checkpoints` oldest first."""
+    """What a run has reported so far, over all attempts; `checkpoints` oldest first, also those only begun."""
 
     step: int | None = None
-    checkpoints: tuple[CheckpointSaved, ...] = ()
+    checkpoints: tuple[CheckpointBegun | CheckpointSaved, ...] = ()
     finished: Finished | None = None
     answered: frozenset[str] = frozenset()
 
@@ -24,8 +32,9 @@ class Progress:
         match line:
             case Step():
                 return replace(self, step=line.step)
-            case CheckpointSaved(is_new=True):
-                return replace(self, checkpoints=(*self.checkpoints, line)[-CHECKPOINTS_REMEMBERED:])
+            case CheckpointBegun() | CheckpointSaved(is_new=True):
+                others = tuple(one for one in self.checkpoints if one.path != line.path)
+                return replace(self, checkpoints=(*others, line)[-CHECKPOINTS_REMEMBERED:])
             case Finished():
                 return replace(self, finished=line)
             case RequestDone():
@@ -56,6 +65,6 @@ class ProgressFollower:
                 self.progress = self.progress.after(line)
 
 
-def existing_checkpoint(progress: Progress, cwd: str) -> CheckpointSaved | None:
-    """The newest reported checkpoint that is still on the disk; its path may be relative to `cwd`, of the program."""
+def existing_checkpoint(progress: Progress, cwd: str) -> CheckpointBegun | CheckpointSaved | None:
+    """The newest reported checkpoint that is on the disk; its path may be relative to `cwd`, of the program."""
     return next((saved for saved in reversed(progress.checkpoints) if Path(cwd, saved.path).is_dir()), None)

@@ -185,7 +185,7 @@ class Job:
         assert attempt is not None
         self._observer.end(attempt.number, exit)
         progress = self._follower.read_new()
-        newest = progress.checkpoints[-1] if progress.checkpoints else None
+        newest = existing_checkpoint(progress, self._spec.cwd)
         event = AttemptEnded(
             **self._chronicle.stamp(),
             number=attempt.number,

@@ -1,9 +1,9 @@
 """Climbs the stop ladder: asks, terminates, kills, each rung on record with its grace time."""
 
 from vlad.policy.stop import grace_s, next_rung
+from vlad.records import failpoints
 from vlad.records.run import RungReached, StopRung
 from vlad.records.spec import StopLadder
-from vlad.supervise import failpoints
 from vlad.supervise.chronicle import Chronicle
 from vlad.supervise.job import Job
 from vlad.supervise.timer import Timer

@@ -50,6 +50,10 @@ class CheckpointFolder:
     path: Path
     keep: int
 
+    def path_of(self, step: int) -> Path:
+        """Where the checkpoint of a step lies."""
+        return self.path / f"step-{step:06d}"
+
     def write(self, step: int, fill: Callable[[Path], None], expected_bytes: int) -> Saved:
         """Makes `step-000500` by letting `fill` write its files into a folder aside, which then takes the name.
 
@@ -57,7 +61,7 @@ class CheckpointFolder:
         `fill` raises OSError for whatever it cannot write.
         """
         check_space(self.path, expected_bytes)
-        final = self.path / f"step-{step:06d}"
+        final = self.path_of(step)
         aside = self.path / f".{final.name}.new"
         try:
             _make_empty(aside)
@@ -76,7 +80,7 @@ class CheckpointFolder:
         """Deletes all but the `keep` newest and the `wanted` steps (the best); returns the steps that went."""
         doomed = [step for step, _ in checkpoints(self.path)[: -self.keep] if step not in wanted]
         for step in doomed:
-            _remove(self.path / f"step-{step:06d}")
+            _remove(self.path_of(step))
         return doomed
 
     def clean(self) -> None:

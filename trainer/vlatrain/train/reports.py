@@ -3,10 +3,12 @@
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from vlad.policy.early_stop import EarlyStopPolicy
 from vlad.records.progress import (
+    CheckpointBegun,
     CheckpointSaved,
     Evaluation,
     Finished,
@@ -93,6 +95,10 @@ class Reports:
         self._tell(line)
         self._track(step, step_numbers(line))
         self._phase, self._done = Phase.TRAINING, None
+
+    def checkpoint_begun(self, step: int, path: Path) -> None:
+        """Before anything of it is there: whoever finds it whole later knows that it is this run's."""
+        self._tell(CheckpointBegun(at=time.time(), step=step, path=str(path)), durable=True)
 
     def checkpoint(
         self,

@@ -192,6 +192,7 @@ class Checkpoints:
             state_file=self._state_file(state),
             companions=self.companions,
         )
+        self.reports.checkpoint_begun(state.step, self._folder.path_of(state.step))
         self._written = self._folder.write(state.step, files, contents.expected_bytes)
         write_s = time.monotonic() - started
         stall_s += write_s if is_awaited else 0
