@@ -18,18 +18,23 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / folder) for folder in ("tests/support", "supervisor", "trainer", "tui")]
 
-from fault_matrix import COLUMNS, VICTIMS, Fault, all_faults  # noqa: E402 - the folders above must be known first
-from fault_stories import HEALS_WITHIN_S, Outcome, live_through  # noqa: E402
+from fault_chains import CHAINS, Chain, live_through_chain  # noqa: E402 - the folders above must be known first
+from fault_matrix import COLUMNS, VICTIMS, Fault, all_faults  # noqa: E402
+from fault_stories import Outcome, live_through  # noqa: E402
+
+Task = Fault | Chain
 
 RESULTS = ROOT / "benchmarks" / "results" / "faults.json"
 PAGE = ROOT / "docs" / "faults.md"
 WORKERS = 4
+HEALS_WITHIN_S = 5.0
 Result = dict[str, Any]
 
 
@@ -47,8 +52,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     number, parts = map(int, options.part.split("/"))
-    chosen = [fault for fault in all_faults() if all(word in fault.name for word in options.only)]
-    chosen = chosen[number - 1 :: parts]
+    chosen = [task for task in (*CHAINS, *all_faults()) if _has_words(task, options.only)][number - 1 :: parts]
     began = time.monotonic()
     results = [_told(outcome) for outcome in _lived_through(chosen, options.workers, options.seed)]
     took_s = time.monotonic() - began
@@ -64,25 +68,37 @@ def main() -> int:
     return int(any(one["problems"] for one in told["faults"]))
 
 
-def _lived_through(chosen: list[Fault], workers: int, seed: int) -> Iterator[Outcome]:
-    """In order of the matrix, told as they end."""
+def _has_words(task: Task, words: list[str]) -> bool:
+    faults = task.faults if isinstance(task, Chain) else (task,)
+    return any(all(word in fault.name for word in words) for fault in faults)
+
+
+def _lived_through(chosen: list[Task], workers: int, seed: int) -> Iterator[Outcome]:
+    """In order, the long chains first; told as they end."""
     with (
         tempfile.TemporaryDirectory(prefix="faults-") as folder,
         ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver")) as pool,
     ):
         folders = [Path(folder) / str(number) for number in range(len(chosen))]
-        for number, outcome in enumerate(pool.map(_one, chosen, folders, [seed] * len(chosen)), 1):
-            healed = "never" if outcome.healed_s is None else f"{outcome.healed_s:.2f} s"
-            verdict = f"LOST {outcome.problems}" if outcome.problems else f"healed {healed}"
-            print(f"{number:3}/{len(chosen)} {outcome.fault.name}: {verdict}", flush=True)
+        for outcome in chain.from_iterable(pool.map(_one, chosen, folders, [seed] * len(chosen))):
+            problems = _problems(outcome)
+            print(
+                f"{outcome.fault.name}: {f'LOST {problems}' if problems else f'healed {outcome.healed_s:.2f} s'}",
+                flush=True,
+            )
             yield outcome
 
 
-def _one(fault: Fault, folder: Path, seed: int) -> Outcome:
+def _one(task: Task, folder: Path, seed: int) -> list[Outcome]:
     folder.mkdir()
     for name in ("VLAD_FAILPOINTS", "VLAD_FAILPOINTS_ONCE"):
         os.environ.pop(name, None)
-    return live_through(fault, folder, seed)
+    return live_through_chain(task, folder, seed) if isinstance(task, Chain) else [live_through(task, folder, seed)]
+
+
+def _problems(outcome: Outcome) -> list[str]:
+    is_slow = outcome.healed_s is not None and outcome.healed_s > HEALS_WITHIN_S
+    return [*outcome.problems, *([f"healed after {outcome.healed_s:.1f} s"] if is_slow else [])]
 
 
 def _told(outcome: Outcome) -> Result:
@@ -90,7 +106,7 @@ def _told(outcome: Outcome) -> Result:
     healed_s = None if outcome.healed_s is None else round(outcome.healed_s, 3)
     return {
         "victim": fault.victim, "when": fault.when, "point": fault.point, "story": fault.story, "job": fault.job,
-        "healed_s": healed_s, "problems": list(outcome.problems),
+        "healed_s": healed_s, "problems": _problems(outcome),
     }  # fmt: skip
 
 

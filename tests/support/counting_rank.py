@@ -5,6 +5,7 @@ failpoints have the names of the trainer's.
 """
 
 import argparse
+import itertools
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import witness
@@ -50,6 +52,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--ignore-stop", action="store_true", help="neither requests nor SIGTERM end it")
     parser.add_argument("--hang-at", type=int, help="at this step tell and do nothing any more, once (see --work)")
     parser.add_argument("--hang-until", type=Path, help="... until this file appears")
+    parser.add_argument("--torch-loader", action="store_true", help="a loader worker of PyTorch's own")
     parser.add_argument("--gloo", action="store_true", help="let ranks wait for each other with torch.distributed")
     return parser.parse_args()
 
@@ -88,6 +91,8 @@ class Job:
         if self.options.loader:
             self.loader = start_loader()
             start_daemon()
+        if self.options.torch_loader:
+            self.batches = torch_batches()
         plan = Plan(at=time.time(), start_step=self.step, max_steps=self.options.steps, ranks=RANKS)
         self.reporter.progress(plan)
         self.reporter.progress(PhaseChange(at=time.time(), phase=Phase.TRAINING))
@@ -106,6 +111,8 @@ class Job:
         self.meet()
         if self.options.loader and not has_batch(self.loader):
             raise RuntimeError("DataLoader worker exited unexpectedly")
+        if self.options.torch_loader:
+            next(self.batches)
         self.step += 1
         line = f"rank {RANK} step {self.step}\n".encode()
         os.write(1, line)  # whole lines, whatever the other ranks write
@@ -168,7 +175,17 @@ class Job:
             return False
         if RANK == 0 and (self.is_stop_requested() or self.has_sigterm):
             self.stop_mark.touch()
-        return self.has_sigterm or self.stop_mark.exists()
+        return self.agreed(self.has_sigterm or self.stop_mark.exists())
+
+    def agreed(self, is_wanted: bool) -> bool:
+        """Ranks that wait for each other end at the same step."""
+        if not self.options.gloo:
+            return is_wanted
+        import torch
+
+        wanted = torch.tensor(int(is_wanted))
+        torch.distributed.all_reduce(wanted, torch.distributed.ReduceOp.MAX)
+        return bool(wanted)
 
     def is_stop_requested(self) -> bool:
         is_requested = False
@@ -196,6 +213,17 @@ def start_loader() -> socket.socket:
         others.send(b".")
     signal.pause()
     os._exit(0)
+
+
+def torch_batches() -> Iterator[object]:
+    """From one forked worker."""
+    from torch.utils.data import DataLoader, IterableDataset
+
+    class Endless(IterableDataset[int]):
+        def __iter__(self) -> Iterator[int]:
+            return itertools.count()
+
+    return iter(DataLoader(Endless(), num_workers=1, multiprocessing_context="fork"))
 
 
 def has_batch(loader: socket.socket) -> bool:

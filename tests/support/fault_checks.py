@@ -10,30 +10,35 @@ from fault_matrix import GUARDS, Fault
 from supervised_runs import Run
 from vlad.host import processes
 from vlad.records.outcome import Exit, ProcessIdentity
-from vlad.records.progress import CheckpointSaved, Plan, Reason, Step
+from vlad.records.progress import CheckpointBegun, CheckpointSaved, Plan, Reason, Step
 from vlad.records.run import AttemptStarted, Requested, State, Supervised
 
+How = tuple[int | None, int | None]
 RANK_LINE = re.compile(rb"^rank (\d+) step \d+\n", re.MULTILINE)
 
 
 def losses(fault: Fault, run: Run, work: Path, witness: Path) -> list[str]:
     """Everything that is not as it should be, in words; empty where nothing is lost."""
+    stops = fault.story == "stops"
     return [
-        *_wrong_end(fault, run),
-        *_wrong_attempts(fault, run),
-        *_wrong_guards(fault, run),
-        *_wrong_exits(fault, run, witness),
-        *_lost_steps(run, work),
+        *(wrong_end(run, State.STOPPED, None) if stops else wrong_end(run, State.SUCCEEDED, Reason.MAX_STEPS)),
+        *wrong_attempts(run, fault.restarts),
+        *wrong_guards(run, 2 if fault.victim in GUARDS else 1),
+        *wrong_exits(run, [_truth(witness, attempt.number) for attempt in run.record.attempts]),
+        *lost_steps(run, work),
         *_lost_output(run, witness),
         *_lost_requests(fault, run),
-        *_left_behind(run, witness),
+        *left_behind(run, witness),
     ]
 
 
-def _wrong_end(fault: Fault, run: Run) -> list[str]:
+def wrong_end(run: Run, state: State, reason: Reason | None) -> list[str]:
     record = run.record
-    wanted = (State.STOPPED, None) if fault.story == "stops" else (State.SUCCEEDED, Reason.MAX_STEPS)
-    found = [] if (record.state, record.reason) == wanted else [f"ended {record.state} {record.reason}: {record.why}"]
+    found = (
+        []
+        if (record.state, record.reason) == (state, reason)
+        else [f"ended {record.state} {record.reason}: {record.why}"]
+    )
     if run.directory.repaired_record() != record:
         found.append("state.json is not what the journal tells")
     if [event.seq for event in run.events] != list(range(1, record.seq + 1)):
@@ -41,25 +46,22 @@ def _wrong_end(fault: Fault, run: Run) -> list[str]:
     return found
 
 
-def _wrong_attempts(fault: Fault, run: Run) -> list[str]:
+def wrong_attempts(run: Run, restarts: int) -> list[str]:
     attempts = [event.number for event in run.events if isinstance(event, AttemptStarted)]
-    wanted = list(range(1, fault.restarts + 2))
+    wanted = list(range(1, restarts + 2))
     return [] if attempts == wanted else [f"attempts {attempts}, not {wanted}"]
 
 
-def _wrong_guards(fault: Fault, run: Run) -> list[str]:
-    """A guard is replaced once at most, and never without need; one killed before its first word has said nothing."""
+def wrong_guards(run: Run, most: int) -> list[str]:
+    """A guard is replaced at most once for each kill; one killed before its first word has said nothing."""
     announced = sum(isinstance(event, Supervised) for event in run.events)
-    most = 2 if fault.victim in GUARDS else 1
     return [] if 1 <= announced <= most else [f"{announced} guards, {most} at most"]
 
 
-def _wrong_exits(fault: Fault, run: Run, witness: Path) -> list[str]:
-    """Each attempt's agent has written down its code, unless a signal ended it."""
+def wrong_exits(run: Run, truths: list[How]) -> list[str]:
+    """What state.json and exit.json say of each attempt's agent, against what is known from elsewhere."""
     found = []
-    for attempt in run.record.attempts:
-        told = witness / f"exit-{attempt.number}"
-        truth = (int(told.read_text()), None) if told.exists() else (None, signal.SIGKILL)
+    for attempt, truth in zip(run.record.attempts, truths, strict=False):
         file = run.directory.attempt(attempt.number).read_exit()
         for name, exit in (("state.json", attempt.exit), ("exit.json", file)):
             if _how(exit) != truth:
@@ -67,11 +69,17 @@ def _wrong_exits(fault: Fault, run: Run, witness: Path) -> list[str]:
     return found
 
 
-def _how(exit: Exit | None) -> tuple[int | None, int | None]:
+def _truth(witness: Path, attempt: int) -> How:
+    """The agent has written down its code, unless a signal ended it."""
+    told = witness / f"exit-{attempt}"
+    return (int(told.read_text()), None) if told.exists() else (None, signal.SIGKILL)
+
+
+def _how(exit: Exit | None) -> How:
     return (exit.code, exit.signal) if exit is not None else (None, None)
 
 
-def _lost_steps(run: Run, work: Path) -> list[str]:
+def lost_steps(run: Run, work: Path | None = None) -> list[str]:
     """Each attempt goes on from the newest checkpoint that was on the disk before it, and counts without a gap."""
     lines, found, newest = run.directory.read_progress()[0], [], 0
     for attempt in run.record.attempts:
@@ -83,8 +91,16 @@ def _lost_steps(run: Run, work: Path) -> list[str]:
         if steps != list(range(start + 1, start + 1 + len(steps))):
             found.append(f"attempt {attempt.number} has steps {steps}")
         saved = [line.step for line in lines if isinstance(line, CheckpointSaved) and line.attempt == attempt.number]
-        newest = max([newest, *saved, *_on_disk(work, attempt.number)])
+        on_disk = _begun(run, attempt.number) if work is None else _on_disk(work, attempt.number)
+        newest = max([newest, *saved, *on_disk])
     return found
+
+
+def _begun(run: Run, attempt: int) -> list[int]:
+    """Steps of the checkpoints that an attempt has begun and that are on the disk."""
+    lines = run.directory.read_progress()[0]
+    begun = [line for line in lines if isinstance(line, CheckpointBegun) and line.attempt == attempt]
+    return [line.step for line in begun if Path(line.path).is_dir()]
 
 
 def _on_disk(work: Path, attempt: int) -> list[int]:
@@ -115,9 +131,9 @@ def _lost_requests(fault: Fault, run: Run) -> list[str]:
     return [] if len(asked) == len(set(asked)) == wanted else [f"{len(asked)} requests on record, not {wanted}"]
 
 
-def _left_behind(run: Run, witness: Path) -> list[str]:
+def left_behind(run: Run, witness: Path | None = None) -> list[str]:
     """By the processes' own list, and by everything that carries the run's name."""
-    living = [one.pid for one in signed(witness) if processes.is_alive(one)]
+    living = [one.pid for one in signed(witness) if processes.is_alive(one)] if witness else []
     named = [*run.workers(), *run.guards()]
     return [f"left behind: {sorted({*living, *named})}"] if living or named else []
 
@@ -131,6 +147,15 @@ def signed(witness: Path, role: str | None = None) -> list[ProcessIdentity]:
             identity = ProcessIdentity(pid=int(words[2]), start_ticks=int(words[3]), boot_id=processes.boot_id())
             found.append(identity)
     return found
+
+
+def in_tree(run: Run, role: str) -> list[ProcessIdentity]:
+    """The agent, its ranks or their workers, by descent."""
+    table = processes.all_processes()
+    found = {run.agent().pid}
+    for _ in range(("torchrun", "rank", "loader").index(role)):
+        found = {process.pid for process in table.values() if process.parent in found and not process.is_zombie}
+    return [one for pid in found if (one := processes.identity_of(pid)) is not None]
 
 
 def end_signed(witness: Path) -> None:

@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import threading
 from pathlib import Path
 
 VARIABLE = "VLAD_FAILPOINTS"
@@ -52,7 +53,7 @@ def _act(name: str, action: str) -> None:
         case "term":
             os.kill(os.getpid(), signal.SIGTERM)
         case "hold":
-            os.kill(os.getpid(), signal.SIGSTOP)
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)  # another thread's stop would come too late
         case "enospc":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), f"failpoint {name}")
         case _:
