@@ -144,7 +144,7 @@ def _losses(chain: Chain, run: Run) -> list[str]:
 
 
 def _fault(job: Job, victim: str, when: str, point: str, **how: str) -> Fault:
-    holder = "nobody" if point == "loading" else "job"
+    holder = "nobody" if point in ("loading", "asked") else "job"
     return Fault(victim=victim, when=when, point=point, holder=holder, job=job, **how)  # type: ignore[arg-type]
 
 
@@ -164,7 +164,7 @@ CHAINS = (
         ("keeper", "at start-up", "loading"),
         ("torchrun", "evaluating", EVALUATION),
         ("supervisor", "evaluating", EVALUATION),
-        ("keeper", "stopping", RENAME),
+        ("keeper", "stopping", "asked"),
     ),
     _chain(
         "trainer",
@@ -174,7 +174,7 @@ CHAINS = (
         ("keeper", "evaluating", EVALUATION),
         ("rank", "evaluating", EVALUATION),
         ("rank", "at start-up", "loading"),
-        ("supervisor", "stopping", "writing_checkpoint"),
+        ("supervisor", "stopping", "asked"),
     ),
     _chain(
         "torchrun",
@@ -184,6 +184,6 @@ CHAINS = (
         ("supervisor", "during a write", "report.during"),
         ("torchrun", "during a write", "report.during"),
         ("loader", "during a write", "report.during"),
-        ("supervisor", "stopping", RENAME),
+        ("supervisor", "stopping", "asked"),
     ),
 )
