@@ -10,7 +10,7 @@ PROJECT_FILES := pyproject.toml constraints.txt
 # what `make gpu-check` runs; on a machine that has torch already: make gpu-check GPU_PYTHON=python3
 GPU_PYTHON ?= $(BIN)/python
 
-.PHONY: help libero demo test test-all gpu-check check format bench clean
+.PHONY: help libero demo test test-all faults gpu-check check format bench clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -54,6 +54,9 @@ test: $(VENV)/.dev check  ## format, lint, types, import contracts and tests (un
 
 test-all: $(VENV)/.dev check  ## the slow tests too
 	@$(BIN)/pytest -n 2 --dist loadgroup -m 'not gpu'
+
+faults: $(VENV)/.dev  ## kill -9 of everybody at every moment: 400 faults, and what they cost (5 to 15 minutes)
+	@$(BIN)/python benchmarks/faults.py --page
 
 gpu-check: $(if $(filter $(BIN)/%,$(GPU_PYTHON)),$(VENV)/.oracles)  ## checks on CUDA devices, against timm and transformers
 	@PYTHONPATH=supervisor:trainer:tui $(GPU_PYTHON) -m pytest -m gpu tests/gpu

@@ -34,6 +34,7 @@ Task = Fault | Chain
 RESULTS = ROOT / "benchmarks" / "results" / "faults.json"
 PAGE = ROOT / "docs" / "faults.md"
 WORKERS = 4
+BEGIN, END = "<!-- made by `make faults` -->", "<!-- end -->"
 HEALS_WITHIN_S = 5.0
 Result = dict[str, Any]
 
@@ -52,7 +53,8 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     number, parts = map(int, options.part.split("/"))
-    chosen = [task for task in (*CHAINS, *all_faults()) if _has_words(task, options.only)][number - 1 :: parts]
+    tasks: list[Task] = [*CHAINS, *all_faults()]
+    chosen = [task for task in tasks if _has_words(task, options.only)][number - 1 :: parts]
     began = time.monotonic()
     results = [_told(outcome) for outcome in _lived_through(chosen, options.workers, options.seed)]
     took_s = time.monotonic() - began
@@ -64,7 +66,7 @@ def main() -> int:
         file.write_text(json.dumps(told, indent=1) + "\n")
     print("\n" + report(told))
     if options.page:
-        PAGE.write_text(page(told))
+        PAGE.write_text(page(told, PAGE.read_text()))
     return int(any(one["problems"] for one in told["faults"]))
 
 
@@ -111,7 +113,7 @@ def _told(outcome: Outcome) -> Result:
 
 
 def _with_earlier_parts(file: Path, told: dict[str, Any]) -> dict[str, Any]:
-    earlier = {"faults": [], "took_s": 0.0}
+    earlier: dict[str, Any] = {"faults": [], "took_s": 0.0}
     with contextlib.suppress(FileNotFoundError):
         earlier = json.loads(file.read_text())
     faults, took_s = [*earlier["faults"], *told["faults"]], round(earlier["took_s"] + told["took_s"], 1)
@@ -155,13 +157,12 @@ def _summary(told: dict[str, Any]) -> str:
     )
 
 
-def page(told: dict[str, Any]) -> str:
-    """The page of the documentation."""
-    rows = table(told["faults"])
-    head, *body = ["| " + " | ".join(row) + " |" for row in rows]
-    rule = "|" + "---|" * len(rows[0])
-    text = (ROOT / "benchmarks" / "faults_page.md").read_text()
-    return text.replace("{table}", "\n".join([head, rule, *body])).replace("{summary}", _summary(told))
+def page(told: dict[str, Any], around: str) -> str:
+    """The page of the documentation with the table between its marks made anew."""
+    head, *body = ["| " + " | ".join(row) + " |" for row in table(told["faults"])]
+    rule = "|" + "---|" * (len(COLUMNS) + 2)
+    before, after = around.split(BEGIN)[0], around.split(END)[1]
+    return before + "\n".join([BEGIN, "", head, rule, *body, "", f"{_summary(told)}.", "", END]) + after
 
 
 if __name__ == "__main__":

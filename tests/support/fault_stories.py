@@ -115,7 +115,9 @@ class Scene:
                 until(lambda: self.run.record.state is State.BACKOFF, "backoff")
             return None
         mark = self.marks / self.fault.point
-        pid = until(lambda: mark.exists() and mark.read_text(), (f"{self.fault.point} reached", self.run), REACHED_S)
+        pid = until(
+            lambda: mark.read_text() if mark.exists() else "", (f"{self.fault.point} reached", self.run), REACHED_S
+        )
         held = until(lambda: _stopped(int(pid)), f"process {pid} stands still")
         return held
 
