@@ -18,15 +18,20 @@ DONE = Answer(True, "done", "20261122-0931-tabletop_demo-7f3a\n")
 
 
 class FakeVlad:
-    """Remembers the command lines it was given, and answers."""
+    """Remembers the command lines it was given, and answers; `answers` are those of single verbs."""
 
-    def __init__(self, answer: Answer = DONE) -> None:
+    def __init__(self, answer: Answer = DONE, **answers: Answer) -> None:
         self.answer = answer
+        self.answers = answers
         self.asked: list[list[str]] = []
 
     def __call__(self, arguments: Sequence[str], home: Home) -> Answer:
         self.asked.append(list(arguments))
-        return self.answer
+        return self.answers.get(arguments[0], self.answer)
+
+    def asked_to(self, verb: str) -> list[list[str]]:
+        """The command lines of one verb."""
+        return [words for words in self.asked if words[0] == verb]
 
 
 async def until_read(pilot: Pilot[None]) -> None:

@@ -3,9 +3,11 @@
 from collections.abc import Awaitable, Callable
 
 import pytest
+from dashboards import FakeVlad
 from screen_text import until_shown
 from textual.pilot import Pilot
 from vlad.records.rundir import Home, RunDirectory
+from vlad_answers import RESOLVED, foretold
 from vlatui.app import VlatuiApp
 from vlatui.widgets.run_table import RunTable
 
@@ -71,7 +73,9 @@ def test_question_before_stopping_now(snap_compare: Callable[..., bool], dashboa
 
 
 def test_form_for_a_new_run(snap_compare: Callable[..., bool], dashboard: Make, runs: Runs) -> None:
-    assert snap_compare(dashboard(), terminal_size=(100, 30), run_before=after("n", shown=("$ vlad start",)))
+    app = dashboard(vlad=FakeVlad(config=RESOLVED, plan=foretold(22_700_000_000, fits=True)))
+    before = after("n", shown=("$ vlad start", "✓ would be", "3.0 GB to spare"))
+    assert snap_compare(app, terminal_size=(100, 30), run_before=before)
 
 
 def test_a_search_in_the_log(snap_compare: Callable[..., bool], dashboard: Make, runs: Runs) -> None:

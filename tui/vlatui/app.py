@@ -36,6 +36,16 @@ class VlatuiApp(App[None]):
         Binding("ctrl+p,p", "command_palette", "All commands", show=False),
         Binding("f12", "picture", "Save a picture of the screen", show=False),
     ]
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it as an instance variable
+        (0, "-narrow"),
+        (72, "-normal"),
+        (120, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS = [  # noqa: RUF012 - as above
+        (0, "-low"),
+        (16, "-middle"),
+        (30, "-high"),
+    ]
 
     def __init__(
         self, home: Home, *, wanted: str | None = None, readonly: bool = False, clock: Callable[[], float] = time.time,

@@ -22,6 +22,9 @@ def spec(**changes: Any) -> RunSpec:
         (StartForm(nproc="auto", config="a.yaml"), ["start", "auto", "--config", "a.yaml"]),
         (StartForm(profile=" v100_8gpu ", resume="newest"), ["start", "--profile", "v100_8gpu", "--resume", "newest"]),
         (StartForm(overrides="a=1 'b=two words'"), ["start", "--set", "a=1", "--set", "b=two words"]),
+        (StartForm(gpus="0,2", after="spatial"), ["start", "--gpus", "0,2", "--after", "spatial"]),
+        (StartForm(folder="/data"), ["start", "--project-root", "/data"]),
+        (StartForm(gpus="auto", command="a"), ["start", "--gpus", "auto", "--", "a"]),
         (StartForm(name="n", command="bash -c 'a; b'"), ["start", "--name", "n", "--", "bash", "-c", "a; b"]),
     ],
 )  # fmt: skip
@@ -54,8 +57,8 @@ def test_a_run_is_duplicated_with_what_was_chosen_by_hand() -> None:
     }
     form = form_of(spec(config=config, config_file="/configs/demo.yaml", nproc=2))
     assert form.arguments() == [
-        "start", "2", "--config", "/configs/demo.yaml", "--name", "demo", "--set", "learning_rate=0.0002",
-        "--set", "run_id_note=two words", "--set", "image_aug=false",
+        "start", "2", "--config", "/configs/demo.yaml", "--set", "learning_rate=0.0002",
+        "--set", "run_id_note=two words", "--set", "image_aug=false", "--name", "demo",
     ]  # fmt: skip
 
 
@@ -66,3 +69,10 @@ def test_a_command_is_duplicated_word_for_word() -> None:
 
 def test_the_preview_can_be_pasted_into_a_shell() -> None:
     assert StartForm(config="my config.yaml").preview() == "vlad start --config 'my config.yaml'"
+
+
+def test_the_same_form_is_asked_about_before_it_is_started() -> None:
+    form = StartForm(nproc="2", config="a.yaml", overrides="seed=3", name="n", gpus="auto")
+    configured, planned = form.questions()
+    assert configured == ["config", "--config", "a.yaml", "--set", "seed=3", "--json"]
+    assert planned == ["plan", "2", "--config", "a.yaml", "--set", "seed=3", "--json"]

@@ -19,20 +19,36 @@ class StartForm:
     nproc: str = ""
     overrides: str = ""
     resume: str = ""
+    gpus: str = ""
+    after: str = ""
+    folder: str = ""
     command: str = ""
 
     def arguments(self) -> list[str]:
         """The arguments for `vlad`. Raises ValueError with words for what cannot be meant."""
-        if self.command.strip():
-            return ["start", *self._options(("--name", self.name)), "--", *_words(self.command)]
-        named = ("config", "profile", "name", "resume")
-        options = self._options(*((f"--{field}", getattr(self, field)) for field in named))
-        arguments = ["start", *self._processes(), *options]
+        waiting = self._options(("--gpus", self.gpus), ("--after", self.after))
+        if self.is_command:
+            return ["start", *self._options(("--name", self.name)), *waiting, "--", *_words(self.command)]
+        return ["start", *self._processes(), *self._configured(), *self._options(("--name", self.name)), *waiting]
+
+    @property
+    def is_command(self) -> bool:
+        """Whether a command is to be supervised instead of our trainer."""
+        return bool(self.command.strip())
+
+    def questions(self) -> tuple[list[str], list[str]]:
+        """The arguments that have `vlad` resolve the configuration, and foretell memory and time. Raises ValueError."""
+        configured = self._configured()
+        return ["config", *configured, "--json"], ["plan", *self._processes(), *configured, "--json"]
+
+    def _configured(self) -> list[str]:
+        named = (("--config", self.config), ("--profile", self.profile), ("--resume", self.resume))
+        options = list(self._options(*named, ("--project-root", self.folder)))
         for override in _words(self.overrides):
             if "=" not in override:
                 raise ValueError(f"override {override!r}: write it as field=value")
-            arguments += ["--set", override]
-        return arguments
+            options += ["--set", override]
+        return options
 
     def _processes(self) -> list[str]:
         nproc = self.nproc.strip()
@@ -54,10 +70,12 @@ def form_of(spec: RunSpec, resume: str = "") -> StartForm:
         return StartForm(name=spec.name, command=shlex.join(spec.argv))
     chosen = {field: setting.value for field, setting in spec.config.items() if setting.origin == CHOSEN_BY_HAND}
     chosen.pop("resume_adapter_dir", None)
+    root = spec.config.get("project_root")
+    chosen.pop("project_root", None)
     overrides = [shlex.quote(f"{field}={_text(value)}") for field, value in chosen.items()]
     return StartForm(
         config=spec.config_file or "", nproc=str(spec.nproc or ""), name=spec.name, overrides=" ".join(overrides),
-        resume=resume,
+        resume=resume, folder=_text(root.value) if root else "",
     )  # fmt: skip
 
 

@@ -48,16 +48,6 @@ class DashboardScreen(Showing):
         Binding("comma", "next_tab(-1)", "Previous tab", show=False),
         Binding("full_stop", "next_tab(1)", "Next tab", show=False),
     ]
-    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it as an instance variable
-        (0, "-narrow"),
-        (72, "-normal"),
-        (120, "-wide"),
-    ]
-    VERTICAL_BREAKPOINTS = [  # noqa: RUF012 - as above
-        (0, "-low"),
-        (16, "-middle"),
-        (30, "-high"),
-    ]
 
     def compose(self) -> ComposeResult:
         yield Lines(id="top")

@@ -37,17 +37,23 @@ class Starting(Control):
             return
         folder, directory = Path(saved.path).parent, self.session.home.run(run.run_id)
 
-        def find() -> tuple[Adapter, ...]:
-            return find_adapters([folder], evaluations_of([directory]))
-
         def chosen(path: str | None) -> None:
             if path is not None:
                 self._open_form(form_of(spec, resume=path))
 
+        def find() -> tuple[Adapter, ...]:
+            return find_adapters([folder], evaluations_of([directory]))
+
         self.app.push_screen(AdapterScreen(f"Resume {run.record.name} from", find, self.session.clock), chosen)
 
     def _open_form(self, filled_in: StartForm) -> None:
-        self.app.push_screen(NewRunScreen(self.session, filled_in), self._started)
+        self.app.push_screen(NewRunScreen(self.session, filled_in, self._find_adapters), self._started)
+
+    def _find_adapters(self, folders: list[Path]) -> tuple[Adapter, ...]:
+        """Adapters below `folders` and beside every checkpoint that a run here has told of. Touches the disk."""
+        told = [run for run in self.view.runs if run.summary.last_checkpoint is not None]
+        saved = [Path(run.summary.last_checkpoint.path).parent for run in told if run.summary.last_checkpoint]
+        return find_adapters([*folders, *saved], evaluations_of(self.session.home.run(run.run_id) for run in told))
 
     def _started(self, output: str | None) -> None:
         if output is None:
