@@ -112,7 +112,7 @@ async def test_the_form_is_checked_and_its_memory_foretold_while_typing(dashboar
         app.screen.query_one("#field-nproc", Input).value = "1"
         await until_shown(pilot, "✓ would be spatial+b16", "! min_delta is below the resolution")
         await until_shown(pilot, "✗ 31.0 of 25.7 GB on 1 x 4090: does not fit", "→ would fit with batch_size=1")
-        assert vlad.asked_to("plan")[-1] == ["plan", "1", "--json"]
+        await until(pilot, lambda: vlad.asked_to("plan")[-1] == ["plan", "1", "--json"])
 
 
 async def test_a_refused_configuration_says_so_before_it_is_started(dashboard: Make, runs: Runs) -> None:
