@@ -12,6 +12,7 @@ from vlad.commands.overview import Overview
 from vlad.commands.text import Column, Ink, Tone, pairs, table
 from vlad.commands.why import attempt_line, safe
 from vlad.host.processes import is_alive
+from vlad.policy.secrets import redacted
 from vlad.records import figures
 from vlad.records.gpus import Leftover
 from vlad.records.progress import Evaluation
@@ -45,7 +46,7 @@ def _run(arguments: Namespace) -> int:
         print_json(
             {
                 **overview.as_json(),
-                "spec": msgspec.to_builtins(spec),
+                "spec": {**msgspec.to_builtins(spec), "argv": redacted(spec.argv)},
                 "evaluations": msgspec.to_builtins(evaluations),
                 "directory": str(run.path),
             }
@@ -140,7 +141,7 @@ def _evaluation_row(one: Evaluation) -> list[str]:
 def _origin_rows(run: RunDirectory, spec: RunSpec) -> list[tuple[str, str]]:
     versions = ", ".join(f"{name} {version}" for name, version in spec.packages.items())
     candidates = [
-        ("command", shlex.join(spec.argv)),
+        ("command", safe(shlex.join(redacted(spec.argv)))),
         ("folder", spec.cwd),
         ("config", spec.config_file),
         ("resumed", spec.resume_from),

@@ -1,8 +1,9 @@
 """From the arguments of `vlad start` and the environment to the command lines of the trainer. Pure."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from vlad.policy.secrets import is_secret
 
 POSITIONALS = ("NPROC", "TARGET_STEPS", "SAVE_STEPS", "EVAL_EVERY", "PATIENCE")
 DEFAULT_CONFIG = "method_icsm_hsw_thermostat.yaml"
@@ -24,8 +25,6 @@ KEPT_PREFIXES = (
     *("GLOO_", "UCX_", "FI_", "OMP_", "MKL_", "OPENBLAS_", "KMP_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_"),
     *("WANDB_", "TOKENIZERS_", "MUJOCO_", "PYOPENGL_", "EGL_", "LIBERO_", "SLURM_", "VLATRAIN_", "TRITON_"),
 )
-SECRET_NAME = re.compile(r"TOKEN(?!IZERS)|SECRET|PASSW|API_?KEY|CREDENTIAL|PRIVATE_KEY")
-SECRET_VALUE = re.compile(r"://[^/@\s]*:[^/@\s]*@")  # a password in an address, as proxies have them
 TRAINING_DEFAULTS = {"PYTHONUNBUFFERED": "1", "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"}
 
 
@@ -111,8 +110,7 @@ def training_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _is_kept(name: str, value: str) -> bool:
     upper = name.upper()
-    is_secret = SECRET_NAME.search(upper) or SECRET_VALUE.search(value)
-    return (upper in KEPT_NAMES or upper.startswith(KEPT_PREFIXES)) and not is_secret
+    return (upper in KEPT_NAMES or upper.startswith(KEPT_PREFIXES)) and not is_secret(name, value)
 
 
 def _given(config_file: str | None) -> tuple[str, ...]:

@@ -134,13 +134,28 @@ def private_folder(path: Path) -> Path:
         found = path.lstat()
     except OSError as error:
         raise RecordError(f"cannot make the folder {path}: {error.strerror}; choose another with VLAD_HOME") from error
+    _refuse_others(path, found)
+    if stat.S_IMODE(found.st_mode) != PRIVATE_FOLDER:
+        path.chmod(PRIVATE_FOLDER)
+    return path
+
+
+def _refuse_others(path: Path, found: os.stat_result) -> None:
     if stat.S_ISLNK(found.st_mode) or not stat.S_ISDIR(found.st_mode):
         raise RecordError(f"{path} is a symlink or no folder; remove it or choose another with VLAD_HOME")
     if found.st_uid != os.geteuid():
         raise RecordError(f"{path} belongs to user {found.st_uid}, not to you; choose another with VLAD_HOME")
-    if stat.S_IMODE(found.st_mode) != PRIVATE_FOLDER:
-        path.chmod(PRIVATE_FOLDER)
-    return path
+
+
+def refuse_foreign_folder(path: Path) -> None:
+    """Raises RecordError where others could have written what stands in a folder: nothing in it is to be executed."""
+    try:
+        found = path.lstat()
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read: {error.strerror}") from error
+    _refuse_others(path, found)
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise RecordError(f"{path} can be written by others; look what stands in it, then `chmod 700` it")
 
 
 def set_aside(path: Path) -> Path:

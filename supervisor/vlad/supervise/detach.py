@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vlad.policy.attempt import SUPERVISION_VARIABLES
 from vlad.records import failpoints
-from vlad.records.files import RecordError
+from vlad.records.files import RecordError, refuse_foreign_folder
 from vlad.records.rundir import RunDirectory
 
 READY = b"ready\n"
@@ -16,13 +16,18 @@ BOOT = "import sys; sys.path[:] = {paths!r}; from vlad.supervise.keeper import m
 
 
 def start(run: RunDirectory) -> None:
-    """Returns when a keeper, this one or one before, looks after the run. Raises RecordError where none can.
+    """Returns when a keeper, this one or one before, looks after the run. Raises RecordError where none can or may.
 
     The keeper is a fresh interpreter that finds modules where this one does: no threads, no descriptors of ours.
     """
+    for folder in (run.home.path, run.home.runs, run.path):
+        refuse_foreign_folder(folder)
     answer, told = os.pipe()
     try:
         child = _spawn(run, told)
+    except OSError as error:
+        because = f"{error.strerror} ({run.supervisor_log}, {sys.executable})"
+        raise RecordError(f"no supervisor of {run.run_id} can be started: {because}") from error
     finally:
         os.close(told)
     with os.fdopen(answer, "rb") as pipe:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from vlad.policy.secrets import redacted
 from vlad.records.progress import Evaluation
 
 from vlatui.look.canvas import Canvas
@@ -101,7 +102,11 @@ def _values(run: Compared) -> Mapping[str, str]:
     if spec is None:
         return {}
     configured = {name: str(setting.value) for name, setting in spec.config.items()}
-    told = {"command": " ".join(spec.argv), "processes": str(spec.nproc), "git commit": spec.git_commit or LEFT_OUT}
+    told = {
+        "command": " ".join(redacted(spec.argv)),
+        "processes": str(spec.nproc),
+        "git commit": spec.git_commit or LEFT_OUT,
+    }
     return {**told, **configured}
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 
 from vlad.host.run_processes import Role, RunProcess
+from vlad.policy.secrets import redacted
 from vlad.records import figures
 from vlad.records.run import AnyEvent
 from vlad.records.spec import RunSpec
@@ -75,7 +76,7 @@ def config_rows(spec: RunSpec | None) -> list[Row]:
     """What was asked for: the command, where, and every configuration value with where it came from."""
     if spec is None:
         return []
-    asked = {"command": " ".join(spec.argv), "working folder": spec.cwd, "started by": spec.created_by}
+    asked = {"command": " ".join(redacted(spec.argv)), "working folder": spec.cwd, "started by": spec.created_by}
     if spec.config_file:
         asked["configuration file"] = spec.config_file
     if spec.git_commit:
