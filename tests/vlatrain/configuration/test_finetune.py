@@ -94,6 +94,7 @@ OURS = {
         "sim_python",
         "sim_workers",
         "eval_on",
+        "keep_frames_on_device",
     ),
     *("soft_target_bins", "use_proprio", "use_wrist_image"),
     *("probe_samples", "probe_seed", "thermostat_mode", "thermostat_estimator", "thermostat_window"),

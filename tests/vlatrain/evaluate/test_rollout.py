@@ -29,6 +29,9 @@ class FakeVenue:
     steps: dict[Episode, int] = field(default_factory=dict)
     happened: list[Seen | Ended] = field(default_factory=list)
 
+    def preferred(self, waiting: Sequence[Episode]) -> Episode:
+        return waiting[0]
+
     def begin(self, episode: Episode) -> None:
         self.suite.begun += 1
         self.steps[episode] = 0

@@ -29,6 +29,7 @@ SETTINGS: dict[str, Any] = {
     "save_steps": 2,
     "eval_every_steps": 2,
     "max_steps": 4,
+    "keep_frames_on_device": True,
 }
 
 

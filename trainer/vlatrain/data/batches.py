@@ -59,13 +59,14 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on `device`; asynchronous from pinned memory."""
-        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+        return self.each(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pinned(self) -> "Batch":
         """The batch in page-locked memory, for asynchronous copies."""
-        return self._each(Tensor.pin_memory)
+        return self.each(Tensor.pin_memory)
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """Every tensor changed."""
         return self._replace(
             images=change(self.images),
             input_ids=change(self.input_ids),
@@ -116,10 +117,23 @@ class Batches:
 
     def at(self, position: int) -> Batch:
         """The batch that this rank takes when all ranks together stand at `position`."""
-        positions = rank_positions(position, self._batch_size, self._rank, self._world_size)
-        places = indices_at(self._seed, len(self._frames), positions)
-        batch = self._collate([self._frames[int(place)] for place in places], positions)
+        places, positions = self.places_at(position)
+        batch = self.gathered(places, positions)
         return batch.pinned() if self._pin_memory else batch
+
+    def places_at(self, position: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Which frames this rank takes when all ranks together stand at `position`, and their global positions."""
+        positions = rank_positions(position, self._batch_size, self._rank, self._world_size)
+        return indices_at(self._seed, len(self._frames), positions), positions
+
+    def gathered(self, places: NDArray[np.int64], positions: NDArray[np.int64]) -> Batch:
+        """These frames as a batch."""
+        return self._collate([self._frames[int(place)] for place in places], positions)
+
+    @property
+    def frames(self) -> int:
+        """How many there are."""
+        return len(self._frames)
 
     def stream(self, position: int) -> Generator[Batch, None, None]:
         """Batch after batch from `position`, without end; close the iterator to stop the workers."""

@@ -1,7 +1,8 @@
 """LIBERO as a place of evaluation: one simulator process a seat, lost ones replaced, their episodes played again."""
 
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -76,15 +77,28 @@ class LiberoVenue:
     suite: LiberoSuite
     pool: Pool
     _games: dict[int, Game] = field(default_factory=dict)
+    _stages: dict[int, int] = field(default_factory=dict)
+    """The task that the worker in a place has set up"""
     _repeats: dict[Episode, int] = field(default_factory=dict)
 
     @property
     def seats(self) -> int:
         return len(self.pool)
 
+    def preferred(self, waiting: Sequence[Episode]) -> Episode:
+        """Of a task that a free worker has set up already, else of the one with the fewest workers."""
+        crowds = Counter(self._stages.values())
+        ready = {self._stages.get(place) for place in self._free}
+        return min(waiting, key=lambda one: (one.task not in ready, crowds[one.task]))
+
+    @property
+    def _free(self) -> list[int]:
+        return [place for place in range(len(self.pool)) if place not in self._games]
+
     def begin(self, episode: Episode) -> None:
-        place = next(place for place in range(len(self.pool)) if place not in self._games)
-        self._games[place] = Game(episode, place)
+        """In a worker that has the task set up, else in one that has set up nothing."""
+        place = min(self._free, key=lambda one: (self._stages.get(one) != episode.task, one in self._stages))
+        self._games[place], self._stages[place] = Game(episode, place), episode.task
         self._ask_to_start(episode, place)
 
     def _ask_to_start(self, episode: Episode, place: int) -> None:

@@ -78,7 +78,8 @@ def roll_out(
 
 def _begin(now: Round, venue: Venue) -> None:
     while now.waiting and len(now.under_way) < venue.seats:
-        episode = now.waiting.popleft()
+        episode = venue.preferred(now.waiting)
+        now.waiting.remove(episode)
         now.under_way.add(episode)
         venue.begin(episode)
 

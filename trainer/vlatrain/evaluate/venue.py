@@ -1,6 +1,6 @@
 """What a simulator must offer to be evaluated on: episodes side by side, and no waiting for a single one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -45,6 +45,9 @@ class Venue(Protocol):
 
     @property
     def seats(self) -> int: ...
+
+    def preferred(self, waiting: Sequence[Episode]) -> Episode:
+        """Which of the waiting ones it would best begin next."""
 
     def begin(self, episode: Episode) -> None:
         """Takes an episode on."""

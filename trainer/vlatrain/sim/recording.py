@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -83,6 +83,8 @@ class Recording:
     dropped: int = 0
     _waiting: deque[Wanted] = field(default_factory=deque)
     _playing: dict[int, Wanted] = field(default_factory=dict)
+    _stages: dict[int, int] = field(default_factory=dict)
+    """The task that the worker in a place has set up"""
     _recorded: int = 0
     _found: int = 0
     _started: float = 0.0
@@ -94,7 +96,7 @@ class Recording:
         while self._waiting or self._playing:
             for place in range(len(pool)):
                 if place not in self._playing and self._waiting:
-                    self._begin(pool, place, self._waiting.popleft())
+                    self._begin(pool, place, self._next_for(place))
             for event in pool.events(POLL_S):
                 self._take(pool, event)
 
@@ -115,8 +117,17 @@ class Recording:
         self._waiting = deque(one for one in wanted if not (self.folder / one.file_name).is_file())
         self._found = self._recorded = len(wanted) - len(self._waiting)
 
+    def _next_for(self, place: int) -> Wanted:
+        """Of the task that the worker has set up already, else of the one with the fewest workers: setting up takes
+        seconds."""
+        crowds = Counter(self._stages.values())
+        mine = self._stages.get(place)
+        chosen = min(self._waiting, key=lambda one: (one.task != mine, crowds[one.task]))
+        self._waiting.remove(chosen)
+        return chosen
+
     def _begin(self, pool: Pool, place: int, wanted: Wanted) -> None:
-        self._playing[place] = wanted
+        self._playing[place], self._stages[place] = wanted, wanted.task
         plan = self.plan
         request = {"do": "demonstrate", "suite": plan.suite, "task": wanted.task, "seed": wanted.seed(plan)}
         pool.ask(place, {**request, "shaky": plan.shaky, "limit": plan.limit, "pictures": True})

@@ -32,6 +32,7 @@ from vlatrain.model.hub import find_base
 from vlatrain.model.lora import load_adapter
 from vlatrain.model.openvla import OpenVLA
 from vlatrain.ticker import Ticker
+from vlatrain.train.checkpoint import NAME
 from vlatrain.train.learner import compute_dtype
 from vlatrain.train.reports import Reports
 from vlatrain.train.session import chosen_device
@@ -73,8 +74,9 @@ def config_of(checkpoint: Path, fields: Sequence[str]) -> FinetuneConfig:
 
 
 def step_of(checkpoint: Path) -> int | None:
-    found = found_adapter(checkpoint)
-    return found.step if found else None
+    """As an adapter or the name of its folder tells."""
+    found, named = found_adapter(checkpoint), NAME.fullmatch(checkpoint.name)
+    return found.step if found else int(named[1]) if named else None
 
 
 def evaluate_checkpoint(config: FinetuneConfig, checkpoint: Path, reports: Reports) -> EvaluationResult:

@@ -20,6 +20,7 @@ from vlatrain.configuration.finetune import Device, EarlyStopRule, FinetuneConfi
 from vlatrain.configuration.places import adapter_folder, base_model_folder
 from vlatrain.data.actions import STATE_DIM
 from vlatrain.data.batches import Batches
+from vlatrain.data.resident import ResidentBatches
 from vlatrain.data.statistics import DatasetStatistics
 from vlatrain.data.training_set import TrainingSet, open_training_set
 from vlatrain.distributed import Ranks, joined
@@ -35,6 +36,7 @@ from vlatrain.model.codec import Codec
 from vlatrain.model.hub import find_base
 from vlatrain.model.self_check import vision_self_check
 from vlatrain.tracking.trackers import tracked
+from vlatrain.train.batching import open_batches
 from vlatrain.train.inbox import Inbox
 from vlatrain.train.learner import Learner, build_learner
 from vlatrain.train.loading import loading_told
@@ -58,7 +60,7 @@ class Session:
     reports: Reports
     inbox: Inbox
     codec: Codec
-    batches: Batches
+    batches: Batches | ResidentBatches
     samples: int
     learner: Learner
     checkpoints: Checkpoints
@@ -187,7 +189,7 @@ def _load(config: FinetuneConfig, ranks: Ranks, reports: Reports, inbox: Inbox, 
     codec = Codec.from_folder(base)
     check_inputs(config, codec)
     dataset = open_training_set(config, is_first=ranks.is_first, wait_for_all=ranks.wait_for_all)
-    batches = _batches(config, dataset, codec, ranks, device)
+    batches = open_batches(config, dataset, codec, ranks, device)
     resumed = checkpoint_to_resume(config)
     learner = build_learner(config, base, resumed, ranks, device, loading_told(ranks, reports))
     if config.method_enabled:
@@ -238,21 +240,6 @@ def _downloaded(config: FinetuneConfig, ranks: Ranks) -> Path:
         find_base(config.vla_path)
     ranks.wait_for_all()
     return find_base(config.vla_path)
-
-
-def _batches(config: FinetuneConfig, dataset: TrainingSet, codec: Codec, ranks: Ranks, device: torch.device) -> Batches:
-    return Batches(
-        dataset,
-        codec.prompts,
-        codec.actions,
-        pad_token_id=codec.prompts.pad_token_id,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        rank=ranks.rank,
-        world_size=ranks.world_size,
-        num_workers=config.num_workers,
-        pin_memory=device.type == "cuda",
-    )
 
 
 def _checkpoints(
