@@ -25,6 +25,8 @@ def add_hang_arguments(parser: ArgumentParser) -> None:
 def chosen_hang_policy(arguments: Namespace, default: OnHang) -> HangPolicy:
     """As asked; `default` is what becomes of a hung run otherwise."""
     asked = arguments.hang_after
+    if getattr(arguments, "tty", False) or getattr(arguments, "attach", False):
+        default = OnHang.NOTHING  # a debugger waits for its user
     return HangPolicy(
         action=OnHang(arguments.on_hang or default), after_s=asked, other_s=max(DEFAULTS.other_s, asked or 0.0)
     )

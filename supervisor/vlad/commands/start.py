@@ -50,6 +50,10 @@ def _add(parser: ArgumentParser) -> None:
     )  # fmt: skip
     add_config_arguments(parser)
     parser.add_argument("--name", metavar="N", help="the run's name (default: from the data set or the command)")
+    parser.add_argument(
+        "--tty", action="store_true", help="with a terminal of its own, for `vlad attach` (pdb, python -i)"
+    )
+    parser.add_argument("--attach", action="store_true", help="--tty, and attach at once")
     parser.add_argument("--follow", action="store_true", help="follow the log; exit with the run's outcome")
     parser.add_argument(
         "--restarts", type=_budget, metavar="N",
@@ -69,10 +73,27 @@ def _run(arguments: Namespace) -> int:
         print_json({"run_id": run.run_id, "directory": str(run.path), "log": str(run.attempt(1).console)})
     else:
         _announce(run)
+    if arguments.attach:
+        return attached(run)
     if not arguments.follow:
         return 0
     record = follow_until_end(run, 1, 0, output_to(sys.stdout))
     return DETACHED if record is None else exit_code(record)
+
+
+def attached(run: RunDirectory) -> int:
+    from vlad.commands.attach import attach
+
+    return attach(run)
+
+
+def _has_terminal(arguments: Namespace) -> bool:
+    """Raises CliError for what does not go together."""
+    if arguments.attach and (arguments.follow or arguments.json):
+        raise CliError(f"--attach shows the run itself; leave out {'--follow' if arguments.follow else '--json'}")
+    if arguments.attach and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise CliError("--attach needs a terminal; --tty starts a run to attach to later")
+    return bool(arguments.tty or arguments.attach)
 
 
 def _started(home: Home, spec: RunSpec) -> RunDirectory:
@@ -90,6 +111,8 @@ def _announce(run: RunDirectory) -> None:
     """stdout gets the id and nothing else, so that a script can take it."""
     print(run.run_id, flush=True)
     say(f"log     {run.attempt(1).console}")
+    if run.read_spec().has_terminal:
+        say(f"attach  vlad attach {run.run_id}")
     say(f"follow  vlad logs -f {run.run_id}   or   vlatui {run.run_id}")
     warn_of_logout()
 
@@ -113,9 +136,10 @@ def _training_spec(arguments: Namespace) -> RunSpec:
         config_file=str(file.absolute()), resume_from=resolved.text_of("resume_adapter_dir") or None,
         gpus=wish_of_trainer(arguments, resolved.nproc, resolved.text_of("device")), priority=arguments.priority,
         after=followed_runs(arguments),
-        restart=_restart_policy(arguments.restarts, RestartPolicy().budget),
-        hang=chosen_hang_policy(arguments, OnHang.RESTART), host=os.uname().nodename,
-        tty=own_terminal(), git_commit=git_commit(Path.cwd()), packages=package_versions(python),
+        restart=_restart_policy(arguments, RestartPolicy().budget),
+        hang=chosen_hang_policy(arguments, OnHang.RESTART), has_terminal=_has_terminal(arguments),
+        host=os.uname().nodename, tty=own_terminal(), git_commit=git_commit(Path.cwd()),
+        packages=package_versions(python),
     )  # fmt: skip
 
 
@@ -137,9 +161,10 @@ def _command_spec(arguments: Namespace) -> RunSpec:
         run_id=run_id, name=_name_in(run_id), kind=Kind.COMMAND, created_at=at, created_by=own_user(), argv=command,
         cwd=str(Path.cwd()), environment=kept_environment(os.environ), nproc=nproc,
         gpus=wish_of_command(arguments, nproc or 1), priority=arguments.priority, after=followed_runs(arguments),
-        restart=_restart_policy(arguments.restarts, NO_RESTART),
-        hang=chosen_hang_policy(arguments, OnHang.REPORT), host=os.uname().nodename, tty=own_terminal(),
-        git_commit=git_commit(Path.cwd()), early_stop=arguments.early_stop, log_patterns=chosen_patterns(arguments),
+        restart=_restart_policy(arguments, NO_RESTART),
+        hang=chosen_hang_policy(arguments, OnHang.REPORT), has_terminal=_has_terminal(arguments),
+        host=os.uname().nodename, tty=own_terminal(), git_commit=git_commit(Path.cwd()),
+        early_stop=arguments.early_stop, log_patterns=chosen_patterns(arguments),
     )  # fmt: skip
 
 
@@ -154,8 +179,10 @@ def _refuse_trainer_arguments(arguments: Namespace) -> None:
             raise CliError(f"{name} is for our trainer; it means nothing to the command after --")
 
 
-def _restart_policy(asked: int | None, budget: int) -> RestartPolicy:
-    return RestartPolicy(budget=budget if asked is None else asked)
+def _restart_policy(arguments: Namespace, budget: int) -> RestartPolicy:
+    """Who debugs a run in its terminal wants to see its end, not its restart."""
+    default = NO_RESTART if arguments.tty or arguments.attach else budget
+    return RestartPolicy(budget=default if arguments.restarts is None else arguments.restarts)
 
 
 def _name(asked: str | None, found: str) -> str:
@@ -206,5 +233,6 @@ START = Command(
     vlad start --gpus 2 --after spatial --config my.yaml when spatial has succeeded, on two GPUs that are free
     vlad start --name theirs --gpus auto -- torchrun --nproc-per-node 8 their_script.py
     vlad start --early-stop patience=5,min_delta=0.1 -- bash run_method_train.sh
+    vlad start --attach -- python -m pdb my_script.py    a terminal of its own, which survives this one
     """,
 )

@@ -9,6 +9,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "ls": ("ls:LS", "list the runs: live ones and the last few that ended"),
     "show": ("show:SHOW", "show everything about one run"),
     "logs": ("logs:LOGS", "print a run's log, or follow it"),
+    "attach": ("attach:ATTACH", "type into a run that was started with --tty, or look at it"),
     "why": ("why:WHY", "tell why a run died, with the evidence"),
     "stacks": ("stacks:STACKS", "show where a run's processes are in their code, now"),
     "stop": ("control:STOP", "stop runs, saving a checkpoint first"),

@@ -30,6 +30,12 @@ class NotifySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     about: tuple[Occasion, ...] = tuple(Occasion)
 
 
+class AttachSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`detach_key` leaves `vlad attach`: ctrl- with a letter or one of [ \\ ] ^ _."""
+
+    detach_key: str = "ctrl-]"
+
+
 class UserConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file. `large_file_roots`: below which folders models, data and checkpoints may be (`vlad doctor`)."""
 
@@ -37,6 +43,7 @@ class UserConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     notify: NotifySettings = NotifySettings()
     large_file_roots: tuple[str, ...] = ()
     foreign: ForeignSettings = ForeignSettings()
+    attach: AttachSettings = AttachSettings()
 
 
 def user_config_path(environ: Mapping[str, str] = os.environ) -> Path:

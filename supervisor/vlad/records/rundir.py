@@ -189,6 +189,16 @@ class RunDirectory:
         return self.path / "supervisor.lock"
 
     @property
+    def terminal_lock(self) -> Path:
+        """Locked by the process that serves the run's terminal, where it has one."""
+        return self.path / "terminal.lock"
+
+    @property
+    def terminal_socket(self) -> Path:
+        """Where that process lets people attach."""
+        return self.path / "terminal.sock"
+
+    @property
     def supervisor_log(self) -> Path:
         """What keeper and supervisor say about themselves (a traceback, say)."""
         return self.path / "supervisor.log"

@@ -92,7 +92,10 @@ class ConfigValue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything needed to launch an attempt again, on this host or another."""
+    """Everything needed to launch an attempt again, on this host or another.
+
+    `tty` is the terminal where it was asked for; with `has_terminal` the job has one of its own (`vlad attach`).
+    """
 
     schema: int = SPEC_SCHEMA
     run_id: str
@@ -118,5 +121,6 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     created_by: str
     host: str
     tty: str | None = None
+    has_terminal: bool = False
     git_commit: str | None = None
     packages: dict[str, str] = {}

@@ -19,11 +19,12 @@ from vlad.supervise.chronicle import Chronicle
 from vlad.supervise.explain import explain
 from vlad.supervise.follow import ProgressFollower, existing_checkpoint
 from vlad.supervise.inbox import Inbox
-from vlad.supervise.launch import launch
+from vlad.supervise.launch import Handles, launch
 from vlad.supervise.leftovers import leftovers
 from vlad.supervise.observer import Observer
 from vlad.supervise.queue import Queue
 from vlad.supervise.reserve import keep_reserve
+from vlad.supervise.terminal import Terminal
 from vlad.supervise.vigil import hang_diagnosis
 from vlad.supervise.worker_group import Life, WorkerGroup, members, signal_all
 
@@ -34,14 +35,16 @@ class Job:
     """Owns the agent of the current attempt, and what ends the processes that it leaves behind."""
 
     def __init__(
-        self, run: RunDirectory, spec: RunSpec, chronicle: Chronicle, inbox: Inbox, queue: Queue, lock: int
-    ) -> None:
+        self, run: RunDirectory, spec: RunSpec, chronicle: Chronicle, inbox: Inbox, queue: Queue, lock: int,
+        terminal: Terminal | None,
+    ) -> None:  # fmt: skip
         self._run = run
         self._spec = spec
         self._chronicle = chronicle
         self._inbox = inbox
         self._queue = queue
         self._lock = lock
+        self._terminal = terminal
         self._follower = ProgressFollower(run)
         self._observer = Observer(run, spec)
         self._family = adopted.Family(spec.adopted.agent) if spec.adopted else None
@@ -109,7 +112,11 @@ class Job:
         if self._spec.adopted is not None and attempt.number == 1:
             agent = adopted.take(folder, self._spec.adopted)
         else:
-            agent = launch(folder, argv, environment, self._spec.cwd, self._lock, self._queue.lease_handle)
+            handles = Handles(
+                lock=self._lock, lease=self._queue.lease_handle,
+                terminal=self._terminal.slave if self._terminal else None,
+            )  # fmt: skip
+            agent = launch(folder, argv, environment, self._spec.cwd, handles)
         failpoints.reach("launch.done")
         self._chronicle.append(AgentStarted(**self._chronicle.stamp(), number=attempt.number, agent=agent))
 
@@ -183,6 +190,8 @@ class Job:
         """Journals how the attempt ended, how far it came, and why."""
         attempt = self.open_attempt
         assert attempt is not None
+        if self._terminal is not None:
+            self._terminal.wait_until_drained()
         self._observer.end(attempt.number, exit)
         progress = self._follower.read_new()
         newest = existing_checkpoint(progress, self._spec.cwd)

@@ -17,6 +17,7 @@ from vlad.supervise import exits, locks
 from vlad.supervise.queue import open_lease
 from vlad.supervise.reserve import give_reserve
 from vlad.supervise.supervisor import Ending, Supervisor
+from vlad.supervise.terminal import Terminal, open_terminal
 
 if TYPE_CHECKING:
     from vlad.host.leases import Lease
@@ -41,11 +42,12 @@ def main() -> None:
         _answer(KEPT_ALREADY)
         return
     lease = open_lease(run)
+    terminal = open_terminal(run)
     lock = locks.open_lock(run.lock)
     locks.try_lock(lock)
     _answer(READY)
     gc.freeze()
-    live(run, lock, lease)
+    live(run, lock, lease, terminal)
 
 
 def _leave_terminal() -> None:
@@ -66,13 +68,13 @@ def _answer(line: bytes) -> None:
     os.dup2(2, 1)
 
 
-def live(run: RunDirectory, lock: int, lease: "Lease | None") -> None:
+def live(run: RunDirectory, lock: int, lease: "Lease | None", terminal: Terminal | None) -> None:
     """Is keeper, and in the forked child supervisor; a supervisor whose keeper died is keeper from then on."""
     while True:
         keeper = keep(run)
         if keeper is None:
             return
-        if supervise(run, lock, lease, keeper) is Ending.RUN_ENDED:
+        if supervise(run, lock, lease, terminal, keeper) is Ending.RUN_ENDED:
             os._exit(0)
 
 
@@ -96,11 +98,13 @@ def keep(run: RunDirectory) -> ProcessIdentity | None:
     return None
 
 
-def supervise(run: RunDirectory, lock: int, lease: "Lease | None", keeper: ProcessIdentity) -> Ending:
+def supervise(
+    run: RunDirectory, lock: int, lease: "Lease | None", terminal: Terminal | None, keeper: ProcessIdentity
+) -> Ending:
     processes.become_subreaper()
     processes.set_process_name("vlad-supervisor")
     failpoints.reach("supervisor.start")
-    supervisor = Supervisor(run, lock, lease, keeper)
+    supervisor = Supervisor(run, lock, lease, terminal, keeper)
     try:
         return supervisor.run_until_ended()
     finally:

@@ -5,6 +5,7 @@ import select
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,25 +17,31 @@ from vlad.records import failpoints
 from vlad.records.attemptdir import AttemptDirectory
 from vlad.records.files import private_folder, write_new
 from vlad.records.outcome import AgentClaim, ProcessIdentity
+from vlad.supervise.terminal import take_terminal
 
 EXIT_CANNOT_START = 127
 CANNOT_START = b"vlad: cannot start "
 PATIENCE_S = 20.0
 
 
+@dataclass(frozen=True, slots=True)
+class Handles:
+    """Descriptors that the agent gets: the run's lock, its lease of GPUs, and the terminal of a run that has one."""
+
+    lock: int
+    lease: int | None = None
+    terminal: int | None = None
+
+
 def launch(
-    attempt: AttemptDirectory,
-    argv: Sequence[str],
-    environment: Mapping[str, str],
-    cwd: str,
-    lock: int,
-    lease: int | None = None,
+    attempt: AttemptDirectory, argv: Sequence[str], environment: Mapping[str, str], cwd: str, handles: Handles
 ) -> ProcessIdentity:
     """Executes `argv` as the agent of the attempt, and returns who that is; an agent already there is returned instead.
 
     The agent has a session of its own, the run's lock as standard input, and console.log as standard output and error;
-    a `lease` of GPUs stays open in it. It claims the attempt under its own name before it executes: of two that try
-    (because a supervisor was killed in between) one goes on. Raises OSError where neither does.
+    with a terminal all three are that. A lease of GPUs stays open in it. It claims the attempt under its own name
+    before it executes: of two that try (because a supervisor was killed in between) one goes on. Raises OSError where
+    neither does.
     """
     private_folder(attempt.path)
     if (claim := attempt.read_agent()) is not None:
@@ -43,9 +50,7 @@ def launch(
     closed_at_exec, held_by_child = os.pipe()
     if os.fork() == 0:
         os.close(closed_at_exec)
-        if lease is not None:
-            os.set_inheritable(lease, True)
-        _become_agent(attempt, argv, environment, cwd, lock)
+        _become_agent(attempt, argv, environment, cwd, handles)
     os.close(held_by_child)
     failpoints.reach("launch.after_fork")
     select.select([closed_at_exec], [], [], PATIENCE_S)
@@ -57,12 +62,12 @@ def launch(
 
 
 def _become_agent(
-    attempt: AttemptDirectory, argv: Sequence[str], environment: Mapping[str, str], cwd: str, lock: int
+    attempt: AttemptDirectory, argv: Sequence[str], environment: Mapping[str, str], cwd: str, handles: Handles
 ) -> NoReturn:
     """In the forked child: never returns, not even by an exception."""
     status = 1
     try:
-        _prepare(attempt, lock)
+        _prepare(attempt, handles)
         status = _claim_and_execute(attempt, argv, environment, cwd)
     except BaseException as error:
         print(f"cannot start the program of {attempt.path}: {error!r}", file=sys.stderr, flush=True)
@@ -70,12 +75,18 @@ def _become_agent(
         os._exit(status)
 
 
-def _prepare(attempt: AttemptDirectory, lock: int) -> None:
+def _prepare(attempt: AttemptDirectory, handles: Handles) -> None:
     os.setsid()
     _reset_signals()
+    if handles.lease is not None:
+        os.set_inheritable(handles.lease, True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     console = os.open(attempt.console, flags, 0o600)
-    os.dup2(lock, 0)
+    if handles.terminal is not None:
+        os.set_inheritable(handles.lock, True)
+        take_terminal(handles.terminal)
+        return
+    os.dup2(handles.lock, 0)
     os.dup2(console, 1)
 
 

@@ -23,6 +23,7 @@ from vlad.supervise.job import Job
 from vlad.supervise.ladder import Ladder
 from vlad.supervise.queue import Queue
 from vlad.supervise.reserve import give_reserve
+from vlad.supervise.terminal import Terminal
 from vlad.supervise.timer import Timer
 from vlad.supervise.vigil import Vigil
 
@@ -49,7 +50,9 @@ class Supervisor:
     where another was killed just goes on.
     """
 
-    def __init__(self, run: RunDirectory, lock: int, lease: "Lease | None", keeper: ProcessIdentity) -> None:
+    def __init__(
+        self, run: RunDirectory, lock: int, lease: "Lease | None", terminal: Terminal | None, keeper: ProcessIdentity
+    ) -> None:
         self._run = run
         self._keeper = keeper
         self._keeper_handle = processes.open_process(keeper)
@@ -57,7 +60,8 @@ class Supervisor:
         self._chronicle = Chronicle(run)
         self._inbox = Inbox(run, self._chronicle)
         self._queue = Queue(run, self._spec, self._chronicle, lease)
-        self._job = Job(run, self._spec, self._chronicle, self._inbox, self._queue, lock)
+        self._job = Job(run, self._spec, self._chronicle, self._inbox, self._queue, lock, terminal)
+        self._terminal = terminal
         self._timer = Timer()
         self._has_announced = False
         self._ladder = Ladder(self._spec.stop, self._chronicle, self._job, self._timer)
@@ -124,6 +128,8 @@ class Supervisor:
         self._pause_s = IDLE_S
         self._chronicle.flush()
         exits.reap_children(self._run)
+        if self._terminal is not None:
+            self._terminal.tend()
         if not self._has_announced:
             self._announce()
         self._inbox.consume()

@@ -8,7 +8,7 @@ from supervised_runs import until
 from vlad.host import processes
 from vlad.records.attemptdir import AttemptDirectory
 from vlad.supervise import locks
-from vlad.supervise.launch import cannot_start_message, launch
+from vlad.supervise.launch import Handles, cannot_start_message, launch
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def attempt(tmp_path: Path) -> AttemptDirectory:
 
 def run(attempt: AttemptDirectory, lock: int, *argv: str, **environment: str) -> int:
     """The exit code of a program that was launched."""
-    agent = launch(attempt, argv, {"PATH": os.environ["PATH"], **environment}, "/tmp", lock)
+    agent = launch(attempt, argv, {"PATH": os.environ["PATH"], **environment}, "/tmp", Handles(lock=lock))
     return os.waitstatus_to_exitcode(os.waitpid(agent.pid, 0)[1])
 
 
@@ -63,8 +63,8 @@ def test_the_lock_stays_held_as_long_as_any_process_of_the_job_lives(
 
 
 def test_a_second_launch_of_the_same_attempt_executes_nothing(attempt: AttemptDirectory, lock: int) -> None:
-    first = launch(attempt, ("sleep", "600"), dict(os.environ), "/", lock)
-    assert launch(attempt, ("sh", "-c", "echo twice"), dict(os.environ), "/", lock) == first
+    first = launch(attempt, ("sleep", "600"), dict(os.environ), "/", Handles(lock=lock))
+    assert launch(attempt, ("sh", "-c", "echo twice"), dict(os.environ), "/", Handles(lock=lock)) == first
     assert attempt.console.read_text() == ""
     os.kill(first.pid, 9)
     os.waitpid(first.pid, 0)
@@ -88,7 +88,7 @@ def race(attempt: AttemptDirectory, lock: int, tmp_path: Path) -> int:
         status = 1
         try:
             until((tmp_path / "go").exists, "go")
-            agent = launch(attempt, ("echo", "launched"), dict(os.environ), "/", lock)
+            agent = launch(attempt, ("echo", "launched"), dict(os.environ), "/", Handles(lock=lock))
             claim = attempt.read_agent()
             status = 0 if claim is not None and claim.identity == agent else 1
         finally:
@@ -119,6 +119,6 @@ def test_a_program_that_says_the_same_later_was_started(attempt: AttemptDirector
 
 
 def test_a_missing_folder_is_named(attempt: AttemptDirectory, lock: int, tmp_path: Path) -> None:
-    agent = launch(attempt, ("true",), dict(os.environ), str(tmp_path / "gone"), lock)
+    agent = launch(attempt, ("true",), dict(os.environ), str(tmp_path / "gone"), Handles(lock=lock))
     os.waitpid(agent.pid, 0)
     assert str(tmp_path / "gone") in (cannot_start_message(attempt) or "")

@@ -1,0 +1,108 @@
+"""The terminal of a run that has one: both its ends are held by keeper and supervisor, and served by a holder.
+
+The holder is a fork of the supervisor that drains, logs and shows. Whichever of the three is killed, the others keep
+the terminal open, so that the job notices nothing, and the supervisor replaces the holder.
+"""
+
+import fcntl
+import logging
+import os
+import struct
+import termios
+import time
+from dataclasses import dataclass
+
+from vlad.records.files import RecordError
+from vlad.records.rundir import RunDirectory
+from vlad.supervise import failpoints, locks
+
+ROWS, COLUMNS = 24, 80
+HAND_OVER_S = 2.0
+DRAINED_WITHIN_S = 2.0
+POLL_S = 0.02
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """Descriptors of a pseudo-terminal: `master` is what a person sees, `slave` what the job has."""
+
+    run: RunDirectory
+    master: int
+    slave: int
+
+    def tend(self) -> None:
+        """Starts a holder where none lives."""
+        if locks.is_locked(self.run.terminal_lock):
+            return
+        failpoints.reach("terminal.before_fork")
+        if os.fork() == 0:
+            self._become_holder()
+
+    def _become_holder(self) -> None:
+        """In the forked child: never returns. What keeper and supervisor lock must not stay locked by this process."""
+        status = 1
+        try:
+            low, high = sorted((self.master, self.slave))
+            os.closerange(3, low)
+            os.closerange(low + 1, high)
+            os.closerange(high + 1, os.sysconf("SC_OPEN_MAX"))
+            from vlad.supervise.terminal_holder import hold
+
+            hold(self)
+            status = 0
+        except BaseException:
+            _log.exception("the holder of the terminal ends")
+        finally:
+            os._exit(status)
+
+    def wait_until_drained(self) -> None:
+        """After the end of the job: until what it wrote last is in the log."""
+        deadline = time.monotonic() + DRAINED_WITHIN_S
+        while time.monotonic() < deadline:
+            self.tend()
+            time.sleep(POLL_S)  # what was written arrives, and what was read is logged
+            if unread_bytes(self.master) == 0:
+                time.sleep(POLL_S)
+                return
+
+
+def open_terminal(run: RunDirectory) -> Terminal | None:
+    """The terminal that a holder has kept from before, else a new one; None for a run that is to have none."""
+    try:
+        if not run.read_spec().has_terminal:
+            return None
+    except RecordError:
+        return None
+    from vlad.host.terminal_link import handed_over
+
+    kept = handed_over(run.terminal_socket, HAND_OVER_S)
+    master, slave = kept if len(kept) == 2 else os.openpty()
+    if not kept:
+        resize(master, ROWS, COLUMNS)
+    return Terminal(run, master, slave)
+
+
+def resize(terminal: int, rows: int, columns: int) -> None:
+    """The programs in it get SIGWINCH where that is a change."""
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def size_of(terminal: int) -> tuple[int, int]:
+    """Rows and columns."""
+    rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(terminal, termios.TIOCGWINSZ, bytes(8)))
+    return rows, columns
+
+
+def unread_bytes(terminal: int) -> int:
+    return int(struct.unpack("i", fcntl.ioctl(terminal, termios.FIONREAD, bytes(4)))[0])
+
+
+def take_terminal(slave: int) -> None:
+    """Makes it the controlling terminal and the standard streams of this process, the leader of a new session."""
+    try:
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+    except PermissionError:
+        _log.warning("the terminal still belongs to a process of an earlier attempt")
+    for handle in (0, 1):
+        os.dup2(slave, handle)
