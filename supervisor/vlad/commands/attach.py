@@ -42,17 +42,24 @@ def attach(run: RunDirectory, asked_key: str | None = None, *, readonly: bool = 
     key = asked_key or read_user_config().attach.detach_key
     code = key_code(key)
     _refuse_unattachable(run)
-    how = f"{key} detaches" + (" (so do q and ctrl-c), nothing that you type reaches it" if readonly else "")
-    say(f"attached to {run.run_id}; {how}; the run goes on")
+    say(f"attached to {run.run_id}; " + (f"read-only: {key}, ctrl-c or q detaches" if readonly else f"{key} detaches"))
     viewer = Viewer(code, readonly=readonly)
     try:
-        while viewer.view(_connected(run)) is Left.CONNECTION_LOST:
-            if (record := _ended(run)) is not None:
-                return _told_end(record)
+        record = _look(run, viewer)
     finally:
         viewer.restore()
-    say(f"detached; {run.run_id} goes on: `vlad attach {run.run_id}`")
+    if record is not None:
+        return _told_end(record)
+    say(f"detached; the run goes on: vlad attach {run.run_id}")
     return DETACHED
+
+
+def _look(run: RunDirectory, viewer: Viewer) -> RunRecord | None:
+    """The run, where it has ended; None where the user detached. Who serves the terminal may be replaced meanwhile."""
+    while viewer.view(_connected(run)) is Left.CONNECTION_LOST:
+        if (record := _ended(run)) is not None:
+            return record
+    return None
 
 
 def key_code(key: str) -> int:

@@ -8,6 +8,7 @@ from vlad.records.terminal_text import clean_line
 ENTER_SCREEN, LEAVE_SCREEN = b"\x1b[?1049h", b"\x1b[?1049l"
 BLANK = b"\x1b[2J\x1b[H"
 BACKSPACE = 8
+_SCREENS = re.compile(rb"(?:\A|\x1b\[\?1049h)[^\x1b]*(?:\x1b(?!\[\?1049h)[^\x1b]*)*?\x1b\[\?1049l")
 _MOVE = re.compile(rb"\x1b\[[0-9;?]*[A-Za-ln-z]")
 
 
@@ -27,7 +28,7 @@ def replay_of(tail: bytes, rows: int) -> Replay:
     """
     if tail.rfind(ENTER_SCREEN) > tail.rfind(LEAVE_SCREEN):
         return Replay(ENTER_SCREEN + BLANK, redraws=True)
-    lines = tail.split(b"\n")[-max(1, rows - 1) :]
+    lines = _SCREENS.sub(b"", tail).split(b"\n")[-max(1, rows - 1) :]
     return Replay(b"\r\n".join(clean_line(_typed_out(line)).encode() for line in lines), redraws=False)
 
 

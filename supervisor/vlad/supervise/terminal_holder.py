@@ -192,13 +192,16 @@ class Log:
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
         self._has_return = False
+        self._early = b""
 
     def write(self, piece: bytes) -> None:
         whole = b"\r" * self._has_return + piece
         self._has_return = whole.endswith(b"\r")
-        content = whole.removesuffix(b"\r").replace(b"\r\n", b"\n")
+        content = self._early + whole.removesuffix(b"\r").replace(b"\r\n", b"\n")
         if (handle := self._open(os.O_WRONLY | os.O_CREAT | os.O_APPEND)) is None:
+            self._early = content[:MOST_TYPED]  # typed before there is an attempt
             return
+        self._early = b""
         with suppress(OSError):
             os.write(handle, content)
         os.close(handle)
