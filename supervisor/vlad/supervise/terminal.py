@@ -12,9 +12,10 @@ import termios
 import time
 from dataclasses import dataclass
 
+from vlad.records import failpoints
 from vlad.records.files import RecordError
 from vlad.records.rundir import RunDirectory
-from vlad.supervise import failpoints, locks
+from vlad.supervise import locks
 
 ROWS, COLUMNS = 24, 80
 HAND_OVER_S = 2.0
