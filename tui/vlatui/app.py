@@ -1,7 +1,7 @@
 """The application: the one screen, the threads behind it, themes, commands, and what is remembered."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,6 +22,9 @@ from vlatui.screens.dashboard import DashboardScreen
 from vlatui.screens.text import TextScreen, key_lines
 from vlatui.session import Session
 from vlatui.settings import settings_file
+from vlatui.sites.local import LocalSite
+from vlatui.sites.site import Site
+from vlatui.sites.sites import Sites
 from vlatui.sites.vlad import Vlad, run_vlad
 
 
@@ -50,14 +53,18 @@ class VlatuiApp(App[None]):
     def __init__(
         self, home: Home, *, wanted: str | None = None, readonly: bool = False, clock: Callable[[], float] = time.time,
         settings_path: Path | None = None, home_name: str | None = None, adopts: bool = True, vlad: Vlad = run_vlad,
-        looks_at_host: bool = True,
+        looks_at_host: bool = True, others: Sequence[Site] = (),
     ) -> None:  # fmt: skip
-        """`clock` gives Unix seconds; `vlad` runs a command line of vlad; `adopts`: look after orphaned runs first."""
+        """`clock` gives Unix seconds; `vlad` runs a command line of vlad; `adopts`: look after orphaned runs first.
+
+        `others` are the other hosts whose runs are shown.
+        """
         super().__init__()
+        sites = Sites(LocalSite(home, vlad=vlad, always=wanted), others)
         self.session = Session(
-            home=home, home_name=home_name or _below_user(home.path), settings_path=settings_path or settings_file(),
-            threads=Threads(home, self._tell, always=wanted, looks_at_host=looks_at_host), tell=self._tell,
-            wanted=wanted, readonly=readonly, clock=clock, vlad=vlad,
+            sites=sites, home_name=home_name or _below_user(home.path), settings_path=settings_path or settings_file(),
+            threads=Threads(sites.all, self._tell, looks_at_host=looks_at_host), tell=self._tell,
+            wanted=wanted, readonly=readonly, clock=clock,
         )  # fmt: skip
         self.screen_of_runs = DashboardScreen(self.session)
         self._adopts = adopts
@@ -87,11 +94,11 @@ class VlatuiApp(App[None]):
 
     def on_app_blur(self) -> None:
         """Nobody looks at this terminal: the host is left alone."""
-        self.session.threads.neighbours.is_paused = True
+        self.session.threads.pause(True)
 
     def on_app_focus(self) -> None:
-        self.session.threads.neighbours.is_paused = False
-        self.session.threads.neighbours.look_soon()
+        self.session.threads.pause(False)
+        self.session.threads.look_at_hosts_soon()
 
     def on_unmount(self) -> None:
         self.session.threads.stop()
@@ -148,6 +155,6 @@ def _below_user(path: Path) -> str:
         return str(path)
 
 
-def run_app(home: Home, wanted: str | None, *, readonly: bool, mouse: bool) -> None:
+def run_app(home: Home, wanted: str | None, *, readonly: bool, mouse: bool, others: Sequence[Site] = ()) -> None:
     """Shows the dashboard until it is quit. Raises RecordError for a home that is not ours."""
-    VlatuiApp(home.prepare(), wanted=wanted, readonly=readonly).run(mouse=mouse)
+    VlatuiApp(home.prepare(), wanted=wanted, readonly=readonly, others=others).run(mouse=mouse)

@@ -1,13 +1,16 @@
 """The vlatui command: reads its arguments, refuses in one line, and only then loads the dashboard."""
 
 import os
+import shlex
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
 
 from vlad.records.files import RecordError
-from vlad.records.rundir import Home, default_home
+from vlad.records.rundir import RUN_ID, Home, default_home
+
+from vlatui.sites.ssh import Way, is_target, target_of
 
 BAD_INPUT = 2
 EXAMPLES = """\
@@ -16,7 +19,9 @@ examples:
   vlatui last                with the newest run selected
   vlatui --home /mnt/runs    the runs kept elsewhere
   vlatui --readonly          look, but change nothing
+  vlatui ada@gpubox v100:    the runs of other hosts too, over ssh
 
+HOST is user@host, host: or user@host:/home/of/its/runs; vlad must be installed there (--vlad-path says where).
 RUN is a run's id, a unique part of it, its name (the newest such run), or `last`.
 Quitting never stops a run. Inside, ? shows the keys.
 """
@@ -27,10 +32,12 @@ def parser() -> ArgumentParser:
         prog="vlatui", description="A live dashboard of supervised training runs.", epilog=EXAMPLES,
         formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False,
     )  # fmt: skip
-    made.add_argument("run", metavar="RUN", nargs="?", help="the run to select")
+    made.add_argument("words", metavar="HOST|RUN", nargs="*", help="other hosts to show, the run to select")
     made.add_argument("--home", metavar="DIR", type=Path, help="where the runs are (default: $VLAD_HOME)")
     made.add_argument("--readonly", action="store_true", help="offer nothing that changes a run")
     made.add_argument("--mouse", choices=("on", "off"), help="default: on, but off inside tmux and screen")
+    made.add_argument("--vlad-path", metavar="FILE", default="vlad", help="vlad on the other hosts")
+    made.add_argument("--ssh-command", metavar="WORDS", default="ssh", help="how to connect, e.g. 'ssh -p 2222'")
     made.add_argument("--version", action="store_true", help="print the version")
     return made
 
@@ -49,24 +56,54 @@ def run(words: Sequence[str]) -> int:
         print(f"vlatui {version('vlatui')}")
         return 0
     try:
-        return _show(arguments.home, arguments.run, readonly=arguments.readonly, mouse=arguments.mouse)
+        return _show(arguments)
     except RecordError as error:
         print(f"vlatui: {error}", file=sys.stderr)
         return BAD_INPUT
 
 
-def _show(folder: Path | None, wanted: str | None, *, readonly: bool, mouse: str | None) -> int:
-    home = Home(folder.expanduser().absolute() if folder else default_home())
-    if folder is not None and not home.path.is_dir():
-        raise RecordError(f"--home {folder}: there is no such folder")
-    run_id = home.find(wanted).run_id if wanted else None
+def _show(arguments: Namespace) -> int:
+    hosts = [word for word in arguments.words if is_target(word)]
+    targets = [target_of(word) for word in dict.fromkeys(hosts)]
+    home = _home(arguments.home)
+    run_id = _wanted(home, [word for word in arguments.words if word not in hosts], has_hosts=bool(hosts))
     if not sys.stdin.isatty() or not sys.stdout.isatty():
         raise RecordError("a terminal is needed; `vlad ls` and `vlad logs -f` work without one")
     from vlatui.app import run_app
+    from vlatui.sites.remote import RemoteSite
 
+    way = Way(ssh=_words(arguments.ssh_command), vlad=arguments.vlad_path, readonly=arguments.readonly)
+    others = [RemoteSite(target, way) for target in targets]
     has_multiplexer = "TMUX" in os.environ or "STY" in os.environ
-    run_app(home, run_id, readonly=readonly, mouse=mouse == "on" or (mouse is None and not has_multiplexer))
+    has_mouse = arguments.mouse == "on" or (arguments.mouse is None and not has_multiplexer)
+    run_app(home, run_id, readonly=arguments.readonly, mouse=has_mouse, others=others)
     return 0
+
+
+def _home(folder: Path | None) -> Home:
+    home = Home(folder.expanduser().absolute() if folder else default_home())
+    if folder is not None and not home.path.is_dir():
+        raise RecordError(f"--home {folder}: there is no such folder")
+    return home
+
+
+def _wanted(home: Home, words: Sequence[str], *, has_hosts: bool) -> str | None:
+    """The id of the run to select. One of another host can only be named by its whole id."""
+    if len(words) > 1:
+        raise RecordError(f"{' '.join(words)}: one run can be selected; a host is written user@host or host:")
+    if not words:
+        return None
+    return words[0] if has_hosts and RUN_ID.fullmatch(words[0]) else home.find(words[0]).run_id
+
+
+def _words(command: str) -> tuple[str, ...]:
+    try:
+        words = tuple(shlex.split(command))
+    except ValueError as error:
+        raise RecordError(f"--ssh-command {command!r}: {error}") from error
+    if not words:
+        raise RecordError("--ssh-command is empty; leave it out for ssh")
+    return words
 
 
 if __name__ == "__main__":

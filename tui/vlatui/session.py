@@ -8,19 +8,19 @@ from pathlib import Path
 
 import msgspec
 from textual.message import Message
-from vlad.records.rundir import Home
 
 from vlatui.asking.messages import ActionFailed
 from vlatui.reading.threads import Threads
 from vlatui.settings import Settings, load_settings, save_settings
-from vlatui.sites.vlad import Answer, Vlad, run_vlad
+from vlatui.sites.sites import Sites
+from vlatui.sites.vlad import Answer
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Session:
-    """`clock` gives Unix seconds; `vlad` runs a command line of vlad; `tell` takes what threads find."""
+    """`clock` gives Unix seconds; `tell` takes what threads find."""
 
-    home: Home
+    sites: Sites
     home_name: str
     settings_path: Path
     threads: Threads
@@ -28,7 +28,6 @@ class Session:
     wanted: str | None = None
     readonly: bool = False
     clock: Callable[[], float] = time.time
-    vlad: Vlad = run_vlad
     settings: Settings = field(default_factory=Settings)
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -48,9 +47,6 @@ class Session:
             except OSError as error:
                 self.tell(ActionFailed(f"settings cannot be kept: {error}"))
 
-    def ask_vlad(self, *arguments: str) -> Answer:
-        """Runs `vlad` and waits for it; not being able to start it is an answer too."""
-        try:
-            return self.vlad(arguments, self.home)
-        except OSError as error:
-            return Answer(False, f"vlad cannot be started: {error.strerror}")
+    def ask_vlad(self, *arguments: str, site: str = "") -> Answer:
+        """Runs `vlad` on the host of that name and waits for it; not being able to is an answer too."""
+        return self.sites.named(site).vlad(arguments)

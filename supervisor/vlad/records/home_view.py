@@ -14,10 +14,15 @@ Signature = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """One run: where it stands and what it last reported."""
+    """One run: where it stands and what it last reported.
+
+    `site` is the host it is read from (empty: this one), not reached since `stale_since` (Unix seconds).
+    """
 
     record: RunRecord
     summary: Summary
+    site: str = ""
+    stale_since: float | None = None
 
     @property
     def run_id(self) -> str:

@@ -181,7 +181,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, tag="search"):
 
 
 class Acted(msgspec.Struct, frozen=True, kw_only=True, tag="act"):
-    """How the verb ended and what it printed (each cut to its last 64 KiB)."""
+    """How the verb ended and what it printed (each cut to its last Mi characters)."""
 
     code: int
     output: str

@@ -10,10 +10,10 @@ from vlad.records.rundir import Home
 from vlad.remote.protocol import MOST_ARGUMENT_CHARACTERS, MOST_ARGUMENTS, Acted
 
 LIMIT_S = 120.0
-KEPT_CHARACTERS = 64 * 1024
+KEPT_CHARACTERS = 1024 * 1024
 ALLOWED = frozenset(
     {"start", "ls", "show", "stop", "resume", "save", "evaluate", "config", "plan", "gpus", "rm", "ps", "recover",
-     "adopt", "why"}
+     "adopt", "why", "stacks"}
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from vlad.records import home_view as snapshot
 from vlad.records.rundir import Home, RunDirectory
 from vlatui.reading.collect import Collector
 from vlatui.reading.messages import DetailRead, HomeRead, ReadFailed
+from vlatui.sites.local import LocalSite
 
 DEADLINE_S = 20.0
 
@@ -19,7 +20,7 @@ DEADLINE_S = 20.0
 @contextmanager
 def collecting(home: Home) -> Iterator[tuple[Collector, "queue.SimpleQueue[Message]"]]:
     told: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    collector = Collector(home, told.put)
+    collector = Collector(LocalSite(home), told.put)
     thread = threading.Thread(target=collector.run, daemon=True)
     thread.start()
     yield collector, told

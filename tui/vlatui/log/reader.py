@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from textual.message import Message
+from vlad.logs.content import LocalLog, LogContent
 
 from vlatui.log.file import Change, Extent, LogFile
 from vlatui.log.lines import ShownLine, shown_line
@@ -83,8 +84,10 @@ _Command = _Open | _Look | _Fetch | _Stop
 class LogReader:
     """Owns the file of one log at a time. `run` belongs to a thread; everything else may be called from any."""
 
-    def __init__(self, tell: Callable[[Message], object]) -> None:
+    def __init__(self, tell: Callable[[Message], object], content_of: Callable[[Path], LogContent] = LocalLog) -> None:
         self._tell = tell
+        self._content_of = content_of
+        self._has_failed = False
         self._commands: queue.SimpleQueue[_Command] = queue.SimpleQueue()
         self._file: LogFile | None = None
         self._generation = 0
@@ -111,10 +114,14 @@ class LogReader:
             try:
                 self._obey(commands)
             except OSError as error:
-                path = self._file.path if self._file else ""
-                self._tell(LogFailed(self._generation, f"{path} cannot be read: {error.strerror}"))
-                self._close()
+                self._fail(error)
         self._close()
+
+    def _fail(self, error: OSError) -> None:
+        """The next look tries again."""
+        path = self._file.path.name if self._file else "the log"
+        self._has_failed = True
+        self._tell(LogFailed(self._generation, f"{path} cannot be read: {error.strerror or error}"))
 
     def _close(self) -> None:
         if self._file is not None:
@@ -122,7 +129,7 @@ class LogReader:
             self._file = None
 
     def _has_more_to_index(self) -> bool:
-        return self._file is not None and not self._file.extent.is_complete
+        return self._file is not None and not self._file.extent.is_complete and not self._has_failed
 
     def _waiting_commands(self, *, blocks: bool) -> list[_Command]:
         """All commands that wait; of several alike only the newest counts."""
@@ -140,7 +147,7 @@ class LogReader:
                 case _Open():
                     self._close()
                     self._generation = command.generation
-                    self._file = LogFile(command.path)
+                    self._file = LogFile(command.path, self._content_of(command.path))
                     self._look_at(self._file, is_first=True)
                 case _Look() if self._file is not None:
                     self._look_at(self._file, is_first=False)
@@ -149,6 +156,7 @@ class LogReader:
 
     def _look_at(self, file: LogFile, *, is_first: bool) -> None:
         change = file.look()
+        is_first, self._has_failed = is_first or self._has_failed, False
         if change is Change.SAME and not is_first:
             return
         restarted = change is Change.RESTARTED

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlad.records.files import read_lines
-from vlad.records.progress import Evaluation, decode_evaluations
+from vlad.records.progress import CheckpointSaved, Evaluation, decode_evaluations, decode_progress
 from vlad.records.rundir import RunDirectory
 
 MARK = "adapter_config.json"
@@ -43,6 +43,18 @@ def find_adapters(folders: Iterable[Path], evaluations: Iterable[Evaluation] = (
             if path not in found and (adapter := _adapter(path, told.get(str(path)))) is not None:
                 found[path] = adapter
     return tuple(sorted(found.values(), key=lambda adapter: (-adapter.saved_at, str(adapter.path))))[:MOST_FOUND]
+
+
+def adapters_told(run: RunDirectory) -> tuple[Adapter, ...]:
+    """The checkpoints that a run has told of, newest first; for one whose folders are on another host."""
+    told = {one.step: one for one in evaluations_of([run]) if one.failure is None}
+    found = []
+    for line in decode_progress(read_lines(run.progress)[0]):
+        if isinstance(line, CheckpointSaved):
+            one = told.get(line.step)
+            rate, episodes = (one.success_rate, one.episodes) if one else (None, None)
+            found.append(Adapter(Path(line.path), line.at, line.step, rate, episodes))
+    return tuple(reversed(found))[:MOST_FOUND]
 
 
 def evaluations_of(runs: Iterable[RunDirectory]) -> list[Evaluation]:

@@ -1,17 +1,16 @@
-"""The thread that reads records for the screen: the home whenever it changes, the selected run in full."""
+"""The thread that reads records of one site for the screen: its runs whenever they change, the selected one in full."""
 
 import queue
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from textual.message import Message
-from vlad.host.run_processes import ProcessReader
 from vlad.records.files import RecordError
-from vlad.records.home_view import HomeReader, HomeView
-from vlad.records.rundir import Home
+from vlad.records.home_view import HomeView
 
 from vlatui.reading.detail import DetailReader
 from vlatui.reading.messages import DetailRead, HomeRead, ProcessesRead, ReadFailed
+from vlatui.sites.site import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +45,9 @@ _Command = _Look | _Select | _LookAtProcesses | _Stop
 class Collector:
     """`run` belongs to a thread; everything else may be called from any and returns at once."""
 
-    def __init__(self, home: Home, tell: Callable[[Message], object], always: str | None = None) -> None:
+    def __init__(self, site: Site, tell: Callable[[Message], object]) -> None:
         self._tell = tell
-        self._home = home
-        self._reader = HomeReader(home, always=always)
-        self._processes = ProcessReader()
+        self._site = site
         self._detail: DetailReader | None = None
         self._commands: queue.SimpleQueue[_Command] = queue.SimpleQueue()
         self._view: HomeView | None = None
@@ -86,29 +83,34 @@ class Collector:
     def _obey(self, newest: dict[type[_Command], _Command]) -> None:
         selected = newest.get(_Select)
         if isinstance(selected, _Select):
-            self._detail = DetailReader(self._home.run(selected.run_id)) if selected.run_id else None
+            self._detail = DetailReader(self._site.home.run(selected.run_id)) if selected.run_id else None
         look = newest.get(_Look)
         if isinstance(look, _Look):
             self._read_home(look.changed)
         is_due = selected is not None or (isinstance(look, _Look) and self._concerns_selected(look))
-        if is_due and self._detail is not None and (detail := self._detail.read()) is not None:
-            self._tell(DetailRead(detail))
+        if is_due and self._detail is not None:
+            self._read_detail(self._detail)
         if _LookAtProcesses in newest:
             self._read_processes()
+
+    def _read_detail(self, reader: DetailReader) -> None:
+        self._site.bring(reader.run.run_id)
+        if (detail := reader.read()) is not None:
+            self._tell(DetailRead(detail))
 
     def _concerns_selected(self, look: _Look) -> bool:
         return self._detail is not None and (look.changed is None or self._detail.run.run_id in look.changed)
 
     def _read_home(self, changed: frozenset[str] | None) -> None:
-        view = self._reader.read(changed)
+        view = self._site.read_runs(changed)
         if view != self._view:
             self._view = view
-            self._tell(HomeRead(view))
+            self._tell(HomeRead(view, self._site.label))
 
     def _read_processes(self) -> None:
         run = self._view.find(self._detail.run.run_id) if self._view and self._detail else None
         if run is not None:
-            self._tell(ProcessesRead(run.run_id, self._processes.read(run.record)))
+            self._tell(ProcessesRead(run.run_id, self._site.read_processes(run.record)))
 
     def _fail(self, error: OSError | RecordError) -> None:
         """Says it once, until something succeeds again."""

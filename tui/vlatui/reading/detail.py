@@ -1,6 +1,6 @@
 """Everything about one run as frozen values: curves, evaluations, journal, specification, logs. Read incrementally."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -183,10 +183,10 @@ def log_sources(run: RunDirectory) -> tuple[LogSource, ...]:
     return tuple(sources)
 
 
-def foreign_logs(job: ForeignJob) -> tuple[LogSource, ...]:
-    """The log of a training that vlad did not start, where one was found."""
+def foreign_logs(job: ForeignJob, path_of: Callable[[str], Path] = Path) -> tuple[LogSource, ...]:
+    """The log of a training that vlad did not start, where one was found; `path_of` says how to open it here."""
     name = f"log of process {job.process.pid}"
-    return (LogSource(name, Path(job.log), 1, is_outside=True),) if job.log else ()
+    return (LogSource(name, path_of(job.log), 1, is_outside=True),) if job.log else ()
 
 
 def _children(folder: Path) -> list[Path]:

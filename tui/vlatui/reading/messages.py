@@ -9,11 +9,12 @@ from vlatui.reading.detail import RunDetail
 
 
 class HomeRead(Message):
-    """The home was looked at."""
+    """The runs of a site were looked at."""
 
-    def __init__(self, view: HomeView) -> None:
+    def __init__(self, view: HomeView, site: str = "") -> None:
         super().__init__()
         self.view = view
+        self.site = site
 
 
 class DetailRead(Message):
@@ -34,11 +35,12 @@ class ProcessesRead(Message):
 
 
 class HostRead(Message):
-    """The host was looked at."""
+    """The host of a site was looked at."""
 
-    def __init__(self, view: HostView) -> None:
+    def __init__(self, view: HostView, site: str = "") -> None:
         super().__init__()
         self.view = view
+        self.site = site
 
 
 class FilesChanged(Message):

@@ -1,18 +1,18 @@
 """Tells what else is on a host as it changes: its GPUs, and trainings that vlad did not start."""
 
 import threading
-import time
 from collections.abc import Callable
 
-from vlad.host.neighbours import GPU_LOOK_S, NOBODY, HostView, NeighbourReader
-from vlad.records.rundir import Home
+from vlad.host.neighbours import GPU_LOOK_S, NOBODY, HostView
+
+from vlatui.sites.site import Site
 
 
 class NeighbourWatch:
     """Calls `changed` with the host when it changed, and with every reading of GPUs; `run` blocks until `stop`."""
 
-    def __init__(self, home: Home, changed: Callable[[HostView], object]) -> None:
-        self._reader = NeighbourReader(home)
+    def __init__(self, site: Site, changed: Callable[[HostView], object]) -> None:
+        self._site = site
         self._changed = changed
         self._wake = threading.Event()
         self._stopped = False
@@ -23,14 +23,14 @@ class NeighbourWatch:
         self._wake.set()
 
     def look_soon(self) -> None:
-        self._reader.look_soon()
+        self._site.look_soon()
         self._wake.set()
 
     def run(self) -> None:
         told = NOBODY
         while not self._stopped:
             if not self.is_paused:
-                view = self._reader.read(time.monotonic())
+                view = self._site.read_host()
                 if view.gpus or view != told:
                     told = view
                     self._changed(view)

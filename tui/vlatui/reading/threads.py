@@ -1,16 +1,16 @@
 """The threads behind the screen: one watches, one reads records, one looks at the host; a log view brings its own."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import PurePath
 
 from textual.message import Message
-from vlad.records.rundir import RUN_ID, Home
+from vlad.records.rundir import RUN_ID
 
 from vlatui.reading.collect import Collector
 from vlatui.reading.messages import FilesChanged, HostRead
 from vlatui.reading.neighbours import NeighbourWatch
-from vlatui.reading.watch import HomeWatch, is_polled
+from vlatui.sites.site import Site
 
 
 def start_thread(name: str, run: Callable[[], None]) -> None:
@@ -27,29 +27,23 @@ def changed_run(path: str) -> str | None:
     return None if "attempts" in parts[at + 1 :] else parts[at]
 
 
-class Threads:
-    """Watching and reading of one home; what they find is told by messages."""
+class SiteThreads:
+    """Watching and reading of one site; what they find is told by messages."""
 
-    def __init__(
-        self, home: Home, tell: Callable[[Message], object], *, always: str | None = None, looks_at_host: bool = True
-    ) -> None:
-        self._home = home
+    def __init__(self, site: Site, tell: Callable[[Message], object], *, looks_at_host: bool) -> None:
+        self.site = site
         self._looks_at_host = looks_at_host
         self._tell = tell
-        self.collector = Collector(home, tell, always)
-        self._watch: HomeWatch | None = None
-        self.neighbours = NeighbourWatch(home, lambda view: tell(HostRead(view)))
+        self.collector = Collector(site, tell)
+        self.neighbours = NeighbourWatch(site, lambda view: tell(HostRead(view, site.label)))
 
     def start(self) -> None:
-        start_thread("collector", self.collector.run)
+        name = self.site.label or "here"
+        start_thread(f"collector {name}", self.collector.run)
         self.collector.look()
-        start_thread("watch", self._watch_home)
+        start_thread(f"watch {name}", lambda: self.site.watch(self._changed))
         if self._looks_at_host:
-            start_thread("neighbours", self.neighbours.run)
-
-    def _watch_home(self) -> None:
-        self._watch = HomeWatch(self._home, self._changed, polling=is_polled(self._home))
-        self._watch.run()
+            start_thread(f"neighbours {name}", self.neighbours.run)
 
     def _changed(self, paths: frozenset[str]) -> None:
         """Records are read again only where records changed: a log that grows says nothing about its run."""
@@ -61,5 +55,42 @@ class Threads:
     def stop(self) -> None:
         self.collector.stop()
         self.neighbours.stop()
-        if self._watch is not None:
-            self._watch.stop()
+        self.site.stop()
+
+
+class Threads:
+    """The threads of all sites."""
+
+    def __init__(self, sites: Iterable[Site], tell: Callable[[Message], object], *, looks_at_host: bool = True) -> None:
+        self._of = tuple(SiteThreads(site, tell, looks_at_host=looks_at_host) for site in sites)
+
+    def start(self) -> None:
+        for threads in self._of:
+            threads.start()
+
+    def stop(self) -> None:
+        for threads in self._of:
+            threads.stop()
+
+    def look(self) -> None:
+        """Has all runs looked at."""
+        for threads in self._of:
+            threads.collector.look()
+
+    def select(self, run_id: str | None, site: str = "") -> None:
+        """Has this run of this site read in full from now on, and no other."""
+        for threads in self._of:
+            threads.collector.select(run_id if threads.site.label == site else None)
+
+    def look_at_processes(self) -> None:
+        for threads in self._of:
+            threads.collector.look_at_processes()
+
+    def look_at_hosts_soon(self) -> None:
+        for threads in self._of:
+            threads.neighbours.look_soon()
+
+    def pause(self, is_paused: bool) -> None:
+        """Hosts are left alone while nobody looks."""
+        for threads in self._of:
+            threads.neighbours.is_paused = is_paused

@@ -10,11 +10,11 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.strip import Strip
 from vlad.records.files import RecordError
-from vlad.records.rundir import Home
 
 from vlatui.look.painting import Painted
 from vlatui.look.tones import Line, Span, Tone
 from vlatui.reading.detail import DetailReader, RunDetail
+from vlatui.sites.site import Site
 from vlatui.telling.comparison import Compared, difference_columns, difference_rows, metrics_of_all, overlay, tone_of
 from vlatui.telling.header import flowed
 from vlatui.widgets.lines import Lines
@@ -52,10 +52,9 @@ class CompareScreen(ModalScreen[None]):
         Binding("o", "smooth", "Smoothing"),
     ]
 
-    def __init__(self, home: Home, runs: Sequence[tuple[str, str]]) -> None:
-        """`runs`: (run id, name) of each."""
+    def __init__(self, runs: Sequence[tuple[Site, str, str]]) -> None:
+        """`runs`: (where it is, its id, its name) of each."""
         super().__init__()
-        self._home = home
         self._wanted = tuple(runs)
         self._runs: list[Compared] = []
         self._metric = 0
@@ -77,9 +76,10 @@ class CompareScreen(ModalScreen[None]):
     @work(thread=True, exit_on_error=False)
     def _read(self) -> None:
         found = []
-        for run_id, name in self._wanted:
+        for site, run_id, name in self._wanted:
             try:
-                detail = DetailReader(self._home.run(run_id)).read()
+                site.bring(run_id)
+                detail = DetailReader(site.home.run(run_id)).read()
             except (OSError, RecordError):
                 detail = None
             found.append(Compared(name, detail or RunDetail(run_id)))

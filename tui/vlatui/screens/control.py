@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from textual import work
+from vlad.records.home_view import RunView
 from vlad.records.requests import Action
 from vlad.records.run import State
 
@@ -12,7 +13,6 @@ from vlatui.look.tones import Span
 from vlatui.screens.confirm import ConfirmScreen
 from vlatui.screens.selection import Selection
 from vlatui.screens.text import TextScreen
-from vlatui.sites.vlad import VLAD, ask, environment_of
 from vlatui.telling.questions import remove_question, stop_question
 from vlatui.telling.why import why_lines
 
@@ -45,7 +45,7 @@ class Control(Selection):
         title, losses = stop_question(runs, is_now=is_now)
         action = Action.STOP_NOW if is_now else Action.STOP
         yes = "stop now" if is_now else "stop"
-        self.confirm(title, losses, yes, lambda: self._request([run.run_id for run in runs], action))
+        self.confirm(title, losses, yes, lambda: self._request(runs, action))
 
     def action_save(self) -> None:
         self._request_of_running(Action.SAVE)
@@ -54,40 +54,41 @@ class Control(Selection):
         self._request_of_running(Action.EVALUATE)
 
     def _request_of_running(self, action: Action) -> None:
-        runs = [run.run_id for run in self.chosen if run.record.state is State.RUNNING]
+        runs = [run for run in self.chosen if run.record.state is State.RUNNING]
         if runs:
             self._request(runs, action)
         else:
             self.say_nothing_to_do(action.value, "running")
 
     @work(thread=True, group="actions", exit_on_error=False)
-    def _request(self, run_ids: list[str], action: Action) -> None:
-        for run_id in run_ids:
+    def _request(self, runs: list[RunView], action: Action) -> None:
+        for run in runs:
             try:
-                words = ask(self.session.home.run(run_id), action)
-                self.post_message(ActionDone(f"{run_id} is {words}", run_id))
+                words = self.session.sites.named(run.site).ask(run.run_id, action)
+                self.post_message(ActionDone(f"{run.run_id} is {words}", run.run_id))
             except OSError as error:
-                self.post_message(ActionFailed(f"{run_id} cannot be asked: {error}"))
+                self.post_message(ActionFailed(f"{run.run_id} cannot be asked: {error}"))
 
     def action_resume(self) -> None:
         """Goes on with runs that have ended, from their last checkpoint."""
-        runs = [run.run_id for run in self.chosen if not run.is_live]
+        runs = [run for run in self.chosen if not run.is_live]
         if runs:
             self._resume(runs)
         else:
             self.say_nothing_to_do("be resumed", "finished")
 
     @work(thread=True, group="actions", exit_on_error=False)
-    def _resume(self, run_ids: list[str]) -> None:
-        for run_id in run_ids:
-            answer = self.session.ask_vlad("resume", run_id)
-            self.post_message(ActionDone(f"{run_id} goes on", run_id) if answer.is_done else ActionFailed(answer.words))
+    def _resume(self, runs: list[RunView]) -> None:
+        for run in runs:
+            answer = self.session.ask_vlad("resume", run.run_id, site=run.site)
+            done = ActionDone(f"{run.run_id} goes on", run.run_id)
+            self.post_message(done if answer.is_done else ActionFailed(answer.words))
 
     @work(thread=True, group="actions", exit_on_error=False)
-    def run_vlad(self, *arguments: str, said: str) -> None:
+    def run_vlad(self, *arguments: str, said: str, site: str) -> None:
         """Runs `vlad` in a thread and tells how it went: `said`, or vlad's own words."""
-        answer = self.session.ask_vlad(*arguments)
-        self.session.threads.neighbours.look_soon()
+        answer = self.session.ask_vlad(*arguments, site=site)
+        self.session.threads.look_at_hosts_soon()
         self.post_message(ActionDone(said) if answer.is_done else ActionFailed(answer.words))
 
     def action_remove(self) -> None:
@@ -97,8 +98,12 @@ class Control(Selection):
             self.say_nothing_to_do("be removed", "finished")
             return
         title, told = remove_question(runs)
-        run_ids = [run.run_id for run in runs]
-        self.confirm(title, told, "remove", lambda: self.run_vlad("rm", *run_ids, said="removed"))
+
+        def remove() -> None:
+            for site in dict.fromkeys(run.site for run in runs):
+                self.run_vlad("rm", *(run.run_id for run in runs if run.site == site), said="removed", site=site)
+
+        self.confirm(title, told, "remove", remove)
 
     def action_adopt(self) -> None:
         """Makes a run of the foreign training under the cursor."""
@@ -108,8 +113,8 @@ class Control(Selection):
             return
         pid = str(job.process.pid)
         told = ["It becomes a run: watched, stopped and explained here.", "Closing its terminal still ends it."]
-        said = f"process {pid} is a run now"
-        self.confirm(f"Adopt process {pid}?", told, "adopt", lambda: self.run_vlad("adopt", pid, said=said))
+        said, site = f"process {pid} is a run now", self.selected_site
+        self.confirm(f"Adopt process {pid}?", told, "adopt", lambda: self.run_vlad("adopt", pid, said=said, site=site))
 
     def action_attach(self) -> None:
         """Gives the terminal to `vlad attach` until that is left: for a run that was started with a terminal."""
@@ -117,8 +122,8 @@ class Control(Selection):
         if run is None or not run.is_live:
             self.say_nothing_to_do("be attached to", "live")
             return
-        environment = environment_of(self.session.home)
-        if failure := hand_over(self.app, [*VLAD, "attach", run.run_id], environment):
+        argv, environment = self.session.sites.named(run.site).attaching(run.run_id)
+        if failure := hand_over(self.app, argv, environment):
             self.warn(failure)
 
     def action_stacks(self) -> None:
@@ -128,14 +133,14 @@ class Control(Selection):
             self.say_nothing_to_do("show its stacks", "live")
             return
         self.say("looking at its processes…")
-        self._read_stacks(run.run_id, run.record.name)
+        self._read_stacks(run)
 
     @work(thread=True, exclusive=True, group="stacks", exit_on_error=False)
-    def _read_stacks(self, run_id: str, name: str) -> None:
-        answer = self.session.ask_vlad("stacks", run_id)
+    def _read_stacks(self, run: RunView) -> None:
+        answer = self.session.ask_vlad("stacks", run.run_id, site=run.site)
         if answer.is_done:
             lines = [[Span(line)] for line in answer.output.splitlines()]
-            self.app.call_from_thread(self.app.push_screen, TextScreen(f"Stacks · {name}", lines))
+            self.app.call_from_thread(self.app.push_screen, TextScreen(f"Stacks · {run.record.name}", lines))
         else:
             self.post_message(ActionFailed(answer.words))
 

@@ -92,11 +92,11 @@ class Navigation(Starting):
 
     def action_compare(self) -> None:
         """Shows the marked runs side by side."""
-        runs = [(run.run_id, run.record.name) for run in self.chosen]
+        runs = [(self.session.sites.named(run.site), run.run_id, run.record.name) for run in self.chosen]
         if len(runs) < 2:
             self.warn("mark two runs or more with space, then compare")
             return
-        self.app.push_screen(CompareScreen(self.session.home, runs))
+        self.app.push_screen(CompareScreen(runs))
 
     def action_repaint(self) -> None:
         """For a screen that something else wrote into."""

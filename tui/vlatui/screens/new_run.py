@@ -65,9 +65,13 @@ class NewRunScreen(ModalScreen[str | None]):
         Binding("ctrl+o", "choose_adapter", "Choose an adapter"),
     ]
 
-    def __init__(self, session: Session, filled_in: StartForm, find: FindAdapters) -> None:
-        """`find` looks for adapters below the folders it is given, and wherever runs have saved some."""
+    def __init__(self, session: Session, filled_in: StartForm, find: FindAdapters, site: str = "") -> None:
+        """`find` looks for adapters below the folders it is given, and wherever runs have saved some.
+
+        `site` names the host on which the run is to be.
+        """
         super().__init__()
+        self._site = site
         self._session = session
         self._filled_in = filled_in
         self._find = find
@@ -78,7 +82,7 @@ class NewRunScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide form") as dialog:
-            dialog.border_title = "New run"
+            dialog.border_title = f"New run on {self._site}" if self._site else "New run"
             dialog.border_subtitle = "tab next field · ^o adapters · ^s start · escape cancel"
             with VerticalScroll(id="fields", can_focus=False):
                 for field, label, hint in FIELDS:
@@ -93,7 +97,8 @@ class NewRunScreen(ModalScreen[str | None]):
 
     def on_mount(self) -> None:
         self.query_one("#field-overrides", Input).suggester = self._suggester
-        self._find_suggestions()
+        if not self._site:
+            self._find_suggestions()
         self._changed()
 
     @work(thread=True, exit_on_error=False)
@@ -132,11 +137,11 @@ class NewRunScreen(ModalScreen[str | None]):
     @work(thread=True, exclusive=True, group="check", exit_on_error=False)
     def _ask(self, form: StartForm, configured: list[str], planned: list[str]) -> None:
         worker = get_current_worker()
-        check = resolved(self._session.ask_vlad(*configured))
+        check = resolved(self._session.ask_vlad(*configured, site=self._site))
         if not worker.is_cancelled:
             self.app.call_from_thread(self._show_check, form, check)
         if check.resolved is not None and not worker.is_cancelled:
-            check = foretold(check, self._session.ask_vlad(*planned))
+            check = foretold(check, self._session.ask_vlad(*planned, site=self._site))
             if not worker.is_cancelled:
                 self.app.call_from_thread(self._show_check, form, check)
 
@@ -196,7 +201,7 @@ class NewRunScreen(ModalScreen[str | None]):
 
     @work(thread=True, exclusive=True, group="start", exit_on_error=False)
     def _start(self, arguments: list[str]) -> None:
-        self.app.call_from_thread(self._answered, self._session.ask_vlad(*arguments))
+        self.app.call_from_thread(self._answered, self._session.ask_vlad(*arguments, site=self._site))
 
     def _answered(self, answer: Answer) -> None:
         if answer.is_done:

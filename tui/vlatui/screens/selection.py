@@ -42,6 +42,11 @@ class Selection(Screen[None]):
         raise NotImplementedError
 
     @property
+    def selected_site(self) -> str:
+        """The host of what is under the cursor; empty for this one."""
+        raise NotImplementedError
+
+    @property
     def chosen(self) -> list[RunView]:
         """The marked runs, else the selected one."""
         marked = [run for run in self.view.runs if run.run_id in self.query_one(RunTable).marked]
@@ -62,7 +67,7 @@ class Selection(Screen[None]):
     def on_action_done(self, message: ActionDone) -> None:
         self.say(message.words)
         self.query_one(RunTable).clear_marks()
-        self.session.threads.collector.look()
+        self.session.threads.look()
 
     def on_action_failed(self, message: ActionFailed) -> None:
         self.notify(message.words, severity="error", markup=False, timeout=ERROR_S)

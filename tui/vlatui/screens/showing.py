@@ -9,12 +9,14 @@ from vlad.records import figures
 from vlad.records.foreign import ForeignJob
 from vlad.records.home_view import HomeView, RunView
 from vlad.records.run import State
+from vlad.records.rundir import RUN_ID
 from vlad.records.spec import RunSpec
 
 from vlatui.look.tones import Tone
 from vlatui.reading.detail import RunDetail, foreign_logs
 from vlatui.reading.messages import DetailRead, FilesChanged, HomeRead, HostRead, ProcessesRead, ReadFailed
 from vlatui.screens.navigation import TABS, Navigation
+from vlatui.sites.sites import merged
 from vlatui.telling import describe, gpu_strip, tables, top_line
 from vlatui.telling.header import barred, foreign_lines, header_lines
 from vlatui.telling.run_filter import arranged
@@ -42,15 +44,24 @@ class _Shown:
     ticks: int = 0
     is_read: bool = False
     anew: set[str] = field(default_factory=set)
-    host: HostView = NOBODY
-    loads: dict[int, list[int]] = field(default_factory=dict)
+    homes: dict[str, HomeView] = field(default_factory=dict)
+    hosts: dict[str, HostView] = field(default_factory=dict)
+    loads: dict[str, dict[int, list[int]]] = field(default_factory=dict)
+
+    @property
+    def foreign(self) -> list[tuple[str, ForeignJob]]:
+        """The trainings that vlad did not start, with their hosts."""
+        return [(site, job) for site, host in self.hosts.items() for job in host.foreign]
 
 
 class Showing(Navigation):
     """A screen of runs that shows what messages tell."""
 
     def on_mount(self) -> None:
-        self.shown = _Shown(HomeView(str(self.session.home.path)))
+        sites = self.session.sites
+        self.shown = _Shown(HomeView(str(sites.local.home.path)))
+        self.query_one(LogPane).view.place = sites
+        self.query_one(RunTable).has_hosts = sites.has_others
         self.wanted = self.session.wanted
         self.query_one("#run-filter", Input).display = False
         self.query_one(LogPane).view.wraps = self.session.settings.wraps_log
@@ -63,10 +74,12 @@ class Showing(Navigation):
     # what the threads tell
 
     def on_home_read(self, message: HomeRead) -> None:
-        self._tell_ends(self.shown.view, message.view)
-        self.shown.view, self.shown.is_read = message.view, True
+        self.shown.homes[message.site] = message.view
+        view = merged(self.shown.view.path, self.shown.homes.values())
+        self._tell_ends(self.shown.view, view)
+        self.shown.view, self.shown.is_read = view, True
         self.show()
-        if self.wanted is not None and message.view.find(self.wanted) is not None:
+        if self.wanted is not None and view.find(self.wanted) is not None:
             self.go_to_run(self.wanted)
             self.wanted = None
 
@@ -93,9 +106,9 @@ class Showing(Navigation):
             self.query_one("#processes-pane", Table).show_rows(rows, tables.NO_PROCESSES)
 
     def on_host_read(self, message: HostRead) -> None:
-        self.shown.host = message.view
+        self.shown.hosts[message.site] = message.view
         for gpu in message.view.gpus:
-            loads = self.shown.loads.setdefault(gpu.index, [])
+            loads = self.shown.loads.setdefault(message.site, {}).setdefault(gpu.index, [])
             loads.append(gpu.utilisation or 0)
             del loads[: -gpu_strip.HISTORY]
         self.show()
@@ -126,7 +139,12 @@ class Showing(Navigation):
     @property
     def selected_foreign(self) -> ForeignJob | None:
         """The foreign training under the cursor."""
-        return next((job for job in self.shown.host.foreign if foreign_key(job) == self.selected_id), None)
+        return next((job for site, job in self.shown.foreign if foreign_key(job, site) == self.selected_id), None)
+
+    @property
+    def selected_site(self) -> str:
+        foreign = (site for site, job in self.shown.foreign if foreign_key(job, site) == self.selected_id)
+        return self.selected.site if self.selected else next(foreign, "")
 
     @property
     def selected(self) -> RunView | None:
@@ -135,21 +153,26 @@ class Showing(Navigation):
     @on(Table.CursorMoved, "#runs")
     def _selection_moved(self) -> None:
         job, log = self.selected_foreign, self.query_one(LogPane)
-        self.session.threads.collector.select(None if job else self.selected_id)
+        self.session.threads.select(None if job else self._readable_id(), self.selected_site)
         self.shown.detail = None
         self._show_header()
         if job is not None:
-            log.show_run(foreign_logs(job), is_other_run=True, is_live=True)
+            site = self.session.sites.named(self.selected_site)
+            log.show_run(foreign_logs(job, site.foreign_log), is_other_run=True, is_live=True)
         elif self.selected_id is None:
             log.show_none()
         if job is not None or self.selected_id is None:
             self._show_detail(is_other_run=True)
 
+    def _readable_id(self) -> str | None:
+        """The run under the cursor; a line that stands for a host that is not reached is none."""
+        return self.selected_id if RUN_ID.fullmatch(self.selected_id or "") else None
+
     # showing
 
     def show(self) -> None:
         table = self.query_one(RunTable)
-        foreign, now = self.shown.host.foreign, self.session.clock()
+        foreign, now = self.shown.foreign, self.session.clock()
         matching = [run for run in self.shown.view.runs if self.filter.matches(run)]
         runs = arranged(matching, self.session.settings.sort)
         table.show(runs, self.shown.view.unreadable, foreign, now, self._when_empty())
@@ -160,8 +183,10 @@ class Showing(Navigation):
         self._show_gpus()
 
     def _show_gpus(self) -> None:
-        width, most = max(20, self.size.width - 2), self.size.height // 8
-        lines = gpu_strip.gpu_lines(self.shown.host, self.shown.view, self.shown.loads, width, most)
+        """Those of the host of what is under the cursor."""
+        width, most, site = max(20, self.size.width - 2), self.size.height // 8, self.selected_site
+        host, home = self.shown.hosts.get(site, NOBODY), self.shown.homes.get(site, self.shown.view)
+        lines = gpu_strip.gpu_lines(host, home, self.shown.loads.get(site, {}), width, most)
         self.query_one("#gpus", Lines).show_lines(lines)
 
     def _when_empty(self) -> tuple[str, ...]:
@@ -224,7 +249,7 @@ class Showing(Navigation):
                 rows = tables.config_rows(detail.spec)
                 self.query_one("#config-pane", Table).show_rows(rows, tables.NO_CONFIG, anew=anew)
             case "processes":
-                self.session.threads.collector.look_at_processes()
+                self.session.threads.look_at_processes()
 
     def _tick(self) -> None:
         """Ages and countdowns go on by themselves; processes are looked at while they are on screen."""
@@ -236,7 +261,7 @@ class Showing(Navigation):
         if self.tab == "log" and log.source is not None and log.source.is_outside:
             log.look()
         if self.tab == "processes" and self.shown.ticks % PROCESS_TICKS == 0:
-            self.session.threads.collector.look_at_processes()
+            self.session.threads.look_at_processes()
 
     def on_resize(self) -> None:
         """Paints twice: a terminal that is still being resized may lose the first painting."""

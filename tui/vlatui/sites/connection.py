@@ -13,7 +13,7 @@ from vlad.remote.protocol import PROTOCOL, Ask, Asked, FromServer, Hello, Refuse
 from vlatui.sites.ssh import failure_words
 
 HELLO_S = 30.0
-REPLY_S = 60.0
+REPLY_S = 20.0
 END_S = 2.0
 KEPT_WORDS = 4096
 
@@ -125,6 +125,10 @@ class Connection:
     @property
     def is_open(self) -> bool:
         return not self._failure
+
+    def kill(self) -> None:
+        """Ends a connection that nobody answers on."""
+        self._process.kill()
 
     def close(self) -> None:
         """Ends the connection; what was started on the other host goes on."""

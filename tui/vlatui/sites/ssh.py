@@ -55,13 +55,22 @@ class Way:
 
     def argv(self, target: Target) -> list[str]:
         """The command that connects. ssh hands its last word to a shell, so every part of it is quoted."""
-        login = target.login.replace("[", "").replace("]", "")
-        return [*self.ssh, *OPTIONS, "--", login, self.served(target.home)]
+        return [*self.ssh, *OPTIONS, "--", _login(target), self.served(target.home)]
 
     def served(self, home: str) -> str:
         """What runs on the other host."""
         words = [_quoted(self.vlad), "serve", "--stdio", *(["--readonly"] if self.readonly else [])]
         return " ".join([*(["env", f"VLAD_HOME={_quoted(home)}"] if home else []), *words])
+
+    def attaching(self, target: Target, run_id: str) -> list[str]:
+        """The command that gives this terminal to a run there."""
+        home = ["env", f"VLAD_HOME={_quoted(target.home)}"] if target.home else []
+        words = " ".join([*home, _quoted(self.vlad), "attach", shlex.quote(run_id)])
+        return [*self.ssh, "-t", "--", _login(target), words]
+
+
+def _login(target: Target) -> str:
+    return target.login.replace("[", "").replace("]", "")
 
 
 def _quoted(path: str) -> str:

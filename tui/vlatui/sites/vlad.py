@@ -52,9 +52,14 @@ def run_vlad(arguments: Sequence[str], home: Home) -> Answer:
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return Answer(False, f"vlad {arguments[0]} did not answer within {LIMIT_S:.0f} s")
-    said = (done.stderr if done.returncode else done.stdout).strip()
-    last = said.splitlines()[-1] if said else f"vlad {arguments[0]} ended with exit code {done.returncode}"
-    return Answer(done.returncode == 0, last, done.stdout)
+    return answer_of(arguments[0], done.returncode, done.stdout, done.stderr)
+
+
+def answer_of(verb: str, code: int, output: str, errors: str) -> Answer:
+    """What a verb that has ended said, in its last line."""
+    said = (errors if code else output).strip()
+    last = said.splitlines()[-1] if said else f"vlad {verb} ended with exit code {code}"
+    return Answer(code == 0, last, output)
 
 
 def environment_of(home: Home) -> dict[str, str]:

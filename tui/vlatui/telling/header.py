@@ -26,7 +26,15 @@ def header_lines(run: RunView, now: float, width: int, most_facts: int = 2) -> l
     if (bar := _progress(run, now, width)) is not None:
         lines.append(bar)
     lines += flowed(facts(run, now), width)[:most_facts]
-    return [*lines, *banner(run, now, width)]
+    return [*lines, *_stale(run, now, width), *banner(run, now, width)]
+
+
+def _stale(run: RunView, now: float, width: int) -> list[Line]:
+    if run.stale_since is None:
+        return []
+    return barred(
+        [f"{run.site} is not reached: this is how it stood {figures.age(now - run.stale_since)} ago"], Tone.WARN, width
+    )
 
 
 def foreign_lines(job: ForeignJob, width: int) -> list[Line]:

@@ -6,6 +6,7 @@ from vlad.records import figures
 from vlad.records.foreign import ForeignJob
 from vlad.records.home_view import RunView
 from vlad.records.run import State
+from vlad.records.rundir import RUN_ID
 from vlad.records.summary import Summary
 
 from vlatui.look import bars
@@ -17,6 +18,7 @@ from vlatui.telling import describe, outlook
 COLUMNS = (
     Column("mark", "", 1),
     Column("name", "RUN", 12, grows=True, most=48),
+    Column("host", "HOST", 4, priority=2, most=20),
     Column("state", "STATE", 8),
     Column("phase", "PHASE", 10, priority=8),
     Column("step", "STEP", 7, align="right", priority=1),
@@ -31,6 +33,7 @@ COLUMNS = (
     Column("age", "AGE", 3, align="right", priority=5),
 )
 FOREIGN = "foreign:"
+HERE = "here"
 NOTHING = cell(figures.UNKNOWN, Tone.FAINT)
 
 
@@ -40,6 +43,7 @@ def run_row(run: RunView, now: float) -> Row:
     cells: dict[str, Cell] = {
         "mark": (describe.state_mark(record.state),),
         "name": cell(record.name, Tone.STRONG if run.is_live else Tone.PLAIN),
+        "host": _host(run, now),
         "state": (describe.standing(record),),
         "activity": (describe.activity(record, summary),),
         "phase": _phase(run),
@@ -54,11 +58,19 @@ def run_row(run: RunView, now: float) -> Row:
         "tty": cell(figures.terminal(record.tty), Tone.PLAIN if record.tty else Tone.MUTED),
         "age": cell(figures.age(now - record.created_at), Tone.MUTED),
     }
-    return Row(record.run_id, cells, is_dimmed=not run.is_live)
+    return Row(record.run_id, cells, is_dimmed=not run.is_live or run.stale_since is not None)
 
 
-def unreadable_row(run_id: str) -> Row:
-    return Row(run_id, {"mark": cell("!", Tone.BAD), "name": cell(run_id), "state": cell("unreadable", Tone.BAD)})
+def _host(run: RunView, now: float) -> Cell:
+    if run.stale_since is None:
+        return cell(run.site or HERE, Tone.PLAIN if run.site else Tone.MUTED)
+    return (Span(run.site), Span(f" {figures.age(now - run.stale_since)}", Tone.WARN))
+
+
+def unreadable_row(name: str) -> Row:
+    """A run that cannot be read, or a host that is not reached."""
+    state = cell("unreadable" if RUN_ID.fullmatch(name) else "not reached", Tone.BAD)
+    return Row(name, {"mark": cell("!", Tone.BAD), "name": cell(name), "state": state, "activity": state})
 
 
 def _phase(run: RunView) -> Cell:
@@ -66,16 +78,17 @@ def _phase(run: RunView) -> Cell:
     return (describe.phase_word(run.summary.phase),) if is_at_work and run.summary.phase else NOTHING
 
 
-def foreign_key(job: ForeignJob) -> str:
-    return f"{FOREIGN}{job.process.pid}-{job.process.start_ticks}"
+def foreign_key(job: ForeignJob, site: str = "") -> str:
+    return f"{FOREIGN}{site}{job.process.pid}-{job.process.start_ticks}"
 
 
-def foreign_row(job: ForeignJob, now: float) -> Row:
+def foreign_row(job: ForeignJob, now: float, site: str = "") -> Row:
     """A training that vlad did not start, below the runs."""
     step = figures.UNKNOWN if job.step is None else str(job.step)
     cells = {
         "mark": cell("◇", Tone.INFO),
         "name": cell(job_name(job), Tone.PLAIN),
+        "host": cell(site or HERE, Tone.PLAIN if site else Tone.MUTED),
         "state": cell("foreign", Tone.INFO),
         "activity": cell("foreign", Tone.INFO),
         "step": _known(step),
@@ -84,7 +97,7 @@ def foreign_row(job: ForeignJob, now: float) -> Row:
         "tty": cell(job.tty or "none", Tone.WARN if job.tty else Tone.MUTED),
         "age": cell(figures.age(now - job.started_at), Tone.MUTED),
     }
-    return Row(foreign_key(job), cells)
+    return Row(foreign_key(job, site), cells)
 
 
 def job_name(job: ForeignJob) -> str:
@@ -139,10 +152,11 @@ def _patience(summary: Summary) -> Cell:
     return (Span(str(summary.bad_evaluations), tone), Span(f"/{summary.patience}", Tone.MUTED))
 
 
-def columns_for(width: int) -> tuple[Column, ...]:
+def columns_for(width: int, *, has_hosts: bool = False) -> tuple[Column, ...]:
     """The columns worth their room at this width: where the phase has no column of its own, the state tells it."""
     is_wide = width >= 110
     left_out = set() if is_wide else {"phase", "ranks"}
+    left_out |= set() if has_hosts else {"host"}
     left_out |= {"bar"} if width < 136 else set()
     left_out |= {"trend"} if width < 152 else set()
     columns = [column for column in COLUMNS if column.key not in left_out]

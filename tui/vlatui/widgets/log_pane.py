@@ -15,7 +15,7 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Input
 from textual.worker import get_current_worker
-from vlad.logs.search import Matches, compiled, search
+from vlad.logs.search import Matches, compiled
 
 from vlatui.asking.outside import hand_over
 from vlatui.reading.detail import LogSource
@@ -183,9 +183,9 @@ class LogPane(Vertical):
     def _look_for(self, path: Path, pattern: str, purpose: str) -> None:
         worker = get_current_worker()
         try:
-            matches, failure = search(path, pattern, lambda: worker.is_cancelled), ""
+            matches, failure = self.view.place.search(path, pattern, lambda: worker.is_cancelled), ""
         except OSError as error:
-            matches, failure = Matches(pattern), f"{path} cannot be read: {error.strerror}"
+            matches, failure = Matches(pattern), f"{path.name} cannot be searched: {error.strerror or error}"
         if not worker.is_cancelled:
             self.post_message(self.Searched(matches, purpose, failure))
 
@@ -246,7 +246,11 @@ class LogPane(Vertical):
         if self.view.path is None:
             return
         pager = shlex.split(os.environ.get("PAGER", "")) or ["less", "-R", "+G"]
-        if failure := hand_over(self.app, [*pager, str(self.view.path)]):
+        try:
+            failure = hand_over(self.app, [*pager, str(self.view.place.near(self.view.path))])
+        except OSError as error:
+            failure = str(error)
+        if failure:
             self.notify(failure, severity="error", markup=False)
 
     def action_copy(self) -> None:
@@ -255,7 +259,7 @@ class LogPane(Vertical):
 
     def action_copy_path(self) -> None:
         if self.view.path is not None:
-            self.app.copy_to_clipboard(str(self.view.path))
+            self.app.copy_to_clipboard(self.view.place.called(self.view.path))
             self.notify("the path of the log is copied")
 
 

@@ -17,6 +17,7 @@ from textual.strip import Strip
 
 from vlatui.log.file import Extent
 from vlatui.log.lines import LineCache, ShownLine, broken, styled
+from vlatui.log.place import LocalPlace, LogPlace
 from vlatui.log.reader import LogFailed, LogFetched, LogLooked, LogReader
 from vlatui.look.tones import Span, Tone
 from vlatui.reading.threads import start_thread
@@ -42,7 +43,8 @@ class LogView(FollowingScroll, can_focus=True):
         self.failure = ""
         self.pattern: re.Pattern[str] | None = None
         self.current_match: int | None = None
-        self._reader = LogReader(self.post_message)
+        self.place: LogPlace = LocalPlace()
+        self._reader = LogReader(self.post_message, lambda path: self.place.content(path))
         self._generation = 0
         self._lines = LineCache()
         self._provisional: tuple[ShownLine, ...] | None = None

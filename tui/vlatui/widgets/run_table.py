@@ -15,19 +15,20 @@ class RunTable(Table):
     """All runs, live ones first."""
 
     lights_always: ClassVar[bool] = True
+    has_hosts = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "mark", "Mark", show=False)]
 
     def show(
-        self, runs: Sequence[RunView], unreadable: Sequence[tuple[str, str]], foreign: Sequence[ForeignJob], now: float,
-        when_empty: tuple[str, ...],
+        self, runs: Sequence[RunView], unreadable: Sequence[tuple[str, str]], foreign: Sequence[tuple[str, ForeignJob]],
+        now: float, when_empty: tuple[str, ...],
     ) -> None:  # fmt: skip
-        """The runs, those that cannot be read, and below them the foreign trainings."""
+        """The runs, those that cannot be read, and below them the foreign trainings with their hosts."""
         rows = [run_row(run, now) for run in runs]
         rows += (unreadable_row(run_id) for run_id, _ in unreadable)
-        self.show_rows([*rows, *(foreign_row(job, now) for job in foreign)], when_empty)
+        self.show_rows([*rows, *(foreign_row(job, now, site) for site, job in foreign)], when_empty)
 
     def on_resize(self, event: object) -> None:
-        self.show_columns(columns_for(self.size.width))
+        self.show_columns(columns_for(self.size.width, has_hosts=self.has_hosts))
 
     def action_mark(self) -> None:
         self.toggle_mark()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fake_runs import FakeRun, training_run
 from vlad.records.rundir import Home
-from vlatui.reading.watch import HomeWatch, needs_polling
+from vlatui.sites.watch import HomeWatch, needs_polling
 
 DEADLINE_S = 20.0
 MOUNTS = """\
