@@ -60,7 +60,7 @@ class StandInHost:
         return Way(**{"ssh": (str(self.ssh),), "vlad": str(self.vlad), **changes})  # type: ignore[arg-type]
 
     def site(self, **changes: object) -> RemoteSite:
-        return RemoteSite(Target("ada@gpubox"), self.way(**changes))
+        return RemoteSite(Target("ada@gpubox"), self.way(**changes), adopts=False)
 
     def go_down(self, site: RemoteSite) -> None:
         """Ends the connection and refuses others until `come_back`."""

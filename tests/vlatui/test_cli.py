@@ -20,6 +20,9 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         (["libero"], "fits 4 runs"),
         (["--home", "/no/such/folder"], "--home /no/such/folder: there is no such folder"),
         ([], "a terminal is needed"),
+        (["one", "two"], "one run can be selected"),
+        (["ada@-oProxyCommand=x"], "is no host: write user@host"),
+        (["--ssh-command", "", "ada@gpubox"], "--ssh-command is empty"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_line(
@@ -31,7 +34,7 @@ def test_what_cannot_be_meant_is_refused_in_one_line(
     assert told.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", [["--nonsense"], ["one", "two"], ["--mouse", "maybe"]])
+@pytest.mark.parametrize("words", [["--nonsense"], ["--mouse", "maybe"]])
 def test_unknown_arguments_are_refused_with_exit_code_2(words: list[str]) -> None:
     with pytest.raises(SystemExit) as refused:
         cli.run(words)

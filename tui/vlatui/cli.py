@@ -65,6 +65,7 @@ def run(words: Sequence[str]) -> int:
 def _show(arguments: Namespace) -> int:
     hosts = [word for word in arguments.words if is_target(word)]
     targets = [target_of(word) for word in dict.fromkeys(hosts)]
+    way = Way(ssh=_words(arguments.ssh_command), vlad=arguments.vlad_path, readonly=arguments.readonly)
     home = _home(arguments.home)
     run_id = _wanted(home, [word for word in arguments.words if word not in hosts], has_hosts=bool(hosts))
     if not sys.stdin.isatty() or not sys.stdout.isatty():
@@ -72,7 +73,6 @@ def _show(arguments: Namespace) -> int:
     from vlatui.app import run_app
     from vlatui.sites.remote import RemoteSite
 
-    way = Way(ssh=_words(arguments.ssh_command), vlad=arguments.vlad_path, readonly=arguments.readonly)
     others = [RemoteSite(target, way) for target in targets]
     has_multiplexer = "TMUX" in os.environ or "STY" in os.environ
     has_mouse = arguments.mouse == "on" or (arguments.mouse is None and not has_multiplexer)

@@ -176,7 +176,7 @@ def sshd(tmp_path: Path, there: Home) -> Iterator[RealSshd]:
 async def test_a_real_sshd_is_between(
     dashboard: Make, sshd: RealSshd, remote_run: FakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = dashboard(others=[RemoteSite(Target(sshd.login), sshd.way())])
+    app = dashboard(others=[RemoteSite(Target(sshd.login), sshd.way(), adopts=False)])
     async with app.run_test(size=SIZE) as pilot:
         await until_shown(pilot, "127.0.0.1", "step 315 loss")
         await pilot.press("c")

@@ -55,7 +55,11 @@ VERBS = {
 class RemoteSite:
     """One other host. While it is not reached, what was last seen is shown as stale."""
 
-    def __init__(self, target: Target, way: Way, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, target: Target, way: Way, *, clock: Callable[[], float] = time.time, adopts: bool = True
+    ) -> None:
+        """`adopts`: vlad there looks after orphaned runs whenever it is connected."""
+        self._adopts = adopts
         self.label = target.label
         self._target = target
         self._way = way
@@ -103,7 +107,7 @@ class RemoteSite:
             return False
         self._is_first, self._failure, self._lost_at = True, "", None
         self._connection = connection
-        with contextlib.suppress(OSError):
+        if self._adopts and not self._way.readonly:
             self.vlad(("ls", "--json"))  # takes care of runs there that nobody looks after
         return True
 

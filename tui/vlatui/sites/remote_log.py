@@ -16,6 +16,8 @@ from vlad.remote.protocol import (
     Reply,
 )
 
+from vlatui.sites.connection import Unreachable
+
 KEPT_BLOCKS = 32
 
 
@@ -30,7 +32,13 @@ class RemoteLog:
         self._start = b""
 
     def look(self) -> Look:
-        reply = self._ask(LookAtLog(log=self._name))
+        """While the host is not reached, a log that was seen stays as it was."""
+        try:
+            reply = self._ask(LookAtLog(log=self._name))
+        except Unreachable:
+            if self._look is NO_FILE:
+                raise
+            return self._look
         assert isinstance(reply, LogLooked)
         look = NO_FILE if reply.inode is None else Look((0, reply.inode), reply.size_bytes)
         is_same = look.identity == self._look.identity and reply.start.startswith(self._start)
