@@ -32,7 +32,7 @@ def test_shapes_stay() -> None:
     ids = LLAMA.encode(np.zeros((2, 3, 7), np.float32))
     assert ids.shape == (2, 3, 7)
     assert LLAMA.decode(ids).shape == (2, 3, 7)
-    assert LLAMA.decode(ids).dtype == np.float32
+    assert LLAMA.decode(ids).dtype == np.float64
 
 
 def test_the_tensor_way_agrees_for_every_id_of_the_vocabulary() -> None:

@@ -28,10 +28,10 @@ class ActionTokenizer:
         clipped = np.clip(np.asarray(actions, dtype=np.float64), -1.0, 1.0)
         return self.vocab - np.digitize(clipped, self.edges).astype(np.int64)
 
-    def decode(self, ids: ArrayLike) -> NDArray[np.float32]:
-        """Token ids of any shape to bin centres; an id that is no action becomes the nearest end."""
+    def decode(self, ids: ArrayLike) -> NDArray[np.float64]:
+        """Token ids of any shape to bin centres, in double precision as published; no action is the nearest end."""
         bins = np.clip(self.vocab - np.asarray(ids, dtype=np.int64) - 1, 0, len(self.centres) - 1)
-        return self.centres[bins].astype(np.float32)
+        return self.centres[bins]
 
     def decode_tensor(self, ids: Tensor) -> Tensor:
         """As `decode`, on the tensor's device and without leaving it; fp32."""
