@@ -14,7 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from kept_values import kept_values
 from reference_stack import config_of, made_base
 from vlatrain.configuration.finetune import FinetuneConfig, Precision
 from vlatrain.configuration.memory import Checkpointing
+from vlatrain.configuration.speed import Switch
 from vlatrain.data.batches import IGNORED, Batch
 from vlatrain.distributed import Ranks
 from vlatrain.model.codec import Codec
@@ -32,7 +33,7 @@ from vlatrain.planning.cards import CARDS, card_here
 from vlatrain.planning.plan import plan
 from vlatrain.planning.sizes import sizes_of
 from vlatrain.train.learner import Learner, build_learner
-from vlatrain.train.step import train_step
+from vlatrain.train.step import model_inputs, train_step
 
 TEXT_TOKENS = 34
 PICTURE = 256
@@ -118,6 +119,7 @@ def measured(base: Path, config: FinetuneConfig, warm_up: int = 3, steps: int = 
     """Trains a few steps with a learner of its own, each waited for, as a run does that logs each step."""
     release()
     torch.cuda.reset_peak_memory_stats()
+    config = replace(config, fused_lora=Switch.OFF, compile=Switch.OFF, cuda_graph=Switch.OFF)  # as `vlad plan` does
     learner = build_learner(config, base, None, Ranks(), torch.device("cuda"))
     times = list(_steps(learner, Codec.from_folder(base), config, warm_up + steps))[warm_up:]
     free, total = torch.cuda.mem_get_info()
@@ -141,7 +143,7 @@ def _steps(learner: Learner, codec: Codec, config: FinetuneConfig, count: int) -
     for number in range(count):
         torch.cuda.synchronize()
         started = time.perf_counter()
-        train_step(learner, iter([batch]), codec, config, number)
+        train_step(learner, iter([model_inputs(learner, batch, codec, config)]), codec, config, number)
         learner.told(Ranks(), number + 1)
         torch.cuda.synchronize()
         yield time.perf_counter() - started

@@ -33,7 +33,7 @@ from vlatrain.model.lora_targets import TargetSet, targets
 from vlatrain.model.openvla import IGNORED, OpenVLA
 from vlatrain.model.word_tokenizer import build_word_tokenizer, padding_id
 from vlatrain.train.learner import DTYPES, Learner, build_learner
-from vlatrain.train.step import pixels, train_step
+from vlatrain.train.step import model_inputs, pixels, train_step
 
 INSTRUCTIONS = [
     "put the red block in the green bowl",
@@ -191,7 +191,8 @@ def _our_step(
     learner: Learner, batches: list[Batch], codec: Codec, config: FinetuneConfig
 ) -> Callable[[int], Callable[[], float]]:
     def step(number: int) -> Callable[[], float]:
-        train_step(learner, iter([batches[number % len(batches)]]), codec, config, number)
+        inputs = model_inputs(learner, batches[number % len(batches)], codec, config)
+        train_step(learner, iter([inputs]), codec, config, number)
         loss = learner.averages.sums[0].clone()
         learner.averages.clear()
         return lambda: float(loss)
@@ -222,29 +223,36 @@ def _reference_step(
     config: FinetuneConfig,
     device: torch.device,
 ) -> Callable[[int], Callable[[], float]]:
-    """The original's loop: autocast, loss over all places, accuracy read on the CPU in each step."""
     dtype = DTYPES[config.precision]
+    return lambda number: reference_step(adapted, optimizer, batches[number % len(batches)], codec, dtype, device)
 
-    def step(number: int) -> Callable[[], float]:
-        batch = batches[number % len(batches)].to(device)
-        with torch.autocast(device.type, dtype, enabled=dtype is not torch.float32):
-            output = adapted(
-                pixel_values=pixels(batch, codec, augmentation_seed=None, dtype=dtype),
-                input_ids=batch.input_ids,
-                attention_mask=(batch.input_ids != codec.prompts.pad_token_id).long(),
-                labels=batch.labels,
-            )
-        output.loss.backward()
-        places = output.logits.shape[1] - batch.labels.shape[1]
-        best, wanted = output.logits[:, places:-1].argmax(dim=2), batch.labels[:, 1:]
-        is_action = wanted > codec.actions.first_id - 1
-        ((best == wanted) & is_action).sum().float().div(is_action.sum()).item()
-        loss = output.loss.item()
-        optimizer.step()
-        optimizer.zero_grad()
-        return lambda: loss
 
-    return step
+def reference_step(
+    adapted: Any,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    codec: Codec,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Callable[[], float]:
+    """The original's loop: autocast, loss over all places, accuracy read on the CPU in each step. Tells the loss."""
+    batch = batch.to(device)
+    with torch.autocast(device.type, dtype, enabled=dtype is not torch.float32):
+        output = adapted(
+            pixel_values=pixels(batch, codec, augmentation_seed=None, dtype=dtype),
+            input_ids=batch.input_ids,
+            attention_mask=(batch.input_ids != codec.prompts.pad_token_id).long(),
+            labels=batch.labels,
+        )
+    output.loss.backward()
+    places = output.logits.shape[1] - batch.labels.shape[1]
+    best, wanted = output.logits[:, places:-1].argmax(dim=2), batch.labels[:, 1:]
+    is_action = wanted > codec.actions.first_id - 1
+    ((best == wanted) & is_action).sum().float().div(is_action.sum()).item()
+    loss = output.loss.item()
+    optimizer.step()
+    optimizer.zero_grad()
+    return lambda: loss
 
 
 def _timed(steps: int, device: torch.device, step: Callable[[int], Callable[[], float]]) -> Curve:

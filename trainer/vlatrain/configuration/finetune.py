@@ -9,6 +9,7 @@ from vlatrain.configuration.memory import Memory
 from vlatrain.configuration.method import Icsm, Method, Probe, Thermostat
 from vlatrain.configuration.option import option
 from vlatrain.configuration.simulation import Inputs, Simulation
+from vlatrain.configuration.speed import BasePrecision, Speed
 from vlatrain.errors import ConfigError
 from vlatrain.suites import TASKS_OF_SUITE
 from vlatrain.tracking.choice import TrackerName, names
@@ -211,14 +212,14 @@ class Resume:
 
 
 TOPICS = (
-    Places, Training, PeriodicEvaluation, Simulation, EarlyStopping, Inputs, Lora, Memory, Tracking, Resume, Method,
-    Probe, Icsm, Thermostat,
+    Places, Training, PeriodicEvaluation, Simulation, EarlyStopping, Inputs, Lora, Speed, Memory, Tracking, Resume,
+    Method, Probe, Icsm, Thermostat,
 )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig(
-    Thermostat, Icsm, Probe, Method, Resume, Tracking, Memory, Lora, Inputs, EarlyStopping, Simulation,
+    Thermostat, Icsm, Probe, Method, Resume, Tracking, Memory, Speed, Lora, Inputs, EarlyStopping, Simulation,
     PeriodicEvaluation, Training, Places,
 ):  # fmt: skip
     """A whole configuration: the flat field names of the original script, and a few of our own. Raises ConfigError."""
@@ -231,6 +232,7 @@ class FinetuneConfig(
         self.check_inputs()
         self.check_early_stopping()
         self.check_lora()
+        self.check_speed()
         self.check_memory()
         self.check_tracking()
         self.check_resume()
@@ -239,6 +241,23 @@ class FinetuneConfig(
         self.check_icsm()
         self.check_thermostat()
         self.check_evaluation_falls_on_saves()
+        self.check_base_precision()
+
+    @property
+    def has_nf4_base(self) -> bool:
+        """Whether the decoder's weights are kept in 4 bits, by either of the two fields that say so."""
+        return self.use_quantization or self.base_precision is BasePrecision.NF4
+
+    @property
+    def has_fp8_base(self) -> bool:
+        return self.base_precision is BasePrecision.FP8
+
+    def check_base_precision(self) -> None:
+        """A base model in fewer bits is frozen, and kept in one way only."""
+        is_one = not (self.use_quantization and self.has_fp8_base)
+        needs(self, "base_precision", is_one, "use_quantization true asks for 4 bits (nf4); set one of them")
+        is_frozen = self.use_lora or self.base_precision is BasePrecision.BF16
+        needs(self, "base_precision", is_frozen, "weights in 8 or 4 bits train through LoRA only; set use_lora true")
 
     def check_evaluation_falls_on_saves(self) -> None:
         """The best checkpoint must exist when its evaluation says that it is the best."""

@@ -35,7 +35,7 @@ def run_name(config: FinetuneConfig) -> str:
     name = f"{base}+{config.dataset_name}+b{batch}+lr-{config.learning_rate}"
     if config.use_lora:
         name += f"+lora-r{config.lora_rank}+dropout-{config.lora_dropout}"
-    if config.use_quantization:
+    if config.has_nf4_base:
         name += "+q-4bit"
     if config.run_id_note is not None:
         name += f"--{config.run_id_note}"

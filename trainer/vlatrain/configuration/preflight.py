@@ -54,15 +54,16 @@ def check_supported(config: FinetuneConfig) -> None:
 
 
 def check_quantization(config: FinetuneConfig) -> None:
-    """Raises ConfigError where a 4-bit base is wanted that cannot be had."""
-    if not config.use_quantization:
+    """Raises ConfigError where a base in 8 or 4 bits is wanted that cannot be had."""
+    if not config.has_nf4_base and not config.has_fp8_base:
         return
+    name = "use_quantization" if config.use_quantization else "base_precision"
+    bits = "4 bits" if config.has_nf4_base else "8 bits"
     is_whole = config.sharding is Sharding.NONE
-    needs(config, "use_quantization", is_whole, "a base model in 4 bits is not spread over ranks; set sharding none")
-    may_be_gpu = config.device is not Device.CPU
-    needs(config, "use_quantization", may_be_gpu, "a base model in 4 bits trains on GPUs only")
-    is_there = find_spec("bitsandbytes") is not None
-    needs(config, "use_quantization", is_there, "bitsandbytes is not installed: pip install 'vlatui[quantize]'")
+    needs(config, name, is_whole, f"a base model in {bits} is not spread over ranks; set sharding none")
+    needs(config, name, config.device is not Device.CPU, f"a base model in {bits} trains on GPUs only")
+    is_there = config.has_fp8_base or find_spec("bitsandbytes") is not None
+    needs(config, name, is_there, "bitsandbytes is not installed: pip install 'vlatui[quantize]'")
 
 
 def check_simulator(config: FinetuneConfig) -> None:

@@ -13,6 +13,8 @@ from vlatrain.data.actions import normalise as normalise_numbers
 from vlatrain.data.batches import pad_right
 from vlatrain.data.resize import evaluation_images, jpeg_pass
 from vlatrain.evaluate.venue import Observation
+from vlatrain.fast.answers import Answers
+from vlatrain.model.arithmetic import arithmetic
 from vlatrain.model.codec import Codec
 from vlatrain.model.images import normalise
 from vlatrain.model.openvla import OpenVLA
@@ -30,6 +32,8 @@ class LivePolicy:
     is_cropped: bool
     state_statistics: ActionStatistics | None = None
     """Of the hand's state, where the model sees it"""
+    answers: Answers | None = None
+    """What answers instead of the model's own `predict`"""
 
     def __call__(self, observations: Sequence[Observation], instructions: Sequence[str]) -> NDArray[np.float64]:
         """Actions [B, 7] in the simulator's units. The images get the passes that training images had."""
@@ -38,8 +42,8 @@ class LivePolicy:
         if codec.pictures > 1:
             pictures.append(self._prepared([one.wrist for one in observations if one.wrist is not None]))
         rows = [codec.prompts.inference_ids(instruction) for instruction in instructions]
-        with torch.autocast(device.type, self.dtype, enabled=self.dtype is not torch.float32):
-            ids = self.vla.predict(
+        with arithmetic(self.vla, device, self.dtype):
+            ids = (self.answers or self.vla.predict)(
                 torch.cat(pictures, dim=1) if len(pictures) > 1 else pictures[0],
                 pad_right(rows, codec.prompts.pad_token_id).to(device),
                 torch.tensor([len(row) for row in rows], device=device),

@@ -24,6 +24,7 @@ from vlatrain.method.covariance import (
 )
 from vlatrain.method.probe import ProbeSet, hash_of, probe_batch
 from vlatrain.method.states import instruction_states
+from vlatrain.model.arithmetic import arithmetic
 from vlatrain.model.codec import Codec
 from vlatrain.model.openvla import OpenVLA
 
@@ -51,7 +52,7 @@ class Student:
         was_training = self.vla.training
         self.vla.eval()
         try:
-            with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32):
+            with arithmetic(self.vla, self.device, self.dtype):
                 return instruction_states(self.vla, batch, layers, statistics.states_at).cpu()
         finally:
             self.vla.train(was_training)

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.configuration.method import ThermostatMode
@@ -46,6 +47,11 @@ class LiveMethod:
     def before_pass(self, scaler: torch.amp.GradScaler) -> None:
         """To be called before each pass forward and backward."""
         self.surgeries.expect_backward(scaler)
+
+    @property
+    def changed_by_passes(self) -> list[Tensor]:
+        """All tensors that a pass adds to."""
+        return [surgery.sums for surgery in self.surgeries.by_layer.values()]
 
     def _set(self, state: ThermostatState) -> None:
         if (state.beta, state.gamma) != (self.thermostat.beta, self.thermostat.gamma):

@@ -50,24 +50,25 @@ class LayerCache:
     """Keys and values of one layer for every place of a row, [B, H, places, head_size].
 
     The prompt fills places 0..S-1 of all rows at once. Later tokens are put at a place of each row's own, over the
-    padding of shorter prompts; places behind it are masked.
+    padding of shorter prompts; places behind it are masked. The tensors stay where they are.
     """
 
-    def __init__(self, n_places: int) -> None:
-        self.n_places = n_places
-        self.keys: Tensor | None = None
-        self.values: Tensor | None = None
+    def __init__(self, keys: Tensor, values: Tensor) -> None:
+        self.keys = keys
+        self.values = values
+
+    @property
+    def n_places(self) -> int:
+        return self.keys.shape[2]
 
     def fill(self, keys: Tensor, values: Tensor) -> None:
-        room = (0, 0, 0, self.n_places - keys.shape[2])
-        self.keys, self.values = F.pad(keys, room), F.pad(values, room)
+        self.keys[:, :, : keys.shape[2]] = keys
+        self.values[:, :, : values.shape[2]] = values
 
     def put(self, keys: Tensor, values: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-        assert self.keys is not None
-        assert self.values is not None
         rows = torch.arange(len(places), device=places.device)
-        self.keys[rows, :, places] = keys[:, :, 0]
-        self.values[rows, :, places] = values[:, :, 0]
+        self.keys[rows, :, places] = keys[:, :, 0].to(self.keys.dtype)
+        self.values[rows, :, places] = values[:, :, 0].to(self.values.dtype)
         return self.keys, self.values
 
 
@@ -79,23 +80,37 @@ class Attention(nn.Module):
         self.k_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
         self.v_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
         self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.joint: Tensor | None = None  # while the policy answers: queries', keys' and values' weights as one
 
     def forward(
-        self, hidden: Tensor, turn: Rotary, cache: LayerCache | None, places: Tensor | None, wanted: Tensor | None
+        self,
+        hidden: Tensor,
+        turn: Rotary,
+        cache: LayerCache | None,
+        places: Tensor | None,
+        wanted: Tensor | None,
+        mask: Tensor | None,
     ) -> Tensor:
-        key, value = turn.turn(self._heads(self.k_proj(hidden))), self._heads(self.v_proj(hidden))
+        query, key, value = (self._heads(one) for one in self._projected(hidden, wanted))
+        key = turn.turn(key)
+        query = (turn if wanted is None else turn.at(wanted)).turn(query)
         if wanted is not None:
-            hidden, turn = take(hidden, wanted), turn.at(wanted)
-        query = turn.turn(self._heads(self.q_proj(hidden)))
-        mask = None if wanted is None else _up_to(wanted, key.shape[2])
+            mask = _up_to(wanted, key.shape[2])
         if cache is not None and places is None:
             cache.fill(key, value)
         elif cache is not None and places is not None:
             key, value = cache.put(key, value, places)
-            mask = _up_to(places[:, None], cache.n_places)
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
-        out: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(hidden.shape))
+        out: Tensor = self.o_proj(mixed.transpose(1, 2).flatten(2))
         return out
+
+    def _projected(self, hidden: Tensor, wanted: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, of the wanted places only, keys and values."""
+        if self.joint is not None:
+            query, key, value = F.linear(hidden, self.joint).chunk(3, dim=-1)
+            return query if wanted is None else take(query, wanted), key, value
+        asking = hidden if wanted is None else take(hidden, wanted)
+        return self.q_proj(asking), self.k_proj(hidden), self.v_proj(hidden)
 
     def _heads(self, projected: Tensor) -> Tensor:
         return projected.view(*projected.shape[:2], -1, self.head_size).transpose(1, 2)
@@ -107,9 +122,14 @@ class Mlp(nn.Module):
         self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
         self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
         self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+        self.joint: Tensor | None = None  # while the policy answers: the weights of both as one
 
     def forward(self, hidden: Tensor) -> Tensor:
-        out: Tensor = self.down_proj(F.silu(self.gate_proj(hidden)) * self.up_proj(hidden))
+        if self.joint is not None:
+            gate, up = F.linear(hidden, self.joint).chunk(2, dim=-1)
+        else:
+            gate, up = self.gate_proj(hidden), self.up_proj(hidden)
+        out: Tensor = self.down_proj(F.silu(gate) * up)
         return out
 
 
@@ -130,8 +150,10 @@ class DecoderLayer(nn.Module):
         cache: LayerCache | None = None,
         places: Tensor | None = None,
         wanted: Tensor | None = None,
+        mask: Tensor | None = None,
     ) -> Tensor:
-        mixed = self.self_attn(self.input_layernorm(hidden), turn, cache, places, wanted)
+        """`mask` [B, 1, S, places], True where a place may be looked at, stands for plain causality."""
+        mixed = self.self_attn(self.input_layernorm(hidden), turn, cache, places, wanted, mask)
         hidden = (hidden if wanted is None else take(hidden, wanted)) + mixed
         out: Tensor = hidden + self.mlp(self.post_attention_layernorm(hidden))
         return out
@@ -168,13 +190,14 @@ class LlamaModel(nn.Module):
         """
         where = torch.arange(embeddings.shape[1], device=embeddings.device) if places is None else places[:, None]
         turn = rotary(where, self.config, embeddings.dtype)
+        mask = _up_to(places[:, None], caches[0].n_places) if places is not None and caches else None
         hidden = embeddings
         for index, layer in enumerate(self.layers):
             asked = wanted if index == len(self.layers) - 1 else None
             if index in self.at_input:
                 hidden = self.at_input[index](hidden)
             cache = caches[index] if caches else None
-            hidden = run_block(layer, self.recomputed, hidden, turn, cache, places, asked)
+            hidden = run_block(layer, self.recomputed, hidden, turn, cache, places, asked, mask)
         return hidden
 
 
@@ -189,8 +212,11 @@ class LlamaForCausalLM(nn.Module):
         out: Tensor = self.lm_head(self.model.norm(hidden))
         return out
 
-    def empty_caches(self, n_places: int) -> list[LayerCache]:
-        return [LayerCache(n_places) for _ in self.model.layers]
+    def empty_caches(self, rows: int, n_places: int, like: Tensor) -> list[LayerCache]:
+        """Zeros in the type and on the device of `like`: places that nobody fills are masked, but must be numbers."""
+        config = self.model.config
+        shape = (rows, config.num_attention_heads, n_places, config.head_size)
+        return [LayerCache(like.new_zeros(shape), like.new_zeros(shape)) for _ in self.model.layers]
 
 
 def take(hidden: Tensor, places: Tensor) -> Tensor:

@@ -6,11 +6,12 @@ from pathlib import Path
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from vlatrain.adapters import FILE_KEY, WEIGHTS_FILE, read_plain_config
 from vlatrain.errors import TrainerError
 from vlatrain.model.checkpoint_files import read_tensors
+from vlatrain.model.fused_lora import FusedLoraLinear
 from vlatrain.model.lora_targets import TargetSet, dead_prefixes, pattern, targets
 from vlatrain.model.openvla import OpenVLA
 
@@ -24,12 +25,15 @@ def add_lora(
     dropout: float = 0.0,
     seed: int = 7,
     target_set: TargetSet = TargetSet.LIVE,
+    *,
+    is_fused: bool = False,
 ) -> PeftModel:
     """Freezes the model and adds fp32 adapters to it in place: A normal with std 1/rank, B zero, scale alpha/rank.
 
     `alpha` None is the original script's min(rank, 16). The same seed gives the same adapters on every device.
+    `is_fused` computes linears by `FusedLoraLinear`, so that passes need no autocast.
     """
-    return _wrap(model, targets(model, target_set), rank, alpha or min(rank, 16), dropout, seed)
+    return _wrap(model, targets(model, target_set), rank, alpha or min(rank, 16), dropout, seed, is_fused)
 
 
 def save_adapter(model: PeftModel, folder: Path, tensors: Mapping[str, Tensor] | None = None) -> None:
@@ -43,7 +47,7 @@ def save_adapter(model: PeftModel, folder: Path, tensors: Mapping[str, Tensor] |
     save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
 
 
-def load_adapter(model: OpenVLA, folder: Path, dropout: float | None = None) -> PeftModel:
+def load_adapter(model: OpenVLA, folder: Path, dropout: float | None = None, *, is_fused: bool = False) -> PeftModel:
     """Wraps the model with the adapter of a folder, in fp32 and ready to be trained on.
 
     Which modules are adapted is what the file holds. Tolerated and dropped, because they change no output: adapters
@@ -55,7 +59,8 @@ def load_adapter(model: OpenVLA, folder: Path, dropout: float | None = None) -> 
     names = [name for name, _ in model.named_modules() if name in adapted]
     if strangers := sorted(adapted.difference(names)):
         raise TrainerError(f"{folder}: adapts modules that the model does not have, such as {strangers[0]}")
-    wrapped = _wrap(model, names, raw["r"], raw["lora_alpha"], raw["lora_dropout"] if dropout is None else dropout, 0)
+    dropout = raw["lora_dropout"] if dropout is None else dropout
+    wrapped = _wrap(model, names, raw["r"], raw["lora_alpha"], dropout, 0, is_fused)
     _fill(folder, adapter_tensors(wrapped), weights)
     return wrapped
 
@@ -66,7 +71,9 @@ def adapter_tensors(model: PeftModel) -> dict[str, Tensor]:
     return {name: value for name, value in named if FILE_KEY.fullmatch(name)}
 
 
-def _wrap(model: OpenVLA, names: list[str], rank: int, alpha: int, dropout: float, seed: int) -> PeftModel:
+def _wrap(
+    model: OpenVLA, names: list[str], rank: int, alpha: int, dropout: float, seed: int, is_fused: bool
+) -> PeftModel:
     config = LoraConfig(
         r=rank,
         lora_alpha=alpha,
@@ -75,6 +82,9 @@ def _wrap(model: OpenVLA, names: list[str], rank: int, alpha: int, dropout: floa
         bias="none",
         target_modules=pattern(names),
     )
+    if is_fused:
+        config._register_custom_module({nn.Linear: FusedLoraLinear})  # PEFT's way of adding kinds of layers
+        model.casts_itself = True
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return get_peft_model(model, config, adapter_name=ADAPTER, autocast_adapter_dtype=True)

@@ -59,12 +59,25 @@ class VisionBackbone(nn.Module):
         super().__init__()
         self.featurizer = VisionTransformer(config.featurizer)
         self.fused_featurizer = VisionTransformer(config.fused_featurizer)
+        self.side_stream: torch.cuda.Stream | None = None  # where the first tower works while the second does
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         """[B, 6 a picture, H, W] (3 channels a tower) to [B, N a picture, both widths]."""
         first, second = pixel_values.reshape(-1, 6, *pixel_values.shape[2:]).chunk(2, dim=1)
-        patches = torch.cat((self.featurizer(first), self.fused_featurizer(second)), dim=2)
+        patches = torch.cat(self._seen(first, second), dim=2)
         return patches.reshape(len(pixel_values), -1, patches.shape[2])
+
+    def _seen(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """What each tower makes of its channels; at the same time, where there is a stream for it."""
+        if self.side_stream is None:
+            return self.featurizer(first), self.fused_featurizer(second)
+        here = torch.cuda.current_stream()
+        self.side_stream.wait_stream(here)
+        with torch.cuda.stream(self.side_stream):
+            features = self.featurizer(first)
+        others = self.fused_featurizer(second)
+        here.wait_stream(self.side_stream)
+        return features, others
 
 
 class Projector(nn.Module):
@@ -105,6 +118,7 @@ class OpenVLA(nn.Module):
         super().__init__()
         self.config = config
         self.name_or_path = ""  # the folder of the weights; PEFT writes it into adapter_config.json
+        self.casts_itself = False  # whether all layers take inputs of the frozen weights' type, without autocast
         self.vision_backbone = VisionBackbone(config)
         vision_width = config.featurizer.width + config.fused_featurizer.width
         self.projector = Projector(vision_width, config.text.hidden_size)
@@ -143,7 +157,8 @@ class OpenVLA(nn.Module):
         """
         n_steps = self.config.action_dim
         embeddings = self.embed(pixel_values, input_ids, states)
-        caches = self.language_model.empty_caches(embeddings.shape[1] + n_steps - 1)
+        n_places = embeddings.shape[1] + n_steps - 1
+        caches = self.language_model.empty_caches(len(embeddings), n_places, embeddings)
         ends = lengths + self.config.n_patches
         tokens = [self._best(self.language_model.model(embeddings, caches, wanted=ends[:, None] - 1))]
         for step in range(n_steps - 1):

@@ -10,6 +10,7 @@ from vlatrain.planning.sizes import BlockSize, Sizes
 
 BYTES = {Precision.BF16: 2, Precision.FP16: 2, Precision.FP32: 4}
 NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # nibbles, and doubly quantised scales of blocks of 64
+FP8_BYTES = 2.0  # one byte forward, one for the transpose of the backward pass
 TRAINED_BYTES = 16  # weight, gradient and two moments in fp32
 RANKS_BYTES = 500_000_000  # NCCL's buffers
 TEMPORARY = Kept(4, 6, 0)  # values that one block needs besides while it is computed
@@ -57,9 +58,12 @@ def _weights(config: FinetuneConfig, sizes: Sizes, precision: Precision, nproc: 
         return []
     each = BYTES[precision]
     decoder = sizes.decoder.count * sizes.decoder.weights
-    if config.use_quantization:
+    if config.has_nf4_base:
         size = decoder * NF4_BYTES + (sizes.parameters - decoder) * each
         return [Part(f"base model, decoder in 4 bits, the rest {precision}", int(size))]
+    if config.has_fp8_base:
+        size = decoder * FP8_BYTES + (sizes.parameters - decoder) * each
+        return [Part(f"base model, decoder in fp8 and its transpose, the rest {precision}", int(size))]
     if config.sharding is Sharding.FULL and nproc > 1:
         blocks = sum(block.count * block.weights for block in (sizes.decoder, *sizes.towers))
         size = (sizes.parameters - blocks) * each + blocks * each // nproc + 2 * sizes.decoder.weights * each

@@ -67,11 +67,14 @@ def _changes(failing: Plan) -> Iterator[Mapping[str, Any]]:
 
 def _training_changes(failing: Plan) -> Iterator[Mapping[str, Any]]:
     config = failing.config
-    for quantised in _choices("use_quantization", config.use_quantization, (True,) if config.use_lora else ()):
+    packs = (True,) if config.use_lora and not config.has_fp8_base else ()
+    for quantised in _choices("use_quantization", config.has_nf4_base, packs):
         for level in _choices("activation_checkpointing", config.activation_checkpointing, tuple(Checkpointing)):
             for batch in _batches(config):
                 accumulated = batch.get("grad_accumulation_steps", config.grad_accumulation_steps)
-                for shared in [] if quantised or config.use_quantization else _shards(failing, accumulated):
+                for shared in (
+                    [] if quantised or config.has_nf4_base or config.has_fp8_base else _shards(failing, accumulated)
+                ):
                     yield {**level, **batch, **shared}
                 yield {**level, **batch, **quantised}
 

@@ -39,7 +39,7 @@ def _block_operations(block: BlockSize, config: FinetuneConfig, is_again: bool) 
 
 def speed(config: FinetuneConfig, sizes: Sizes, card: Card, precision: Precision, nproc: int, known: Measured) -> Speed:
     """An estimate: the longer of what the host and what the device need; data and evaluation not counted."""
-    slower = NF4_SLOWER if config.use_quantization else 1.0
+    slower = NF4_SLOWER if config.has_nf4_base else 1.0
     slower *= SHARDED_SLOWER if config.sharding is Sharding.FULL and nproc > 1 else 1.0
     slower *= known.fp32_slower if precision is Precision.FP32 else 1.0
     device_s = slower * config.batch_size * step_operations(config, sizes) / (card.tflops * 1e12 * known.achieved)

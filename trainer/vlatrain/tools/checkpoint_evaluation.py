@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from vlad.report import Reporter
 from vlatrain.adapters import CONFIG_FILE, found_adapter, latest_adapter, read_plain_config
 from vlatrain.configuration.arguments import parse_arguments
 from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.memory import Checkpointing
 from vlatrain.configuration.places import base_model_folder, eval_log_folder
 from vlatrain.configuration.resolve import resolve
 from vlatrain.data.statistics import DatasetStatistics, load_statistics
@@ -26,6 +28,9 @@ from vlatrain.evaluate.policy import LivePolicy
 from vlatrain.evaluate.records import as_record, video_folder, write_log
 from vlatrain.evaluate.results import EvaluationResult
 from vlatrain.evaluate.suites import open_suite
+from vlatrain.fast.answers import Answers
+from vlatrain.fast.compiling import compile_blocks
+from vlatrain.fast.levers import levers
 from vlatrain.model.checkpoint_files import load_base
 from vlatrain.model.codec import Codec
 from vlatrain.model.hub import find_base
@@ -33,7 +38,7 @@ from vlatrain.model.lora import load_adapter
 from vlatrain.model.openvla import OpenVLA
 from vlatrain.ticker import Ticker
 from vlatrain.train.checkpoint import NAME
-from vlatrain.train.learner import compute_dtype
+from vlatrain.train.learner import compute_dtype, place_of
 from vlatrain.train.reports import Reports
 from vlatrain.train.session import chosen_device
 
@@ -95,20 +100,21 @@ def evaluate_checkpoint(config: FinetuneConfig, checkpoint: Path, reports: Repor
         reports.phase(Phase.EVALUATING, step, done, total)
         tell(f"{done}/{total} episodes of {suite.name}")
 
-    result = evaluate(
-        policy,
-        suite,
-        trials=trials,
-        batch_size=config.eval_batch_size,
-        ranks=ranks,
-        board=Board(ranks, "evaluation"),
-        wants_stop=lambda: False,
-        progress=progress,
-        on_task=lambda task, won: reports.task(step, suite.name, suite.instructions[task], won, trials),
-        videos=config.eval_videos,
-        video_folder=video_folder(eval_log_folder(config)),
-        in_step=config.deterministic,
-    )
+    with policy.answers.opened() if policy.answers else nullcontext():
+        result = evaluate(
+            policy,
+            suite,
+            trials=trials,
+            batch_size=config.eval_batch_size,
+            ranks=ranks,
+            board=Board(ranks, "evaluation"),
+            wants_stop=lambda: False,
+            progress=progress,
+            on_task=lambda task, won: reports.task(step, suite.name, suite.instructions[task], won, trials),
+            videos=config.eval_videos,
+            video_folder=video_folder(eval_log_folder(config)),
+            in_step=config.deterministic,
+        )
     tell.end()
     assert result is not None, "nobody asked to stop"
     return result
@@ -130,8 +136,14 @@ def loaded_policy(
     dtype = compute_dtype(config.precision, device)
     statistics = statistics_of(checkpoint, config.eval_task_suite_name)
     vla: OpenVLA = load_base(base, device, dtype)
+    plain = replace(config, use_lora=True, lora_dropout=0.0, activation_checkpointing=Checkpointing.NONE)
+    used = levers(plain, place_of(device, dtype, Ranks()))
     if base != checkpoint:
-        load_adapter(vla, checkpoint, 0.0).to(device)
+        load_adapter(vla, checkpoint, 0.0, is_fused=used.fused_lora).to(device)
+    else:
+        vla.casts_itself = True
+    if used.compile:
+        compile_blocks(vla)
     return LivePolicy(
         vla=vla.eval(),
         codec=codec,
@@ -140,6 +152,7 @@ def loaded_policy(
         statistics=statistics["action"],
         is_cropped=config.eval_center_crop,
         state_statistics=statistics["proprio"],
+        answers=Answers(vla, codec.prompts.pad_token_id, is_captured=used.cuda_graph),
     )
 
 

@@ -26,8 +26,10 @@ class Averages:
         self.sums = torch.zeros(len(NAMES), dtype=torch.float64, device=self.device)
 
     def add(self, loss: Tensor, accuracy: Tensor, l1: Tensor) -> None:
-        """One micro-batch."""
+        """The numbers of one micro-batch. To be counted besides: a captured pass adds without being called."""
         self.sums += torch.stack((loss.detach(), accuracy, l1)).to(torch.float64)
+
+    def count_one(self) -> None:
         self.count += 1
 
     def means(self, ranks: Ranks, step: int) -> dict[str, float]:
@@ -55,7 +57,7 @@ class Averages:
         else:
             sums = [sum(column) / len(states) for column in zip(*(state["sums"] for state in states), strict=True)]
         self.count = states[0]["count"]
-        self.sums = torch.tensor(sums, dtype=torch.float64, device=self.device)
+        self.sums.copy_(torch.tensor(sums, dtype=torch.float64))
 
 
 def check_finite(losses: Sequence[float], step: int) -> None:

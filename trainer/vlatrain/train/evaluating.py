@@ -77,7 +77,7 @@ def _result(session: Session, state: TrainState) -> EvaluationResult | None:
         return None
     session.learner.vla.eval()
     try:
-        with preserved(session.learner.device):
+        with preserved(session.learner.device), session.answers.opened():
             return evaluate(
                 session.policy,
                 suite,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,26 @@ from vlatrain.configuration.finetune import FinetuneConfig, Precision
 from vlatrain.configuration.memory import Sharding
 from vlatrain.distributed import Ranks
 from vlatrain.errors import ConfigError
+from vlatrain.fast.compiling import compile_blocks
+from vlatrain.fast.levers import PLAIN, Arithmetic, Levers, Place, levers
+from vlatrain.fast.optimizer import adamw
+from vlatrain.fast.pass_graphs import PassGraphs, flat_gradients
+from vlatrain.fast.shadows import Shadows, adapters_of
+from vlatrain.fast.streams import side_stream
 from vlatrain.method.live import LiveMethod
+from vlatrain.model.arithmetic import arithmetic
 from vlatrain.model.checkpoint_files import Progress, load_base
+from vlatrain.model.fp8 import check_has_fp8, to_fp8
 from vlatrain.model.lora import add_lora, load_adapter
 from vlatrain.model.lora_targets import dead_prefixes
 from vlatrain.model.openvla import OpenVLA
 from vlatrain.model.quantising import quantise
 from vlatrain.model.recomputing import recompute
 from vlatrain.train.averages import Averages
-from vlatrain.train.sharding import shard
+from vlatrain.train.sharding import average, average_gradients, shard
 
 DTYPES = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16, Precision.FP32: torch.float32}
+ARITHMETICS = {dtype: Arithmetic(precision) for precision, dtype in DTYPES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,8 @@ class Learner:
     """`wrapped` is what training calls (it averages gradients over ranks), `vla` the same model bare.
 
     `method` steers the gradients; None is plain training. With `is_sharded` every pass is a collective of all ranks.
+    Captured passes add to `gradients`, which holds those of all parameters, and then `wrapped` averages nothing; they
+    compute with the adapters' `shadows`.
     """
 
     vla: OpenVLA
@@ -45,10 +57,14 @@ class Learner:
     dtype: torch.dtype
     method: LiveMethod | None = None
     is_sharded: bool = False
+    levers: Levers = PLAIN
+    graphs: PassGraphs | None = None
+    gradients: Tensor | None = None
+    shadows: Shadows | None = None
 
     def arithmetic(self) -> AbstractContextManager[Any]:
         """The context of every forward pass."""
-        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32)
+        return arithmetic(self.vla, self.device, self.dtype)
 
     def without_averaging(self, *, unless: bool) -> AbstractContextManager[Any]:
         """Leaves gradients on this rank until the last micro-batch of a step."""
@@ -56,6 +72,26 @@ class Learner:
             return nullcontext()
         context: AbstractContextManager[Any] = self.wrapped.no_sync()
         return context
+
+    def average_gradients(self) -> None:
+        """Over the ranks, where `wrapped` does not. Collective."""
+        if self.gradients is not None:
+            average(self.gradients)
+        elif self.is_sharded:
+            average_gradients(self.trained)
+
+    def forget_gradients(self) -> None:
+        """After an update; captured passes go on adding to the same tensors."""
+        if self.gradients is not None:
+            self.gradients.zero_()
+        else:
+            self.optimizer.zero_grad(set_to_none=True)
+
+    @property
+    def changed_by_passes(self) -> list[Tensor]:
+        """All tensors that a pass adds to."""
+        own = [self.averages.sums] if self.gradients is None else [self.averages.sums, self.gradients]
+        return own if self.method is None else own + self.method.changed_by_passes
 
     def told(self, ranks: Ranks, step: int) -> dict[str, float]:
         """What is logged of the passes since the last log, by name. Collective; raises TrainingError for a NaN loss."""
@@ -87,36 +123,79 @@ def build_learner(
     """
     dtype = compute_dtype(config.precision, device)
     is_whole = adapter is not None and not config.use_lora
-    is_sharded = config.sharding is Sharding.FULL and ranks.world_size > 1
     folder = adapter if is_whole and adapter else base
-    if config.use_quantization:
+    if config.has_nf4_base:
         check_trains_in_4_bits(device)
+    if config.has_fp8_base:
+        check_has_fp8(device)
     kept_dtype = dtype if config.use_lora else torch.float32
-    if is_sharded or config.use_quantization:
+    is_shrunk = config.has_nf4_base or config.has_fp8_base or _is_sharded(config, ranks)
+    if is_shrunk:
         vla = load_base(folder, "cpu", kept_dtype, progress, is_mapped=True)
     else:
         vla = load_base(folder, device, kept_dtype, progress)
-    if config.use_quantization:
+    return learner_of(vla, config, adapter, ranks, device)
+
+
+def learner_of(
+    vla: OpenVLA, config: FinetuneConfig, adapter: Path | None, ranks: Ranks, device: torch.device
+) -> Learner:
+    """As `build_learner`, of a base model that is loaded: on `device`, or on the CPU where not all of it goes there."""
+    dtype = compute_dtype(config.precision, device)
+    used = levers(config, place_of(device, dtype, ranks))
+    is_sharded = _is_sharded(config, ranks)
+    if config.has_nf4_base:
         quantise(vla, device, dtype)
-    adapted = _adapted(config, vla, adapter) if config.use_lora else None
+    adapted = _adapted(config, vla, adapter, is_fused=used.fused_lora) if config.use_lora else None
     if adapted is None:
         _train_all_that_lives(vla)
+    if config.has_fp8_base:
+        to_fp8(vla, device)
     recompute(vla, config.activation_checkpointing)
     if is_sharded:
         shard(vla, ranks, device)
     model: nn.Module = adapted or vla
     model.to(device).train()
-    optimizer = torch.optim.AdamW(_trainable(model), lr=config.learning_rate, weight_decay=config.weight_decay)
+    if used.compile:
+        compile_blocks(vla)
+    if used.cuda_graph:
+        vla.vision_backbone.side_stream = side_stream(device)
+    optimizer = adamw(_trainable(model), config.learning_rate, config.weight_decay, device)
     return Learner(
         vla=vla,
         adapted=adapted,
-        wrapped=model if is_sharded else _averaged(model, ranks, device),
+        wrapped=model if is_sharded or used.cuda_graph else _averaged(model, ranks, device),
         optimizer=optimizer,
         scaler=torch.amp.GradScaler(device.type, enabled=dtype is torch.float16),
         averages=Averages(device),
         device=device,
         dtype=dtype,
         is_sharded=is_sharded,
+        levers=used,
+        graphs=PassGraphs() if used.cuda_graph else None,
+        gradients=flat_gradients(_adapters_first(model)) if used.cuda_graph else None,
+        shadows=Shadows(vla, dtype) if used.cuda_graph else None,
+    )
+
+
+def _adapters_first(model: nn.Module) -> list[nn.Parameter]:
+    """Everything that is trained; what has shadows stands together."""
+    adapters = adapters_of(model)
+    known = {id(one) for one in adapters}
+    return adapters + [one for _, one in _trainable(model) if id(one) not in known]
+
+
+def _is_sharded(config: FinetuneConfig, ranks: Ranks) -> bool:
+    return config.sharding is Sharding.FULL and ranks.world_size > 1
+
+
+def place_of(device: torch.device, dtype: torch.dtype, ranks: Ranks) -> Place:
+    """What the choice of levers depends on."""
+    return Place(
+        arithmetic=ARITHMETICS[dtype],
+        capability=torch.cuda.get_device_capability(device) if device.type == "cuda" else None,
+        has_triton=find_spec("triton") is not None,
+        world_size=ranks.world_size,
     )
 
 
@@ -144,10 +223,11 @@ def check_trains_in_4_bits(device: torch.device) -> None:
         raise ConfigError("--use_quantization true: a base model in 4 bits trains on GPUs only", "use_quantization")
 
 
-def _adapted(config: FinetuneConfig, vla: OpenVLA, adapter: Path | None) -> PeftModel:
+def _adapted(config: FinetuneConfig, vla: OpenVLA, adapter: Path | None, *, is_fused: bool) -> PeftModel:
     if adapter is not None:
-        return load_adapter(vla, adapter, config.lora_dropout)
-    return add_lora(vla, config.lora_rank, config.lora_alpha, config.lora_dropout, config.seed)
+        return load_adapter(vla, adapter, config.lora_dropout, is_fused=is_fused)
+    rank, alpha, dropout = config.lora_rank, config.lora_alpha, config.lora_dropout
+    return add_lora(vla, rank, alpha, dropout, config.seed, is_fused=is_fused)
 
 
 def _train_all_that_lives(vla: OpenVLA) -> None:

@@ -1,36 +1,39 @@
 """The training loop."""
 
 import time
-from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 
 from vlad.records import failpoints
 from vlad.records.progress import Phase, Reason
 from vlad.records.requests import Action
 
 from vlatrain.configuration.finetune import FinetuneConfig
-from vlatrain.data.batches import Batch
 from vlatrain.errors import TrainingError
+from vlatrain.fast.feeding import Feed
 from vlatrain.train.elsewhere import abandoned, awaited, begun_again, is_awaited, joined, submitted
 from vlatrain.train.evaluating import evaluated, owes_evaluation, warn_of_resolution, warn_of_simulator
 from vlatrain.train.session import Session
 from vlatrain.train.state import TrainState, is_due
-from vlatrain.train.step import rate_at, train_step
+from vlatrain.train.step import model_inputs, rate_at, train_step
 
 
 def train(session: Session) -> TrainState:
     """Trains from where the session stands to the last step, an early stop or a wish to stop. Raises TrainingError."""
     session.reports.plan(session.config, session.ranks, session.start, session.samples_per_step)
+    session.reports.levers(session.learner.levers)
     warn_of_resolution(session)
     warn_of_simulator(session)
     batches = session.batches.stream(session.start.position)
     begun_again(session, session.start)
     session.checkpoints.prepare(session.learner)
+    prepare = partial(model_inputs, session.learner, codec=session.codec, config=session.config)
+    feed = Feed(batches, prepare, session.learner.device)
     with closing(session.checkpoints), session.inbox.listening(), closing(batches):
-        return _trained(session, session.start, batches)
+        return _trained(session, session.start, feed)
 
 
-def _trained(session: Session, state: TrainState, batches: Iterator[Batch]) -> TrainState:
+def _trained(session: Session, state: TrainState, feed: Feed) -> TrainState:
     """Between two steps: what is asked for is read, an owed evaluation is done, and what is due is saved."""
     config = session.config
     while True:
@@ -48,7 +51,7 @@ def _trained(session: Session, state: TrainState, batches: Iterator[Batch]) -> T
             session.checkpoints.begin(session.learner, state)
         if wishes.stop or is_over(session, state):
             return finish(session, state, is_stopped=wishes.stop)
-        state = update(session, state, batches)
+        state = update(session, state, feed)
 
 
 def is_over(session: Session, state: TrainState) -> bool:
@@ -75,12 +78,14 @@ def save(session: Session, state: TrainState) -> None:
     session.inbox.answer({Action.SAVE}, f"checkpoint {path}" if is_saved else "not saved, see the warning")
 
 
-def update(session: Session, state: TrainState, batches: Iterator[Batch]) -> TrainState:
-    """One step, logged when that is due."""
+def update(session: Session, state: TrainState, feed: Feed) -> TrainState:
+    """One step, logged when that is due. The next batch is made ready before anybody waits for the GPU."""
     session.reports.phase(Phase.TRAINING, state.step)
     started = time.monotonic()
-    train_step(session.learner, batches, session.codec, session.config, state.step)
+    train_step(session.learner, feed, session.codec, session.config, state.step)
     after = state.stepped(session.samples_per_step)
+    if not is_over(session, after):
+        feed.look_ahead()
     failpoints.reach(f"step_{after.step}")
     is_logged = is_due(after.step, session.config.log_every_steps, session.config.max_steps)
     told = session.learner.told(session.ranks, after.step) if is_logged else None

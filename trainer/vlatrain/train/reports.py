@@ -25,6 +25,7 @@ from vlad.report import Reporter
 
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.distributed import Ranks
+from vlatrain.fast.levers import Levers
 from vlatrain.method.live import method_line
 from vlatrain.tracking.trackers import Trackers
 from vlatrain.train.checkpoint import Saved
@@ -64,6 +65,10 @@ class Reports:
                 samples_per_step=samples_per_step,
             )
         )
+
+    def levers(self, levers: Levers) -> None:
+        """What makes the steps fast, and what cannot."""
+        self._print(f"[speed] {levers}")
 
     def took(self, duration_s: float) -> None:
         """One more step was made; its time counts into the next logged line."""

@@ -30,6 +30,7 @@ from vlatrain.evaluate.rollout import Policy
 from vlatrain.evaluate.suites import open_suite
 from vlatrain.evaluate.together import Together
 from vlatrain.evaluate.venue import Observation, Suite
+from vlatrain.fast.answers import Answers
 from vlatrain.method.drift import Student
 from vlatrain.method.live import open_method
 from vlatrain.model.codec import Codec
@@ -65,6 +66,7 @@ class Session:
     learner: Learner
     checkpoints: Checkpoints
     policy: Policy
+    answers: Answers
     suite: Suite | None
     early_stop: EarlyStopPolicy
     start: TrainState
@@ -196,6 +198,7 @@ def _load(config: FinetuneConfig, ranks: Ranks, reports: Reports, inbox: Inbox, 
         student = Student(vla=learner.vla, codec=codec, device=device, dtype=learner.dtype)
         learner = replace(learner, method=open_method(config, student, ranks, reports.warn))
     checkpoints = _checkpoints(config, dataset, ranks, reports, base)
+    answers = Answers(learner.vla, codec.prompts.pad_token_id, is_captured=learner.levers.cuda_graph)
     if ranks.world_size > 1:
         rehearse(learner, batches.at(0), codec, config)
     if ranks.is_first or learner.is_sharded:
@@ -210,14 +213,17 @@ def _load(config: FinetuneConfig, ranks: Ranks, reports: Reports, inbox: Inbox, 
         samples=len(dataset),
         learner=learner,
         checkpoints=checkpoints,
-        policy=_policy(config, learner, codec, dataset, ranks),
+        policy=_policy(config, learner, codec, dataset, ranks, answers),
+        answers=answers,
         suite=suite,
         early_stop=early_stop_policy(config),
         start=_starting_state(config, resumed, learner, checkpoints),
     )
 
 
-def _policy(config: FinetuneConfig, learner: Learner, codec: Codec, dataset: TrainingSet, ranks: Ranks) -> Policy:
+def _policy(
+    config: FinetuneConfig, learner: Learner, codec: Codec, dataset: TrainingSet, ranks: Ranks, answers: Answers
+) -> Policy:
     """The model as it is trained; one that is spread over the ranks is asked by all of them together."""
     statistics = suite_statistics(config, dataset)
     live = LivePolicy(
@@ -228,6 +234,7 @@ def _policy(config: FinetuneConfig, learner: Learner, codec: Codec, dataset: Tra
         statistics=statistics["action"],
         is_cropped=config.eval_center_crop,
         state_statistics=statistics["proprio"],
+        answers=answers,
     )
     black = np.zeros((codec.image_size, codec.image_size, 3), np.uint8)
     example = Observation(black, black, np.zeros(STATE_DIM))

@@ -45,8 +45,14 @@ def average_gradients(parameters: Sequence[Tensor]) -> None:
     """The mean over the ranks of what each has computed. Collective."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     flat = torch.cat([gradient.flatten() for gradient in gradients])
-    dist.all_reduce(flat)
-    flat /= dist.get_world_size()
+    average(flat)
     means = torch.split(flat, [gradient.numel() for gradient in gradients])
     for gradient, mean in zip(gradients, means, strict=True):
         gradient.copy_(mean.view_as(gradient))
+
+
+def average(flat: Tensor) -> None:
+    """The mean over the ranks, in place. Collective."""
+    if dist.is_initialized():
+        dist.all_reduce(flat)
+        flat /= dist.get_world_size()

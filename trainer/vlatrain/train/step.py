@@ -1,6 +1,7 @@
 """One optimizer update: micro-batches forward and backward, gradients averaged over ranks, one move of the weights."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -9,15 +10,15 @@ from vlatrain.configuration.finetune import FinetuneConfig, LrScheduler
 from vlatrain.data.augment import augment, draw
 from vlatrain.data.batches import Batch
 from vlatrain.data.resize import resize
+from vlatrain.fast.feeding import Inputs, with_even_texts
 from vlatrain.model.codec import Codec
 from vlatrain.model.images import normalise
 from vlatrain.model.openvla import ActionLogits
 from vlatrain.train.learner import Learner
-from vlatrain.train.sharding import average_gradients
 from vlatrain.train.state import learning_rate
 
 
-def train_step(learner: Learner, batches: Iterator[Batch], codec: Codec, config: FinetuneConfig, step: int) -> None:
+def train_step(learner: Learner, inputs: Iterator[Inputs], codec: Codec, config: FinetuneConfig, step: int) -> None:
     """The update that follows `step` finished ones."""
     if learner.method is not None:
         learner.method.before_step(step)
@@ -26,9 +27,8 @@ def train_step(learner: Learner, batches: Iterator[Batch], codec: Codec, config:
     for number in range(1, config.grad_accumulation_steps + 1):
         is_last = number == config.grad_accumulation_steps
         with learner.without_averaging(unless=is_last):
-            forward_backward(learner, next(batches), codec, config)
-    if learner.is_sharded:
-        average_gradients(learner.trained)
+            forward_backward(learner, next(inputs), codec, config)
+    learner.average_gradients()
     _update(learner, config.max_grad_norm)
 
 
@@ -38,8 +38,8 @@ def rehearse(learner: Learner, batch: Batch, codec: Codec, config: FinetuneConfi
     DDP rearranges its buckets after its first backward pass, and the arrangement decides the order of the sums over
     more than two ranks: without this, the first step after a resume would differ in its last bits.
     """
-    forward_backward(learner, batch, codec, config)
-    learner.optimizer.zero_grad(set_to_none=True)
+    forward_backward(learner, model_inputs(learner, batch, codec, config), codec, config)
+    learner.forget_gradients()
     learner.averages.clear()
     if learner.method is not None:
         learner.method.clear()
@@ -57,21 +57,40 @@ def rate_at(step: int, config: FinetuneConfig) -> float:
     )
 
 
-def forward_backward(learner: Learner, batch: Batch, codec: Codec, config: FinetuneConfig) -> None:
-    """Adds one micro-batch to the gradients and to the averages."""
+def model_inputs(learner: Learner, batch: Batch, codec: Codec, config: FinetuneConfig) -> dict[str, Tensor]:
+    """A batch as the model takes it, augmented, on the model's device."""
+    if learner.graphs is not None:
+        batch = with_even_texts(batch, codec.prompts.pad_token_id)
     batch = batch.to(learner.device)
-    pixel_values = pixels(
-        batch, codec, augmentation_seed=config.seed if config.image_aug else None, dtype=learner.dtype
-    )
+    seed = config.seed if config.image_aug else None
+    pixel_values = pixels(batch, codec, augmentation_seed=seed, dtype=learner.dtype)
+    inputs = {"pixel_values": pixel_values, "input_ids": batch.input_ids, "labels": batch.labels}
+    return inputs if batch.states is None else inputs | {"states": batch.states}
+
+
+def forward_backward(learner: Learner, inputs: Inputs, codec: Codec, config: FinetuneConfig) -> None:
+    """Adds one micro-batch to the gradients and to the averages."""
     if learner.method is not None:
         learner.method.before_pass(learner.scaler)
+    learner.averages.count_one()
+    one_pass = partial(_pass, learner, codec, config.grad_accumulation_steps, config.soft_target_bins)
+    if learner.graphs is None:
+        one_pass(inputs)
+    else:
+        learner.graphs.run(inputs, one_pass, learner.changed_by_passes)
+
+
+def _pass(learner: Learner, codec: Codec, passes: int, soft_target_bins: float, inputs: Inputs) -> None:
+    """The device's part of it, which can be captured: it asks the device for nothing, and keeps to tensors."""
+    if learner.shadows is not None:
+        learner.shadows.follow()
     with learner.arithmetic():
-        out: ActionLogits = learner.wrapped(
-            pixel_values=pixel_values, input_ids=batch.input_ids, labels=batch.labels, states=batch.states
-        )
-        loss = out.loss(codec.actions, config.soft_target_bins)
+        out: ActionLogits = learner.wrapped(**inputs)
+        loss = out.loss(codec.actions, soft_target_bins)
     learner.averages.add(loss, *out.metrics(codec.actions))
-    learner.scaler.scale(loss / config.grad_accumulation_steps).backward()  # type: ignore[no-untyped-call]  # torch's gap
+    learner.scaler.scale(loss / passes).backward()  # type: ignore[no-untyped-call]  # torch's gap
+    if learner.shadows is not None and learner.gradients is not None:
+        learner.shadows.gather(learner.gradients)
 
 
 def pixels(batch: Batch, codec: Codec, *, augmentation_seed: int | None, dtype: torch.dtype) -> Tensor:
@@ -92,4 +111,4 @@ def _update(learner: Learner, max_grad_norm: float | None) -> None:
         torch.nn.utils.clip_grad_norm_(learner.trained, max_grad_norm)
     learner.scaler.step(learner.optimizer)
     learner.scaler.update()
-    learner.optimizer.zero_grad(set_to_none=True)
+    learner.forget_gradients()

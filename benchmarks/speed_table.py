@@ -1,0 +1,92 @@
+"""The table of docs/speed.md, made of one result of `gpu_bench.py`."""
+
+import json
+import statistics
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).parent.parent / "docs" / "speed.md"
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+NAMES = {
+    "reference": "public libraries, plain loop",
+    "plain": "ours, all levers off",
+    "bf16": "ours",
+    "fp8": "ours, fp8",
+}
+
+
+def write_table(result: Path, page: Path = PAGE) -> None:
+    """Replaces what stands between the two marks of the page."""
+    text = page.read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}\n{table(json.loads(result.read_text()))}\n{END}{after}")
+    print(f"{page}: table of {result.name}")
+
+
+def table(found: dict[str, Any]) -> str:
+    machine, parts = found["machine"], found["parts"]
+    lines = [
+        f"{machine['gpu']}, torch {machine['torch']}, transformers {machine['transformers']}, peft {machine['peft']}, "
+        f"commit {machine['commit']}, {machine['at']} UTC; medians, quartiles in brackets.",
+        "",
+    ]
+    lines += _steps(parts["step"]) if "step" in parts else []
+    lines += _answers(parts["predict"]) if "predict" in parts else []
+    lines += _rest(parts)
+    return "\n".join(lines).strip()
+
+
+def _steps(rows: list[dict[str, Any]]) -> list[str]:
+    rounds: dict[tuple[int, str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if "step_s" in row:
+            rounds[row["batch"], row["texts"], row["who"]].append(row)
+    merged = {key: _median(found) for key, found in rounds.items()}
+    lines = [
+        "| batch, texts | trained by | s/step | samples/s | TFLOP/s | GB held | times as fast |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for (batch, texts, who), row in sorted(merged.items(), key=lambda one: (one[0][0], one[0][1])):
+        reference = merged.get((batch, texts, "reference"))
+        times = f"{reference['step_s'] / row['step_s']:.2f}" if reference else "-"
+        low, high = row["quartiles_s"]
+        lines.append(
+            f"| {batch}, {texts} | {NAMES[who]} | {row['step_s']:.4f} ({low:.4f} to {high:.4f}) "
+            f"| {row['samples_per_s']:.1f} | {row['reference_tflop_per_s']:.0f} | {row['held_gb']:.1f} | {times} |"
+        )
+    return [*lines, ""]
+
+
+def _median(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of several rounds of one side: the middle of their medians, the widest of their quartiles."""
+    names = ("step_s", "samples_per_s", "reference_tflop_per_s", "held_gb")
+    low, high = (pick(row["quartiles_s"][at] for row in rounds) for at, pick in ((0, min), (1, max)))
+    return {name: statistics.median(row[name] for row in rounds) for name in names} | {"quartiles_s": [low, high]}
+
+
+def _answers(rows: list[dict[str, Any]]) -> list[str]:
+    lines = ["| rows together | answered by | ms | actions/s |", "|---|---|---|---|"]
+    lines += [
+        f"| {row['rows']} | {NAMES.get(row['who'], row['who'])} | {1000 * row['answer_s']:.1f} "
+        f"| {row['actions_per_s']:.1f} |"
+        for row in sorted(rows, key=lambda one: one["rows"])
+    ]
+    return [*lines, ""]
+
+
+def _rest(parts: dict[str, Any]) -> list[str]:
+    lines = []
+    if "checkpoint" in parts:
+        one = parts["checkpoint"]
+        lines.append(f"A checkpoint ({one['size_gb']:.2f} GB) holds training up for {1000 * one['stall_s']:.1f} ms.")
+    for name, one in parts.get("start", {}).items():
+        lines.append(
+            f"The {name} start loads for {one['load_s']:.0f} s, compiles and captures for "
+            f"{one['compile_and_capture_s']:.0f} s."
+        )
+    for one in parts.get("scaling", []):
+        share = one["samples_per_s"] / one["gpus"] / parts["scaling"][0]["samples_per_s"]
+        lines.append(f"{one['gpus']} GPUs: {one['samples_per_s']:.1f} samples/s, {100 * share:.1f} % a GPU of one's.")
+    return lines

@@ -1,0 +1,156 @@
+"""The levers of speed on a GPU, each against the plain path, in small."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gpu_models import small_config, small_model
+from speed_steps import codec_7b
+from torch import Tensor
+from training_runs import Workshop, adapter, is_same
+from vlatrain.configuration.finetune import FinetuneConfig, Precision
+from vlatrain.configuration.speed import BasePrecision, Switch
+from vlatrain.data.batches import IGNORED, Batch
+from vlatrain.distributed import Ranks
+from vlatrain.fast.answers import Answers
+from vlatrain.fast.feeding import Feed
+from vlatrain.model.fp8 import Fp8Linear
+from vlatrain.model.lora import add_lora
+from vlatrain.model.openvla import OpenVLA
+from vlatrain.train.learner import Learner, learner_of
+from vlatrain.train.step import forward_backward, model_inputs
+
+DEVICE = torch.device("cuda", 0)
+OFF = {"fused_lora": Switch.OFF, "compile": Switch.OFF, "cuda_graph": Switch.OFF}
+LEVERS: dict[str, dict[str, Any]] = {
+    "fused_lora": {**OFF, "fused_lora": Switch.ON},
+    "compile": {**OFF, "fused_lora": Switch.ON, "compile": Switch.ON},
+    "cuda_graph": {**OFF, "fused_lora": Switch.ON, "cuda_graph": Switch.ON},
+    "all": {},
+}
+
+
+def batch(text: int, seed: int = 3) -> Batch:
+    rng = np.random.default_rng(seed)
+    config = small_config()
+    ids = torch.from_numpy(rng.integers(3, config.action_vocab_end, (4, text)))
+    labels = torch.where(torch.arange(text) >= text - 8, ids, IGNORED)
+    images = torch.from_numpy(rng.integers(0, 256, (4, 64, 64, 3), dtype=np.uint8))
+    return Batch(images, ids, labels, torch.full((4,), text), np.arange(4)).pinned()
+
+
+def learner(precision: Precision, **settings: Any) -> tuple[Learner, FinetuneConfig]:
+    config = FinetuneConfig(lora_rank=8, precision=precision, image_aug=False, grad_accumulation_steps=3, **settings)
+    dtype = torch.float32 if precision is Precision.FP32 else torch.bfloat16
+    made = learner_of(small_model().to(DEVICE, dtype), config, None, Ranks(), DEVICE)
+    generator = torch.Generator().manual_seed(6)
+    with torch.no_grad():
+        for parameter in made.trained:
+            parameter.add_(torch.randn(parameter.shape, generator=generator).to(DEVICE) * 0.05)
+    return made, config
+
+
+def passed(precision: Precision, **settings: Any) -> tuple[float, Tensor]:
+    """Sum of losses and gradients of three micro-batches of two lengths."""
+    made, config = learner(precision, **settings)
+    codec = codec_7b(small_config())
+    batches = iter([batch(34), batch(29), batch(34, seed=4)])
+    feed = Feed(batches, lambda one: model_inputs(made, one, codec, config), DEVICE)
+    for _ in range(3):
+        forward_backward(made, next(feed), codec, config)
+    gradients = [torch.zeros_like(one) if one.grad is None else one.grad for one in made.trained]
+    return made.averages.sums[0].item(), torch.cat([one.flatten() for one in gradients])
+
+
+def distance(found: Tensor, expected: Tensor) -> float:
+    return float((found - expected).norm() / expected.norm())
+
+
+@pytest.mark.parametrize("name", LEVERS)
+def test_in_fp32_a_lever_changes_nothing_but_rounding(name: str) -> None:
+    loss, gradient = passed(Precision.FP32, **LEVERS[name])
+    expected_loss, expected = passed(Precision.FP32, **OFF)
+    assert loss == pytest.approx(expected_loss, rel=1e-5)
+    assert distance(gradient, expected) < 1e-4
+
+
+@pytest.mark.parametrize("name", LEVERS)
+def test_in_bf16_a_lever_is_within_the_noise_of_the_plain_path(name: str) -> None:
+    _, exact = passed(Precision.FP32, **OFF)
+    _, plain = passed(Precision.BF16, **OFF)
+    _, found = passed(Precision.BF16, **LEVERS[name])
+    assert distance(found, exact) < 1.5 * distance(plain, exact)
+
+
+def test_an_fp8_base_turns_gradients_by_its_rounding_only() -> None:
+    _, exact = passed(Precision.FP32, **OFF)
+    _, found = passed(Precision.BF16, base_precision=BasePrecision.FP8)
+    assert 0 < distance(found, exact) < 0.25
+
+
+def test_fp8_products_on_the_card_are_those_of_the_emulation() -> None:
+    exact = torch.nn.Linear(256, 512, bias=False)
+    inputs, gradient = torch.randn(64, 256), torch.randn(64, 512)
+    results = []
+    for device in ("cpu", "cuda"):
+        made = Fp8Linear(exact, torch.device(device), keeps_transpose=device == "cuda")
+        given = inputs.to(device, torch.bfloat16).requires_grad_()
+        out = made(given)
+        out.backward(gradient.to(device, torch.bfloat16))
+        assert given.grad is not None
+        results.append((out.detach().cpu().float(), given.grad.cpu().float()))
+    for one, other in zip(*results, strict=True):
+        assert distance(other, one) < 0.01
+
+
+TIE = 0.05
+"""Logits of bf16 this far apart, as a share of their spread, may change places between kernels."""
+
+
+@pytest.mark.parametrize("rows", [1, 3, 16])
+@pytest.mark.parametrize("how", ["adapter", "merged"])
+def test_captured_answers_are_the_plain_ones_up_to_ties(rows: int, how: str) -> None:
+    vla = small_model().to(DEVICE, torch.bfloat16)
+    add_lora(vla, rank=8, is_fused=True).to(DEVICE).eval()
+    answers = Answers(vla, vla.config.pad_token_id, is_captured=True)
+    for seed in (1, 2):
+        question = asked(vla, rows, seed)
+        if how == "merged":
+            with answers.opened():
+                tokens = answers(*question)
+        else:
+            tokens = answers(*question)
+        assert shortfall(vla, question, tokens) < TIE
+
+
+def asked(vla: OpenVLA, rows: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator("cuda").manual_seed(seed)
+    size = vla.config.image_size
+    pixels = torch.randn(rows, 6, size, size, device=DEVICE, generator=generator).bfloat16()
+    ids = torch.randint(3, vla.config.action_vocab_end, (rows, 9), device=DEVICE, generator=generator)
+    return pixels, ids, torch.full((rows,), 9, device=DEVICE)
+
+
+@torch.no_grad()
+def shortfall(vla: OpenVLA, question: tuple[Tensor, Tensor, Tensor], tokens: Tensor) -> float:
+    """By how much the plain path likes its own best token more than the given ones, in standard deviations."""
+    pixels, ids, _ = question
+    embeddings = vla.embed(pixels, torch.cat((ids, tokens[:, :-1]), dim=1))
+    logits = vla.language_model.logits(vla.language_model.model(embeddings)[:, -7:]).float()
+    chosen = logits.gather(2, tokens.unsqueeze(-1)).squeeze(-1)
+    return float(((logits.amax(-1) - chosen) / logits.std(-1)).max())
+
+
+def test_with_all_levers_a_stopped_run_is_one_never_stopped(workshop: Workshop) -> None:
+    settings: dict[str, Any] = {
+        **{"device": "cuda", "deterministic": True, "grad_accumulation_steps": 2, "log_every_steps": 3},
+        **{"lr_scheduler": "cosine", "max_grad_norm": 1.0, "keep_checkpoints": 10, "max_steps": 12},
+    }
+    whole = workshop.run("whole", **settings)
+    assert whole.train() == 0, whole.jobs[-1].output
+    assert "[speed] fused_lora on, compile on, cuda_graph on" in whole.jobs[-1].output
+    parts = workshop.run("parts", **settings)
+    assert parts.train(environment={"VLAD_FAILPOINTS": "step_5:term"}) == 0, parts.jobs[-1].output
+    assert parts.train(*parts.resume()) == 0, parts.jobs[-1].output
+    assert is_same(adapter(whole.latest), adapter(parts.latest))

@@ -1,0 +1,56 @@
+"""Batches on their way to the model, and the optimizer's state on its way to the disk."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from vlatrain.data.batches import IGNORED, Batch
+from vlatrain.fast.feeding import TEXT_STEP, Feed, with_even_texts
+
+CPU = torch.device("cpu")
+
+
+def batch(number: int, length: int = 5) -> Batch:
+    ids = torch.full((2, length), number)
+    return Batch(torch.zeros(2, 4, 4, 3, dtype=torch.uint8), ids, ids.clone(), torch.tensor([length] * 2), np.arange(2))
+
+
+def numbered(made: list[int]) -> Iterator[Batch]:
+    for number in range(3):
+        made.append(number)
+        yield batch(number)
+
+
+def test_batches_come_in_order_whether_or_not_one_looks_ahead() -> None:
+    feed = Feed(numbered([]), lambda one: {"input_ids": one.input_ids}, CPU)
+    seen = []
+    for _ in range(3):
+        seen.append(int(next(feed)["input_ids"][0, 0]))
+        if len(seen) == 1:
+            feed.look_ahead()
+    assert seen == [0, 1, 2]
+
+
+def test_looking_ahead_fetches_one_batch_and_no_more() -> None:
+    made: list[int] = []
+    feed = Feed(numbered(made), lambda one: {"input_ids": one.input_ids}, CPU)
+    feed.look_ahead()
+    feed.look_ahead()
+    assert made == [0]
+
+
+def test_the_end_of_the_batches_is_the_end() -> None:
+    feed = Feed(iter([]), lambda one: {"input_ids": one.input_ids}, CPU)
+    with pytest.raises(StopIteration):
+        next(feed)
+
+
+@pytest.mark.parametrize("length", [1, TEXT_STEP, TEXT_STEP + 1])
+def test_texts_are_padded_to_whole_steps_with_nothing_to_learn(length: int) -> None:
+    padded = with_even_texts(batch(7, length), pad_token_id=99)
+    assert padded.input_ids.shape[1] % TEXT_STEP == 0
+    assert padded.input_ids.shape[1] - length < TEXT_STEP
+    assert (padded.input_ids[:, :length] == 7).all()
+    assert (padded.input_ids[:, length:] == 99).all()
+    assert (padded.labels[:, length:] == IGNORED).all()

@@ -1,0 +1,68 @@
+"""Which levers a run uses, and what it says of the others."""
+
+from typing import Any
+
+import pytest
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.memory import Checkpointing, Sharding
+from vlatrain.configuration.speed import Switch
+from vlatrain.errors import ConfigError
+from vlatrain.fast.levers import NAMES, Arithmetic, Levers, Place, levers
+
+H200 = Place(arithmetic=Arithmetic.BF16, capability=(9, 0))
+V100 = Place(arithmetic=Arithmetic.FP16, capability=(7, 0))
+CPU = Place(arithmetic=Arithmetic.FP32)
+
+
+def used(place: Place, **settings: Any) -> Levers:
+    return levers(FinetuneConfig(**settings), place)
+
+
+def test_a_new_card_gets_all_levers() -> None:
+    assert str(used(H200)) == "fused_lora on, compile on, cuda_graph on"
+
+
+def test_a_cpu_gets_the_adapters_only_and_is_told_why() -> None:
+    assert str(used(CPU)) == "fused_lora on, compile off (no GPU), cuda_graph off (no GPU)"
+
+
+def test_an_old_card_is_told_why_it_gets_none() -> None:
+    found = used(V100)
+    assert not any(getattr(found, name) for name in NAMES)
+    assert dict(found.reasons)["fused_lora"] == "fp16 needs autocast"
+
+
+@pytest.mark.parametrize(
+    ("settings", "lever", "reason"),
+    [
+        ({"lora_dropout": 0.1}, "fused_lora", "lora_dropout is not 0"),
+        ({"use_lora": False}, "fused_lora", "all weights are trained"),
+        ({"use_quantization": True}, "fused_lora", "a base in 4 bits has adapters of its own"),
+        ({"activation_checkpointing": Checkpointing.BLOCKS}, "cuda_graph", "activation_checkpointing is not none"),
+        ({"fused_lora": Switch.OFF}, "compile", "fused_lora is off"),
+        ({"fused_lora": Switch.OFF}, "cuda_graph", "fused_lora is off"),
+    ],
+)
+def test_a_setting_that_forbids_a_lever_is_named(settings: dict[str, Any], lever: str, reason: str) -> None:
+    found = used(H200, **settings)
+    assert not getattr(found, lever)
+    assert dict(found.reasons)[lever] == reason
+
+
+def test_sharding_forbids_levers_on_several_ranks_only() -> None:
+    several = Place(arithmetic=Arithmetic.BF16, capability=(9, 0), world_size=2)
+    assert used(H200, sharding=Sharding.FULL).cuda_graph
+    assert not used(several, sharding=Sharding.FULL).compile
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_switched_off_is_off_and_needs_no_reason(name: str) -> None:
+    found = used(H200, **{name: Switch.OFF})
+    assert not getattr(found, name)
+    assert name not in dict(found.reasons)
+
+
+@pytest.mark.parametrize("name", ["compile", "cuda_graph"])
+def test_asking_for_what_cannot_be_had_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"--{name} on: no GPU; set it auto or off"):
+        used(CPU, **{name: Switch.ON})

@@ -1,0 +1,71 @@
+"""Weights for answering only: merged copies beside a base and adapters that stay as they are."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from made_adapters import nudged
+from torch import Tensor
+from vlatrain.fast import merged as module
+from vlatrain.fast.merged import merged, merged_weight
+from vlatrain.model.fp8 import Fp8Linear, to_fp8
+from vlatrain.model.fused_lora import FusedLoraLinear
+from vlatrain.model.llama import Attention, Mlp
+from vlatrain.model.lora import add_lora
+from vlatrain.model.openvla import OpenVLA
+
+Make = Callable[[int], OpenVLA]
+
+
+@pytest.fixture(autouse=True)
+def room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_has_room", lambda vla: True)
+
+
+def question(vla: OpenVLA) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    size = vla.config.image_size
+    pixels = torch.randn(2, 6, size, size, generator=generator)
+    return pixels, torch.randint(3, vla.config.action_vocab_end, (2, 9), generator=generator), torch.tensor([9, 7])
+
+
+def logits(vla: OpenVLA) -> Tensor:
+    """At all places, of the model as it answers."""
+    pixels, ids, _ = question(vla)
+    with torch.no_grad():
+        return vla.language_model.logits(vla.language_model.model(vla.embed(pixels, ids)))
+
+
+@pytest.mark.parametrize("has_adapter", [True, False])
+def test_merged_it_answers_as_before_and_is_left_as_it_was(make_tiny_model: Make, has_adapter: bool) -> None:
+    vla = make_tiny_model(1)
+    if has_adapter:
+        nudged(add_lora(vla, rank=4, is_fused=True))
+    vla.eval()
+    expected, tokens = logits(vla), vla.predict(*question(vla))
+    before = {name: one.clone() for name, one in vla.state_dict().items()}
+    with merged(vla):
+        torch.testing.assert_close(logits(vla), expected, rtol=1e-5, atol=1e-5)
+        assert torch.equal(vla.predict(*question(vla)), tokens)
+    assert torch.equal(logits(vla), expected)
+    assert all(torch.equal(one, before[name]) for name, one in vla.state_dict().items())
+
+
+def test_weights_in_8_bits_are_merged_as_what_they_stand_for(make_tiny_model: Make) -> None:
+    vla = make_tiny_model(1)
+    nudged(add_lora(vla, rank=4, is_fused=True))
+    to_fp8(vla, torch.device("cpu"))
+    linear = next(module for module in vla.language_model.modules() if isinstance(module, FusedLoraLinear))
+    base = linear.base_layer
+    assert isinstance(base, Fp8Linear)
+    down, up = linear.masters
+    torch.testing.assert_close(
+        merged_weight(linear, torch.float32), base.weight.float() * base.scales + linear.scale * up @ down
+    )
+
+
+def test_an_error_while_answering_leaves_nothing_merged(make_tiny_model: Make) -> None:
+    vla = make_tiny_model(1)
+    with pytest.raises(RuntimeError), merged(vla):
+        raise RuntimeError
+    assert all(module.joint is None for module in vla.modules() if isinstance(module, Attention | Mlp))

@@ -1,0 +1,40 @@
+"""The settings that decide how fast a step is: levers that can each be switched off. Loads no torch."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from vlatrain.configuration.checks import one_of
+from vlatrain.configuration.option import option
+
+
+class Switch(StrEnum):
+    """auto uses a lever wherever it can be used, and says where it cannot; on refuses to train without it."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
+class BasePrecision(StrEnum):
+    """How the frozen weights of the decoder are kept: bf16 means as `precision` says."""
+
+    BF16 = "bf16"
+    FP8 = "fp8"
+    NF4 = "nf4"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """Speed: each lever is used where card and settings allow it; off trains by the plain path."""
+
+    fused_lora: Switch = option(Switch.AUTO, "adapters in the base model's own arithmetic, without autocast")
+    compile: Switch = option(Switch.AUTO, "compile the blocks of towers and decoder; half a minute more to start")
+    cuda_graph: Switch = option(Switch.AUTO, "replay a pass as one CUDA graph, and an answer of the policy too")
+    base_precision: BasePrecision = option(
+        BasePrecision.BF16, "frozen decoder weights: as precision says (bf16), fp8 (Hopper, Ada) or nf4 (4 bits)"
+    )
+
+    def check_speed(self) -> None:
+        for name in ("fused_lora", "compile", "cuda_graph"):
+            one_of(self, Switch, name)
+        one_of(self, BasePrecision, "base_precision")

@@ -1,0 +1,100 @@
+"""Answers of the policy through CUDA graphs: prompt and picture read and seven tokens chosen in one launch."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vlatrain.fast.feeding import TEXT_STEP
+from vlatrain.fast.merged import merged
+from vlatrain.fast.streams import aside
+from vlatrain.model.openvla import OpenVLA
+
+Question = tuple[Tensor, ...]
+"""What `OpenVLA.predict` is asked, in its order."""
+ROWS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
+"""Sizes of batches that are captured; more rows are answered plainly."""
+
+
+@dataclass(slots=True)
+class Captured:
+    """One graph, the tensors it reads and the one it writes."""
+
+    graph: torch.cuda.CUDAGraph
+    inputs: Question
+    tokens: Tensor
+
+    def __call__(self, inputs: Question) -> Tensor:
+        for place, tensor in zip(self.inputs, inputs, strict=True):
+            place.copy_(tensor)
+        self.graph.replay()
+        return self.tokens.clone()
+
+
+@dataclass(slots=True)
+class Answers:
+    """`OpenVLA.predict`, captured where `is_captured`: once for each length of prompts and number of rows.
+
+    Use it while `opened`: adapters are then added to copies of the weights where the card has room, and what was
+    captured is forgotten at the end, for weights to be trained on.
+    """
+
+    vla: OpenVLA
+    pad_token_id: int
+    is_captured: bool
+    _graphs: dict[tuple[int, int], Captured | None] = field(default_factory=dict)
+
+    @torch.inference_mode()
+    def __call__(
+        self, pixel_values: Tensor, input_ids: Tensor, lengths: Tensor, states: Tensor | None = None
+    ) -> Tensor:
+        """The most likely action tokens [B, 7]; see `OpenVLA.predict`."""
+        rows = next((size for size in ROWS if size >= len(input_ids)), None)
+        if not self.is_captured or rows is None:
+            return self.vla.predict(pixel_values, input_ids, lengths, states)
+        texts = F.pad(input_ids, (0, -input_ids.shape[1] % TEXT_STEP), value=self.pad_token_id)
+        question = (pixel_values, texts, lengths) if states is None else (pixel_values, texts, lengths, states)
+        inputs = _filled(question, rows)
+        key = (rows, inputs[1].shape[1])
+        if key not in self._graphs:
+            self._graphs[key] = self._captured(inputs)
+        captured = self._graphs[key]
+        tokens = self.vla.predict(*inputs) if captured is None else captured(inputs)
+        return tokens[: len(input_ids)]
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Around an evaluation, on a model in its evaluation mode."""
+        self._graphs.clear()
+        try:
+            with merged(self.vla) if self.is_captured else nullcontext():
+                yield
+        finally:
+            self._graphs.clear()
+            if self.is_captured:
+                torch.cuda.empty_cache()
+
+    def _captured(self, inputs: Question) -> Captured | None:
+        """None where the card has no room for a graph. Raises OutOfMemoryError where it has none for an answer."""
+        places = tuple(tensor.clone() for tensor in inputs)
+        with aside():
+            self.vla.predict(*places)
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph):
+                tokens = self.vla.predict(*places)
+        except torch.OutOfMemoryError:
+            return None
+        return Captured(graph, places, tokens)
+
+
+def _filled(question: Question, rows: int) -> Question:
+    """With the last row repeated up to `rows`."""
+    asked = len(question[0])
+    if asked == rows:
+        return question
+    which = torch.arange(rows, device=question[0].device).clamp(max=asked - 1)
+    return tuple(tensor[which] for tensor in question)

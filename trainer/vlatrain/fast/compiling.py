@@ -1,0 +1,28 @@
+"""Blocks compiled by torch: all blocks of a kind share one program, which holds for every length of text."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from vlatrain.model.openvla import OpenVLA
+
+MOST_PROGRAMS = 64
+"""Of one function; torch's own limit of 8 is below the kinds of blocks times the ways they are called."""
+
+
+def compile_blocks(vla: OpenVLA, backend: str = "inductor", *, fullgraph: bool = False) -> None:
+    """Compiles in place, when first called, the blocks of both towers and of the decoder; arguments as torch.compile's.
+
+    The decoder's last layer stays as it is: it computes few places, and would need a program of its own.
+    """
+    torch._dynamo.config.recompile_limit = MOST_PROGRAMS
+    for block in _blocks(vla):
+        block.compile(backend=backend, fullgraph=fullgraph)
+
+
+def _blocks(vla: OpenVLA) -> Iterator[nn.Module]:
+    towers = vla.vision_backbone
+    yield from towers.featurizer.blocks[:-1]
+    yield from towers.fused_featurizer.blocks[:-1]
+    yield from vla.language_model.model.layers[:-1]

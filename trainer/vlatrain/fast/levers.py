@@ -1,0 +1,118 @@
+"""Which levers a run uses: what the configuration asks for, less what card and settings forbid. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.memory import Checkpointing, Sharding
+from vlatrain.configuration.speed import Switch
+from vlatrain.errors import ConfigError
+
+LEAST_TO_COMPILE = (7, 5)
+NAMES = ("fused_lora", "compile", "cuda_graph")
+
+
+class Arithmetic(StrEnum):
+    """What passes compute in."""
+
+    BF16 = "bf16"
+    FP16 = "fp16"
+    FP32 = "fp32"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where a run trains: `capability` of the card is None on a CPU."""
+
+    arithmetic: Arithmetic
+    capability: tuple[int, int] | None = None
+    has_triton: bool = True
+    world_size: int = 1
+
+    @property
+    def has_gpu(self) -> bool:
+        return self.capability is not None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Levers:
+    """The levers in use, and for each other one the reason; one that the user has switched off needs none."""
+
+    fused_lora: bool = False
+    compile: bool = False
+    cuda_graph: bool = False
+    reasons: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        """One line for the log."""
+        known = dict(self.reasons)
+        told = [f"{name} {'on' if getattr(self, name) else 'off'}{_because(known.get(name))}" for name in NAMES]
+        return ", ".join(told)
+
+
+PLAIN = Levers()
+
+
+def levers(config: FinetuneConfig, place: Place) -> Levers:
+    """Raises ConfigError for a lever that is asked for (on) and cannot be had."""
+    used: dict[str, bool] = {}
+    reasons = []
+    for name in NAMES:
+        wish = getattr(config, name)
+        reason = next(_obstacles(name, config, place, used), None)
+        if wish is Switch.ON and reason:
+            raise ConfigError(f"--{name} on: {reason}; set it auto or off", name)
+        if wish is Switch.AUTO and reason:
+            reasons.append((name, reason))
+        used[name] = wish is not Switch.OFF and reason is None
+    return Levers(**used, reasons=tuple(reasons))
+
+
+def _because(reason: str | None) -> str:
+    return f" ({reason})" if reason else ""
+
+
+def _obstacles(name: str, config: FinetuneConfig, place: Place, used: dict[str, bool]) -> Iterator[str]:
+    match name:
+        case "fused_lora":
+            yield from _against_fused_lora(config, place)
+        case "compile":
+            yield from _against_compile(config, place, used)
+        case _:
+            yield from _against_cuda_graph(config, place, used)
+
+
+def _against_fused_lora(config: FinetuneConfig, place: Place) -> Iterator[str]:
+    if not config.use_lora:
+        yield "all weights are trained"
+    if config.has_nf4_base:
+        yield "a base in 4 bits has adapters of its own"
+    if config.lora_dropout > 0:
+        yield "lora_dropout is not 0"
+    if place.arithmetic is Arithmetic.FP16:
+        yield "fp16 needs autocast"
+
+
+def _against_compile(config: FinetuneConfig, place: Place, used: dict[str, bool]) -> Iterator[str]:
+    if place.capability is None:
+        yield "no GPU"
+    elif place.capability < LEAST_TO_COMPILE:
+        yield f"the card's compute capability is below {'.'.join(map(str, LEAST_TO_COMPILE))}"
+    if not place.has_triton:
+        yield "Triton is not installed"
+    if config.sharding is Sharding.FULL and place.world_size > 1:
+        yield "the base model is spread over the ranks"
+    if not used["fused_lora"]:
+        yield "fused_lora is off"
+
+
+def _against_cuda_graph(config: FinetuneConfig, place: Place, used: dict[str, bool]) -> Iterator[str]:
+    if not place.has_gpu:
+        yield "no GPU"
+    if config.sharding is Sharding.FULL and place.world_size > 1:
+        yield "the base model is spread over the ranks"
+    if config.activation_checkpointing is not Checkpointing.NONE:
+        yield "activation_checkpointing is not none"
+    if not used["fused_lora"]:
+        yield "fused_lora is off"

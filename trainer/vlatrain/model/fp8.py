@@ -1,0 +1,104 @@
+"""The decoder's frozen weights in 8 bits (e4m3, a scale a row), for cards whose matrix units multiply in fp8.
+
+Forward y = x W^T: rows of x are scaled and rounded, rows of W were so when loaded. Backward dx = dy W: columns of dy
+take over the scales of W's rows, so that the bytes of W, transposed, serve as they are; then rows of dy are rounded.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vlatrain.errors import ConfigError
+from vlatrain.model.openvla import OpenVLA
+
+FP8 = torch.float8_e4m3fn
+LARGEST = torch.finfo(FP8).max
+LEAST_CAPABILITY = (8, 9)
+FREE_SHARE_FOR_TRANSPOSES = 0.25
+
+
+def check_has_fp8(device: torch.device) -> None:
+    """Raises ConfigError for a device that multiplies in fp8 not at all, or only by emulation."""
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= LEAST_CAPABILITY:
+        return
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
+    raise ConfigError(f"--base_precision fp8: {name} has no fp8 products; take bf16 or nf4", "base_precision")
+
+
+def rounded(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Each row [..., K] as fp8 numbers and the fp32 factor [..., 1] that brings them back."""
+    values = rows.float()
+    scales = values.abs().amax(-1, keepdim=True).clamp(min=1e-12) / LARGEST
+    return (values / scales).to(FP8), scales
+
+
+def scaled_product(rows: Tensor, row_scales: Tensor, columns: Tensor, column_scales: Tensor, to: torch.dtype) -> Tensor:
+    """rows [M, K] times columns [K, N], which lie in memory as [N, K]; scales [M, 1] and [1, N]."""
+    if rows.is_cuda:
+        return torch._scaled_mm(rows, columns, row_scales, column_scales, out_dtype=to, use_fast_accum=True)
+    return ((rows.float() @ columns.float()) * row_scales * column_scales).to(to)
+
+
+class _Product(torch.autograd.Function):
+    """x W^T of a frozen W. `transposed` is W's bytes as [K, N], or empty: then they are transposed when needed."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, scales: Tensor, transposed: Tensor) -> Tensor:
+        ctx.save_for_backward(weight, scales, transposed)
+        flat = inputs.reshape(-1, inputs.shape[-1])
+        out = scaled_product(*rounded(flat), weight.t(), scales.t(), inputs.dtype)
+        return out.view(*inputs.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        weight, scales, transposed = ctx.saved_tensors
+        flat = gradient.reshape(-1, gradient.shape[-1]).float() * scales.t()
+        columns = (transposed if transposed.numel() else weight.t().contiguous()).t()
+        ones = torch.ones(1, weight.shape[1], device=gradient.device)
+        inner = scaled_product(*rounded(flat), columns, ones, gradient.dtype)
+        return inner.view(*gradient.shape[:-1], -1), None, None, None
+
+
+class Fp8Linear(nn.Linear):
+    """A frozen linear without bias; `scales` [out, 1] are of the rows of its fp8 weight [out, in]."""
+
+    scales: Tensor
+    transposed: Tensor
+
+    def __init__(self, matrix: nn.Linear, device: torch.device, *, keeps_transpose: bool) -> None:
+        super().__init__(matrix.in_features, matrix.out_features, bias=False, device="meta")
+        weight, scales = rounded(matrix.weight.detach().to(device))
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.register_buffer("scales", scales)
+        self.register_buffer("transposed", weight.t().contiguous() if keeps_transpose else weight.new_empty(0))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """[..., in] to [..., out], in the inputs' type."""
+        out: Tensor = _Product.apply(inputs, self.weight, self.scales, self.transposed)  # type: ignore[no-untyped-call]  # torch's gap
+        return out
+
+
+def to_fp8(vla: OpenVLA, device: torch.device, *, keeps_transpose: bool | None = None) -> None:
+    """Rounds the matrices of the decoder's layers, in place, one after the other on their way to the device.
+
+    To be called after adapters are added. `keeps_transpose` None keeps a second copy, transposed for the backward pass,
+    where the card has four times its room free; else each is transposed when it is needed, some 7 % slower.
+    """
+    layers = vla.language_model.model.layers
+    linears = [(name, module) for name, module in layers.named_modules() if _is_frozen_linear(name, module)]
+    keeps = _has_room(linears, device) if keeps_transpose is None else keeps_transpose
+    for name, matrix in linears:
+        layers.set_submodule(name, Fp8Linear(matrix, device, keeps_transpose=keeps))
+
+
+def _is_frozen_linear(name: str, module: nn.Module) -> bool:
+    return isinstance(module, nn.Linear) and "lora_" not in name
+
+
+def _has_room(linears: list[tuple[str, nn.Linear]], device: torch.device) -> bool:
+    if device.type != "cuda":
+        return True
+    one_copy = sum(matrix.weight.numel() for _, matrix in linears)
+    free, _ = torch.cuda.mem_get_info(device)
+    return 2 * one_copy <= FREE_SHARE_FOR_TRANSPOSES * free

@@ -1,0 +1,53 @@
+"""A LoRA linear in the arithmetic of its input: no autocast, no detour of the input through fp32."""
+
+from typing import Any
+
+import torch
+from peft.tuners.lora.layer import Linear
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class FusedLoraLinear(Linear):
+    """PEFT's layer with its parameters, names and files; only the forward pass is ours.
+
+    The fp32 adapters are brought to the input's type, so that gradients reach them in fp32 and products run in bf16.
+    The scale is applied to the narrow state between the two adapters, not to the wide one behind them.
+    """
+
+    merged_weight: Tensor | None = None
+    """While the policy answers, and there is room: base and adapter added up, as exported models have them."""
+
+    shadows: tuple[Tensor, Tensor] | None = None
+    """While it trains, and somebody keeps them: the adapter's parameters in the type of the passes."""
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """x [..., in] to [..., out]; PEFT's own pass where the adapter is merged or switched off."""
+        if self.merged_weight is not None:
+            bias = self.base_layer.bias
+            assert bias is None or isinstance(bias, Tensor)
+            return F.linear(x, self.merged_weight, bias)
+        if self.disable_adapters or self.merged or args or kwargs:
+            plain: Tensor = super().forward(x, *args, **kwargs)
+            return plain
+        down, up = self.shadows if self.shadows is not None and torch.is_grad_enabled() else self.masters
+        narrow = F.linear(x, down.to(x.dtype)) * self.scale
+        out: Tensor = self.base_layer(x) + F.linear(narrow, up.to(x.dtype))
+        return out
+
+    @property
+    def masters(self) -> tuple[Tensor, Tensor]:
+        """The adapter's own parameters, fp32 [rank, in] and [out, rank]."""
+        (name,) = self.active_adapters
+        return _weight(self.lora_A[name]), _weight(self.lora_B[name])
+
+    @property
+    def scale(self) -> float:
+        (name,) = self.active_adapters
+        return float(self.scaling[name])
+
+
+def _weight(linear: nn.Module) -> Tensor:
+    weight = linear.weight
+    assert isinstance(weight, Tensor)
+    return weight
