@@ -1,7 +1,7 @@
 """Speed of training and of answers at 7B size on this machine's GPUs, ours and public libraries in turns, in one run.
 
     make gpu-bench                                   # all parts; writes benchmarks/results/<machine>-<commit>.json
-    python3 benchmarks/gpu_bench.py step predict     # some parts: step predict checkpoint start scaling
+    python3 benchmarks/gpu_bench.py step predict     # some parts: see --help
     python3 benchmarks/gpu_bench.py --table          # docs/speed.md's table from the newest result
 
 Weights are random, which changes no time. Of each setting the median and the spread (quartiles) of its steps are told.

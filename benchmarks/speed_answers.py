@@ -89,8 +89,8 @@ def measure_reference() -> list[Any]:
         embedded = reference.language_model.get_input_embeddings()(ids)
         embeddings = torch.cat((embedded[:, :1], reference._patches(pixels), embedded[:, 1:]), dim=1)
         places = torch.ones(embeddings.shape[:2], device=DEVICE, dtype=torch.long)
-        generate: Any = reference.language_model.generate
-        tokens: Tensor = generate(
+        llama: Any = reference.language_model
+        tokens: Tensor = llama.generate(
             inputs_embeds=embeddings, attention_mask=places, max_new_tokens=7, min_new_tokens=7, do_sample=False
         )
         return tokens

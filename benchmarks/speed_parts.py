@@ -18,6 +18,7 @@ from speed_steps import (
     FP8,
     PLAIN,
     REFERENCE,
+    Contender,
     Setting,
     codec_7b,
     line,
@@ -34,23 +35,33 @@ from vlatrain.train.learner import build_learner
 from vlatrain.train.staging import Staging
 from vlatrain.train.step import rehearse
 
-ROUNDS = 2
 SMALL, LARGE = Setting(16), Setting(32)
 UNEQUAL = Setting(16, has_equal_texts=False)
 
 
 def steps(has_profile: bool) -> list[dict[str, Any]]:
-    """All sides in turns, twice where they matter most."""
-    sides = [(SMALL, [REFERENCE, PLAIN, BF16, FP8], ROUNDS), (UNEQUAL, [REFERENCE, BF16, FP8], 1)]
-    sides += [(LARGE, [REFERENCE, BF16, FP8], 1)]
-    found = []
-    for setting, contenders, rounds in sides:
-        for _ in range(rounds):
-            for contender in contenders:
-                found.append(measured(contender, setting, steps=8))
-                print(line(found[-1]), flush=True)
+    """Batch 16, the sides in turns, twice."""
+    found = in_turns(SMALL, [REFERENCE, PLAIN, BF16, FP8]) + in_turns(SMALL, [REFERENCE, BF16, FP8])
     if has_profile:
         found += [{"who": one.name, "profile": profiled(one, SMALL)} for one in (BF16, FP8)]
+    return found
+
+
+def unequal(_: bool) -> list[dict[str, Any]]:
+    """Batch 16, texts of 26 to 42 tokens."""
+    return in_turns(UNEQUAL, [REFERENCE, BF16, FP8])
+
+
+def large(_: bool) -> list[dict[str, Any]]:
+    """Batch 32."""
+    return in_turns(LARGE, [REFERENCE, BF16, FP8])
+
+
+def in_turns(setting: Setting, contenders: list[Contender]) -> list[dict[str, Any]]:
+    found = []
+    for contender in contenders:
+        found.append(measured(contender, setting, steps=8))
+        print(line(found[-1]), flush=True)
     return found
 
 
@@ -129,7 +140,9 @@ def _rank(rank: int, count: int, out: str) -> None:
 PARTS: Mapping[str, Callable[[bool], Any]] = {
     "step": steps,
     "predict": answers,
+    "unequal": unequal,
     "checkpoint": checkpoint,
+    "large": large,
     "start": start,
     "scaling": scaling,
 }

@@ -32,7 +32,7 @@ def table(found: dict[str, Any]) -> str:
         f"commit {machine['commit']}, {machine['at']} UTC; medians, quartiles in brackets.",
         "",
     ]
-    lines += _steps(parts["step"]) if "step" in parts else []
+    lines += _steps([row for name in ("step", "unequal", "large") for row in parts.get(name, [])])
     lines += _answers(parts["predict"]) if "predict" in parts else []
     lines += _rest(parts)
     return "\n".join(lines).strip()
