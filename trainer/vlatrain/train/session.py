@@ -46,6 +46,7 @@ from vlatrain.train.reports import Reports
 from vlatrain.train.restoring import checkpoint_to_resume, restore
 from vlatrain.train.rng import seed_all
 from vlatrain.train.saving import Checkpoints, DataMark
+from vlatrain.train.sharding import Gathers
 from vlatrain.train.state import TrainState
 from vlatrain.train.step import rehearse
 
@@ -238,7 +239,9 @@ def _policy(
     )
     black = np.zeros((codec.image_size, codec.image_size, 3), np.uint8)
     example = Observation(black, black, np.zeros(STATE_DIM))
-    return Together(live, ranks, ([example], [dataset.instructions[0]])) if learner.is_sharded else live
+    if not learner.is_sharded:
+        return live
+    return Together(live, ranks, ([example], [dataset.instructions[0]]), Gathers(learner.vla).predicted)
 
 
 def _downloaded(config: FinetuneConfig, ranks: Ranks) -> Path:

@@ -4,7 +4,8 @@ Adapters stay whole on every rank, so that checkpoints, optimizer and resumes ar
 gradients are averaged once a step. Every pass, forward or backward, is then a collective of all ranks.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -14,6 +15,8 @@ from torch.distributed.fsdp import fully_shard
 
 from vlatrain.distributed import Ranks
 from vlatrain.model.openvla import OpenVLA
+
+Result = TypeVar("Result")
 
 
 def shard(vla: OpenVLA, ranks: Ranks, device: torch.device) -> None:
@@ -38,6 +41,56 @@ def _outside(whole: nn.Module, blocks: Iterable[nn.Module]) -> set[nn.Parameter]
     """What `whole` itself must not shard: everything that no block has taken."""
     taken = {id(parameter) for block in blocks for parameter in block.parameters() if not parameter.requires_grad}
     return {parameter for parameter in whole.parameters() if id(parameter) not in taken}
+
+
+class Gathers:
+    """Keeps the ranks in step where the memory of one of them runs out in the middle of a prediction.
+
+    The others wait for its part of each block that is still to come; so it hands them out without computing.
+    """
+
+    def __init__(self, vla: OpenVLA) -> None:
+        decoder, towers = vla.language_model.model, vla.vision_backbone
+        self._roots: list[Any] = [towers, decoder]
+        self._blocks: list[Any] = [*towers.featurizer.blocks, *towers.fused_featurizer.blocks, *decoder.layers]
+        self._order: list[Any] = []
+        """As a whole prediction gathers them; it is always the same."""
+
+    def predicted(self, predict: Callable[[], Result]) -> Result:
+        """What `predict` returns. Collective. Where the memory runs out the other ranks' prediction is not disturbed.
+
+        Raises torch.OutOfMemoryError, on this rank only.
+        """
+        seen: list[nn.Module] = []
+        hooks = [block.register_forward_pre_hook(lambda block, _: seen.append(block)) for block in self._blocks]
+        try:
+            result = predict()
+        except torch.OutOfMemoryError as error:
+            reason = str(error)  # the error itself holds on to all that was computed
+        else:
+            self._order = seen
+            return result
+        finally:
+            for hook in hooks:
+                hook.remove()
+        self._hand_out(self._order[len(seen) :])
+        raise torch.OutOfMemoryError(reason)
+
+    @torch.inference_mode()  # as the prediction: gathered tensors may be such that change nowhere else
+    def _hand_out(self, blocks: list[Any]) -> None:
+        """The first may be here or on its way already: to ask for it once more changes nothing then."""
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        for block in blocks[:1]:
+            block.unshard()
+        for root in self._roots:
+            if hasattr(root, "reset_iter_state"):  # since torch 2.13
+                root.reset_iter_state()
+        for block in self._blocks:
+            block.reshard()
+        for block in blocks[1:]:
+            block.unshard()
+            block.reshard()
 
 
 @torch.no_grad()
