@@ -79,6 +79,11 @@ class Run:
     def until_step(self, step: int) -> None:
         until(lambda: (self.newest_step() or 0) >= step, (step, self))
 
+    def until_all_count(self, ranks: int = 2) -> None:
+        """Every rank has made a step, and so knows what to do about signals."""
+        self.until_step(1)
+        until(lambda: all(f"rank {rank} step" in self.console() for rank in range(ranks)), self)
+
     def newest_step(self) -> int | None:
         steps = [line.step for line in self.directory.read_progress()[0] if isinstance(line, Step)]
         return steps[-1] if steps else None

@@ -14,7 +14,6 @@ from vlad.commands.why import attempt_line, safe
 from vlad.host.processes import is_alive
 from vlad.policy.secrets import redacted
 from vlad.records import figures
-from vlad.records.gpus import Leftover
 from vlad.records.progress import Evaluation
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import RunSpec
@@ -78,7 +77,7 @@ def _state_rows(overview: Overview, ink: Ink) -> list[tuple[str, str]]:
         rows += [("stands", safe(evidence.text)) for evidence in record.quiet.evidence]
     if record.diagnosis is not None and not overview.is_live:
         rows.append(("cause", f"{safe(record.diagnosis.summary)} (`vlad why {record.run_id}`)"))
-    rows += [("left behind", ink(_leftover_text(one), Tone.BAD)) for one in record.leftovers if is_alive(one.process)]
+    rows += [("left behind", ink(safe(one.told), Tone.BAD)) for one in record.leftovers if is_alive(one.process)]
     until = record.ended_at or overview.at
     rows.append(
         (
@@ -87,13 +86,6 @@ def _state_rows(overview: Overview, ink: Ink) -> list[tuple[str, str]]:
         )
     )
     return rows
-
-
-def _leftover_text(one: Leftover) -> str:
-    """A process that could not be ended; only where it still lives."""
-    used = "" if one.used_bytes is None else f" ({figures.size(one.used_bytes)})"
-    held = f" still holds GPU {', '.join(map(str, one.gpus))}{used}" if one.gpus else " could not be ended"
-    return f"process {one.process.pid} ({safe(one.name)}){held}"
 
 
 def _progress_rows(overview: Overview) -> list[tuple[str, str]]:

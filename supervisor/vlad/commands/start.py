@@ -11,6 +11,7 @@ from pathlib import Path
 from vlad.commands.command import CliError, Command, add_json, our_home, print_json, say
 from vlad.commands.follow import follow_until_end
 from vlad.commands.following import add_following_arguments, chosen_patterns, refuse_following_arguments
+from vlad.commands.grace import add_grace_argument, chosen_ladder
 from vlad.commands.hanging import add_hang_arguments, chosen_hang_policy
 from vlad.commands.install import warn_of_logout
 from vlad.commands.outcome import OUTCOMES, exit_code
@@ -59,6 +60,7 @@ def _add(parser: ArgumentParser) -> None:
         "--restarts", type=_budget, metavar="N",
         help=f"restarts without new checkpoint between (default {RestartPolicy().budget}, of a COMMAND {NO_RESTART})",
     )  # fmt: skip
+    add_grace_argument(parser)
     add_queue_arguments(parser)
     add_following_arguments(parser)
     add_hang_arguments(parser)
@@ -136,7 +138,7 @@ def _training_spec(arguments: Namespace) -> RunSpec:
         config_file=str(file.absolute()), resume_from=resolved.text_of("resume_adapter_dir") or None,
         gpus=wish_of_trainer(arguments, resolved.nproc, resolved.text_of("device")), priority=arguments.priority,
         after=followed_runs(arguments),
-        restart=_restart_policy(arguments, RestartPolicy().budget),
+        restart=_restart_policy(arguments, RestartPolicy().budget), stop=chosen_ladder(arguments, Kind.TRAIN),
         hang=chosen_hang_policy(arguments, OnHang.RESTART), has_terminal=_has_terminal(arguments),
         host=os.uname().nodename, tty=own_terminal(), git_commit=git_commit(Path.cwd()),
         packages=package_versions(python),
@@ -161,7 +163,7 @@ def _command_spec(arguments: Namespace) -> RunSpec:
         run_id=run_id, name=_name_in(run_id), kind=Kind.COMMAND, created_at=at, created_by=own_user(), argv=command,
         cwd=str(Path.cwd()), environment=kept_environment(os.environ), nproc=nproc,
         gpus=wish_of_command(arguments, nproc or 1), priority=arguments.priority, after=followed_runs(arguments),
-        restart=_restart_policy(arguments, NO_RESTART),
+        restart=_restart_policy(arguments, NO_RESTART), stop=chosen_ladder(arguments, Kind.COMMAND),
         hang=chosen_hang_policy(arguments, OnHang.REPORT), has_terminal=_has_terminal(arguments),
         host=os.uname().nodename, tty=own_terminal(), git_commit=git_commit(Path.cwd()),
         early_stop=arguments.early_stop, log_patterns=chosen_patterns(arguments),

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from vlad.records import figures
 from vlad.records.outcome import ProcessIdentity
 
 FREE_BELOW_BYTES = 2 * 2**30
@@ -40,3 +41,10 @@ class Leftover(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     gpus: tuple[int, ...] = ()
     used_bytes: int | None = None
+
+    @property
+    def told(self) -> str:
+        """E.g. "process 4711 (python) still holds GPU 0, 1 (3.0 GiB)"."""
+        used = "" if self.used_bytes is None else f" ({figures.size(self.used_bytes)})"
+        held = f" still holds GPU {', '.join(map(str, self.gpus))}{used}" if self.gpus else " could not be ended"
+        return f"process {self.process.pid} ({self.name}){held}"

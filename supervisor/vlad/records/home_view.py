@@ -1,14 +1,18 @@
 """What the home of all runs looks like now, as frozen values. Reads only what changed since it last looked."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import msgspec
 
 from vlad.records.files import RecordError
+from vlad.records.outcome import ProcessIdentity
 from vlad.records.run import RunRecord, State
 from vlad.records.rundir import Home, RunDirectory
 from vlad.records.summary import Summary, SummaryRead, read_summary
 
 MOST_ENDED = 200
+IsAlive = Callable[[ProcessIdentity], bool]
 Signature = tuple[tuple[int, int], ...]
 
 
@@ -63,12 +67,15 @@ class _Known:
 class HomeReader:
     """Looks at a home again and again; remembers how far it read. Used by one thread."""
 
-    def __init__(self, home: Home, most_ended: int = MOST_ENDED, always: str | None = None) -> None:
-        """`always` names a run that is listed however old it is."""
+    def __init__(
+        self, home: Home, most_ended: int = MOST_ENDED, always: str | None = None, is_alive: IsAlive = lambda _: True
+    ) -> None:
+        """`always` names a run that is listed however old it is; `is_alive` tells whose leftovers are still there."""
         self.home = home
         self._always = always
         self._most_ended = most_ended
         self._known: dict[str, _Known] = {}
+        self._is_alive = is_alive
 
     def read(self, changed: frozenset[str] | None = None) -> HomeView:
         """The home now. A run that cannot be read is listed as such; one that is just being made is left out.
@@ -85,7 +92,7 @@ class HomeReader:
         for run_id in listed:
             try:
                 is_due = changed is None or run_id in changed
-                view = self._view(self.home.run(run_id), is_due=is_due)
+                view = self._without_ended_leftovers(self._view(self.home.run(run_id), is_due=is_due))
             except RecordError as error:
                 unreadable.append((run_id, str(error)))
                 continue
@@ -110,6 +117,13 @@ class HomeReader:
         view = RunView(record, read.summary)
         self._known[run.run_id] = _Known(view, read, signature)
         return view
+
+    def _without_ended_leftovers(self, view: RunView | None) -> RunView | None:
+        """No file says when a process that could not be ended has ended after all."""
+        if view is None or not view.record.leftovers:
+            return view
+        left = tuple(one for one in view.record.leftovers if self._is_alive(one.process))
+        return replace(view, record=msgspec.structs.replace(view.record, leftovers=left))
 
     def _forget_all_but(self, run_ids: Iterable[str]) -> None:
         kept = set(run_ids)

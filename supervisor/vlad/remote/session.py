@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import assert_never
 
+from vlad.host import processes
 from vlad.host.neighbours import NeighbourReader
 from vlad.host.run_processes import ProcessReader
 from vlad.logs.content import LocalLog
@@ -59,7 +60,7 @@ class Session:
     def __init__(self, home: Home, verbs: Verbs) -> None:
         self._home = home
         self._verbs = verbs
-        self._reader = HomeReader(home)
+        self._reader = HomeReader(home, is_alive=processes.is_alive)
         self._told: dict[str, RunView] = {}
         self._neighbours = NeighbourReader(home)
         self._processes = ProcessReader()

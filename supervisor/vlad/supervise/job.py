@@ -168,7 +168,9 @@ class Job:
         now = time.monotonic()
         if found and self._sweep_began is None:
             self._sweep_began = now
-            self._note(f"ends {len(found)} processes that the agent left behind: {_pids(found)}")
+            grace_s = self._spec.stop.term_grace_s
+            told = f"ends {len(found)} processes that the agent left behind: {_pids(found)}"
+            self._note(f"{told}; SIGKILL follows after {grace_s:g} s")
         rung = self._sweep_rung(now) if found else None
         if rung is StopRung.TERM:
             signal_all([process for process in found if process not in self._terminated], SIGTERM)

@@ -84,6 +84,23 @@ def test_a_script_gives_its_name_and_torchrun_its_number_of_processes(vlad: Vlad
     assert (spec.name, spec.nproc, spec.restart.budget) == ("my-train", 8, 2)
 
 
+@pytest.mark.parametrize(("words", "graces"), [([], (120, 30, 10)), (["--grace", "0.5"], (120, 0.5, 10))])
+def test_the_grace_of_each_rung_is_in_the_spec(vlad: Vlad, words: list[str], graces: tuple[float, ...]) -> None:
+    ladder = vlad.started(*words, "--", "true").directory.read_spec().stop
+    assert (ladder.request_grace_s, ladder.term_grace_s, ladder.kill_grace_s) == graces
+
+
+def test_a_trainer_is_given_its_grace_for_saving(vlad: Vlad, trainer: Path) -> None:
+    assert vlad.started("--python", str(trainer), "--grace", "600").directory.read_spec().stop.request_grace_s == 600
+
+
+@pytest.mark.parametrize("grace", ["-1", "soon", "nan", "1e9"])
+def test_a_grace_that_is_none_is_refused(vlad: Vlad, grace: str) -> None:
+    answer = vlad("start", f"--grace={grace}", "--", "true")
+    assert answer.code == 2
+    assert "is no number of seconds from 0 to 86400" in answer.err
+
+
 def test_secrets_reach_the_job_and_no_file(vlad: Vlad, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret_value")
     monkeypatch.setenv("WANDB_API_KEY", "wandb_secret_value")

@@ -110,7 +110,7 @@ def test_a_stopped_run_resumes_where_it_saved(lab: Lab) -> None:
 def test_stop_now_ends_every_process_and_climbs_no_further_than_needed(lab: Lab, ignoring: tuple[str, ...]) -> None:
     ladder = StopLadder(request_grace_s=60, term_grace_s=0.3, kill_grace_s=5)
     run = lab.start(*lab.counting("--steps", "5000", *ignoring), kind=Kind.TRAIN, stop=ladder)
-    run.until_step(2)
+    run.until_all_count()
     run.ask(Action.STOP_NOW)
     record = run.until_ended()
     assert record.state is State.STOPPED
@@ -122,12 +122,26 @@ def test_stop_now_ends_every_process_and_climbs_no_further_than_needed(lab: Lab,
 def test_a_trainer_that_does_not_answer_is_stopped_harder_rung_by_rung(lab: Lab) -> None:
     ladder = StopLadder(request_grace_s=0.2, term_grace_s=0.2, kill_grace_s=5)
     run = lab.start(*lab.counting("--steps", "5000", "--ignore-stop"), kind=Kind.TRAIN, stop=ladder)
-    run.until_step(2)
+    run.until_all_count()
     run.ask(Action.STOP)
     run.until_ended()
     rungs = [event.rung for event in run.events if isinstance(event, RungReached)]
     assert rungs == [StopRung.REQUEST, StopRung.TERM, StopRung.KILL]
     assert run.workers() == []
+
+
+def test_each_rung_is_journaled_with_its_grace_and_so_is_that_of_what_is_left_behind(lab: Lab) -> None:
+    ladder = StopLadder(request_grace_s=0.2, term_grace_s=0.3, kill_grace_s=5)
+    run = lab.start(*lab.counting("--steps", "5000", "--ignore-stop", "--loader"), kind=Kind.TRAIN, stop=ladder)
+    run.until_all_count()
+    run.ask(Action.STOP)
+    run.until_ended()
+    rungs = {event.rung: event.grace_s for event in run.events if isinstance(event, RungReached)}
+    assert rungs == {StopRung.REQUEST: 0.2, StopRung.TERM: 0.3, StopRung.KILL: 5}
+    ended = lab.start("bash", "-c", "setsid sleep 600 & sleep 0.1", stop=ladder)
+    ended.until_ended()
+    assert any("SIGKILL follows after 0.3 s" in message for message in ended.messages())
+    assert run.workers() == ended.workers() == []
 
 
 def test_a_stop_beats_a_restart_that_waits(lab: Lab) -> None:

@@ -1,19 +1,22 @@
-"""A disk that is full hurts neither the job nor the record of it."""
+"""A disk that is full or read-only hurts neither the job nor the record of it."""
 
 import ctypes
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from supervised_runs import Lab, Run, until
+from vlad.records.files import RecordError
 from vlad.records.outcome import Cause
 from vlad.records.run import State
 from vlad.records.spec import RestartPolicy
 from vlad.supervise import detach
 
 MNT_DETACH = 2
+MS_RDONLY, MS_REMOUNT, MS_BIND = 1, 32, 4096
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -51,6 +54,19 @@ def fill(folder: Path) -> Path:
             except OSError:
                 continue
     return filler
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Whatever is opened there meanwhile is opened on a disk that refuses writes; what is open already stays."""
+    path = bytes(folder)
+    if _libc.mount(path, path, None, MS_BIND, None) != 0:
+        pytest.skip("mounting needs rights that this user has not")
+    try:
+        assert _libc.mount(None, path, None, MS_REMOUNT | MS_BIND | MS_RDONLY, None) == 0
+        yield
+    finally:
+        _libc.umount2(path, MNT_DETACH)
 
 
 def test_a_job_whose_log_fills_the_disk_ends_on_record(cramped: Lab) -> None:
@@ -99,3 +115,48 @@ def test_an_end_on_a_full_disk_is_recorded_when_there_is_space_again(
     assert record.attempts[0].agent == agent
     assert record.attempts[0].exit is not None
     assert record.attempts[0].exit.code == 4
+
+
+@pytest.mark.parametrize("victim", [None, 0, 1], ids=["no kill", "keeper killed", "supervisor killed"])
+def test_an_end_on_a_disk_that_became_read_only_is_recorded_when_it_can_be(
+    lab: Lab, tmp_path: Path, victim: int | None
+) -> None:
+    run = start_waiting(lab, tmp_path)
+    agent, guard = run.agent(), run.guard()
+    with read_only(run.directory.path):
+        if victim is not None:
+            os.kill(guard[victim].pid, signal.SIGKILL)
+        (tmp_path / "go").touch()
+        until(lambda: run.workers() == [], "end of the job")
+        assert run.record.state is State.RUNNING
+    record = run.until_ended()
+    assert [(one.agent, one.exit and one.exit.code) for one in record.attempts] == [(agent, 4)]
+
+
+def test_a_run_in_a_read_only_folder_is_refused_in_one_line(lab: Lab, tmp_path: Path) -> None:
+    run = lab.create(lab.spec("touch", str(tmp_path / "executed")))
+    with read_only(run.directory.path), pytest.raises(RecordError, match="Read-only file system"):
+        detach.start(run.directory)
+    assert run.guards() == []
+    assert not (tmp_path / "executed").exists()
+
+
+REFUSALS = (
+    "journal.before.supervised", "journal.during.attempt_started", "launch.before_fork", "journal.during.agent_started",
+    "state.during.RUNNING", "exit.before", "exit.during", "journal.during.attempt_ended", "state.during.FAILED",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("failpoint", REFUSALS)
+def test_a_write_that_the_disk_refuses_once_is_done_again(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failpoint: str
+) -> None:
+    (tmp_path / "acted").mkdir()
+    monkeypatch.setenv("VLAD_FAILPOINTS", f"{failpoint}:enospc")
+    monkeypatch.setenv("VLAD_FAILPOINTS_ONCE", str(tmp_path / "acted"))
+    record = lab.start("bash", "-c", f"echo launched >> {tmp_path}/launches; exit 5").until_ended()
+    assert [path.name for path in (tmp_path / "acted").iterdir()] == [failpoint]
+    assert (tmp_path / "launches").read_text() == "launched\n"
+    assert [one.exit and one.exit.code for one in record.attempts] == [5]
+    assert lab.runs[0].directory.repaired_record() == record
+    assert [event.seq for event in lab.runs[0].events] == list(range(1, record.seq + 1))

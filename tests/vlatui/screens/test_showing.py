@@ -1,11 +1,19 @@
 """What the dashboard shows of each state and of live changes; on real record files."""
 
+import os
+import signal
+from pathlib import Path
+
 import pytest
 from dashboards import SIZE, Make, Runs, select, until_read, until_told
+from fake_gpus import fake_gpus
 from fake_runs import training_run
 from screen_text import screen_text, until, until_shown
+from supervised_runs import Lab
+from supervised_runs import until as until_so
 from vlad.records.run import Moved, State
 from vlad.records.rundir import Home
+from vlad.records.spec import StopLadder
 from vlatui.widgets.run_table import RunTable
 
 
@@ -122,3 +130,26 @@ async def test_a_run_that_ends_is_told_and_rung_for_where_wanted(
         run.end()
         await until_told(pilot, "tabletop_demo failed: the disk is full")
         assert rung == ["bell"]
+
+
+async def test_a_leftover_that_still_holds_a_gpu_is_named_as_long_as_it_lives(
+    dashboard: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No grace at all makes any process one that cannot be ended."""
+    gpus, lab = fake_gpus(tmp_path, 1, monkeypatch), Lab(tmp_path)
+    script = f"setsid sleep 600 & echo $!; while ! test -e {tmp_path}/gate; do sleep 0.02; done"
+    run = lab.start("bash", "-c", script, stop=StopLadder(request_grace_s=0, term_grace_s=0, kill_grace_s=0))
+    try:
+        run.until_state(State.RUNNING)
+        pid = int(until_so(lambda: run.console().partition("\n")[0], "the pid of what is left behind"))
+        gpus.hold(0, pid, gib=3)
+        (tmp_path / "gate").touch()
+        run.until_ended()
+        app = dashboard(wanted=run.directory.run_id)
+        async with app.run_test(size=SIZE, notifications=True) as pilot:
+            await until_shown(pilot, f"process {pid} (sleep) still holds GPU 0 (3.0 GiB)")
+            os.kill(pid, signal.SIGKILL)
+            app.session.threads.look()
+            await until(pilot, lambda: "still holds" not in screen_text(app), "its end")
+    finally:
+        lab.close()

@@ -132,7 +132,10 @@ EVENTS: list[tuple[AnyEvent, str]] = [
     (RungReached(seq=1, at=0, rung=StopRung.TERM, grace_s=30), "SIGTERM to the program; the next step follows in 30 s"),
     (Waits(seq=1, at=0, place=QueuePlace(reason="2 GPUs", position=1, length=3)), "2 GPUs, 1 of 3 in the queue"),
     (Leased(seq=1, at=0, gpus=(LeasedGpu(uuid="a", index=0), LeasedGpu(uuid="b", index=3))), "holds GPU 0, 3"),
-    (LeftBehind(seq=1, at=0, processes=(Leftover(process=nobody(9), name="sh"),)), "could not be ended: sh (9)"),
+    (
+        LeftBehind(seq=1, at=0, processes=(Leftover(process=nobody(9), name="sh"),)),
+        "left behind: process 9 (sh) could not be ended",
+    ),
     (Noted(seq=1, at=0, message="a leftover"), "a leftover"),
 ]  # fmt: skip
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from vlad.host import processes
 from vlad.host.neighbours import HostView, NeighbourReader
 from vlad.host.run_processes import ProcessReader, RunProcess
 from vlad.records.home_view import HomeReader, HomeView
@@ -26,7 +27,7 @@ class LocalSite(LocalPlace):
         """`always` names a run that is listed however old it is."""
         self.home = home
         self._vlad = vlad
-        self._reader = HomeReader(home, always=always)
+        self._reader = HomeReader(home, always=always, is_alive=processes.is_alive)
         self._processes = ProcessReader()
         self._neighbours = NeighbourReader(home)
         self._watch: HomeWatch | None = None

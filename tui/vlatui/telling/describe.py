@@ -162,8 +162,7 @@ def gpu_words(gpus: Sequence[LeasedGpu]) -> str:
 
 
 def leftover_words(processes: Sequence[Leftover]) -> str:
-    told = ", ".join(f"{one.name} ({one.process.pid})" for one in processes)
-    return f"could not be ended: {told}"
+    return "left behind: " + "; ".join(one.told for one in processes)
 
 
 def _went_quiet(event: WentQuiet) -> tuple[Span, str]:

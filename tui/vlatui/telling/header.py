@@ -158,7 +158,9 @@ def banner(run: RunView, now: float, width: int) -> list[Line]:
     """What the user must know now: a cause of death, a pending restart, a stop under way, the newest warning."""
     record = run.record
     if record.leftovers:
-        return barred([describe.leftover_words(record.leftovers)], Tone.BAD, width)
+        left = barred([describe.leftover_words(record.leftovers)], Tone.BAD, width)
+        why = diagnosis_lines(record, width) if record.state is State.FAILED else []
+        return [*left, *why][:MOST_BANNER_LINES]
     if record.state is State.FAILED:
         return diagnosis_lines(record, width)[:MOST_BANNER_LINES]
     if record.state in LIVE_BANNERS:
