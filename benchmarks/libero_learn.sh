@@ -12,7 +12,7 @@ config=$1 out=$2
 shift 2
 suite=${SUITE:-libero_spatial} episodes=${EPISODES:-400} trials=${TRIALS:-10} fresh=${FRESH---wrist --proprio}
 python=${PYTHON:-python3}
-if [ -d .libero-gpu ]; then
+if [ -d .libero-gpu ] && [ -z "${VLAD_SIM_PYTHON:-}" ]; then
   packages=/tmp/vlad-packages
   [ -d $packages ] || python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --target $packages .whl/*.whl
   export PYTHONPATH=$PWD/supervisor:$PWD/trainer:$packages
