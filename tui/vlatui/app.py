@@ -14,7 +14,6 @@ from textual.screen import Screen
 from vlad.records.rundir import Home
 
 from vlatui.asking.messages import ActionFailed
-from vlatui.keys import key_groups
 from vlatui.look.themes import OURS, mixed_colours, tone_styles
 from vlatui.look.tones import Tone
 from vlatui.reading.threads import Threads
@@ -111,6 +110,8 @@ class VlatuiApp(App[None]):
             self._tell(ActionFailed(answer.words))
 
     def action_help(self) -> None:
+        from vlatui.keys import key_groups
+
         groups = key_groups((type(self), DashboardScreen), self.get_key_display)
         self.push_screen(TextScreen("Keys", key_lines(groups)))
 

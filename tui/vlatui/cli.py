@@ -1,5 +1,6 @@
 """The vlatui command: reads its arguments, refuses in one line, and only then loads the dashboard."""
 
+import gc
 import os
 import shlex
 import sys
@@ -70,6 +71,7 @@ def _show(arguments: Namespace) -> int:
     run_id = _wanted(home, [word for word in arguments.words if word not in hosts], has_hosts=bool(hosts))
     if not sys.stdin.isatty() or not sys.stdout.isatty():
         raise RecordError("a terminal is needed; `vlad ls` and `vlad logs -f` work without one")
+    gc.disable()  # garbage is collected after the first picture: nothing that is loaded until then is any
     from vlatui.app import run_app
     from vlatui.sites.remote import RemoteSite
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from vlad.host.foreign import foreign_jobs
 from vlad.host.gpus import GpuProvider, GpuReading, GpusUnreadable, gpu_provider, has_driver
 from vlad.host.user_config import read_user_config
 from vlad.records.files import RecordError
@@ -58,6 +57,8 @@ class NeighbourReader:
             return (), str(error)
 
     def _find_foreign(self, gpus: tuple[GpuReading, ...]) -> tuple[ForeignJob, ...]:
+        from vlad.host.foreign import foreign_jobs  # with every parser: not before the first look
+
         adopted = [who for run_id in self.home.live_ids() if (who := self._adopted_by(run_id)) is not None]
         try:
             return tuple(foreign_jobs(read_user_config().foreign, adopted, gpus))

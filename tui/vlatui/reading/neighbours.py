@@ -7,6 +7,8 @@ from vlad.host.neighbours import GPU_LOOK_S, NOBODY, HostView
 
 from vlatui.sites.site import Site
 
+FIRST_LOOK_S = 0.3  # the runs are painted first
+
 
 class NeighbourWatch:
     """Calls `changed` with the host when it changed, and with every reading of GPUs; `run` blocks until `stop`."""
@@ -28,6 +30,7 @@ class NeighbourWatch:
 
     def run(self) -> None:
         told = NOBODY
+        self._wake.wait(FIRST_LOOK_S)
         while not self._stopped:
             if not self.is_paused:
                 view = self._site.read_host()

@@ -3,7 +3,6 @@
 from textual import on
 from textual.widgets import ContentSwitcher, Input
 
-from vlatui.screens.compare import CompareScreen
 from vlatui.screens.starting import Starting
 from vlatui.telling.run_filter import RunFilter
 from vlatui.widgets.log_pane import LogPane
@@ -96,6 +95,8 @@ class Navigation(Starting):
         if len(runs) < 2:
             self.warn("mark two runs or more with space, then compare")
             return
+        from vlatui.screens.compare import CompareScreen  # loaded when it is wanted: the first picture does not wait
+
         self.app.push_screen(CompareScreen(runs))
 
     def action_repaint(self) -> None:

@@ -1,5 +1,6 @@
 """What the one screen shows: it takes what the threads tell, and reads nothing itself."""
 
+import gc
 from dataclasses import dataclass, field
 
 from textual import on
@@ -33,6 +34,8 @@ TICK_S = 1.0
 REPAINT_S = 0.25
 PROCESS_TICKS = 2
 LEAST_TABLE, MOST_TABLE_PART = 3, 0.35
+
+COLLECT_AFTER_S = 1.0
 
 
 @dataclass(slots=True)
@@ -70,6 +73,7 @@ class Showing(Navigation):
         self.set_interval(TICK_S, self._tick)
         self.show()
         self.session.threads.start()
+        self.set_timer(COLLECT_AFTER_S, _collect_garbage)
 
     # what the threads tell
 
@@ -267,3 +271,9 @@ class Showing(Navigation):
         """Paints twice: a terminal that is still being resized may lose the first painting."""
         self.show()
         self.set_timer(REPAINT_S, self.refresh)
+
+
+def _collect_garbage() -> None:
+    """From now on; what was loaded for the first picture stays for good and is not looked through again."""
+    gc.freeze()
+    gc.enable()

@@ -3,9 +3,12 @@
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vlad.records.rundir import Home
-from watchfiles import Change, watch
+
+if TYPE_CHECKING:
+    from watchfiles import Change
 
 GATHER_MS = 100
 STEP_MS = 25
@@ -62,6 +65,8 @@ class HomeWatch:
 
     def _watch_while(self, live: list[str]) -> None:
         """Watches as long as the same runs are live."""
+        from watchfiles import watch  # 7 ms, in the watching thread
+
         folders = [self._home.live, *(self._home.runs / run_id for run_id in live)]
         changes = watch(
             *(folder for folder in folders if folder.is_dir()), watch_filter=_matters, debounce=GATHER_MS, step=STEP_MS,
@@ -78,6 +83,6 @@ class HomeWatch:
             self._stop.wait(POLL_MS / 1000)
 
 
-def _matters(change: Change, path: str) -> bool:
+def _matters(change: "Change", path: str) -> bool:
     """Files written aside before a rename say nothing."""
     return not path.endswith(".new")
