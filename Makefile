@@ -7,10 +7,10 @@ DEMO := $(BIN)/vlad start --config configs/demo.yaml --project-root .demo --name
 LIBERO := .venv-libero
 LIBERO_PYTHON ?= python3.11
 PROJECT_FILES := pyproject.toml constraints.txt
-# what `make gpu-check` runs; on a machine that has torch already: make gpu-check GPU_PYTHON=python3
+# what `make gpu-check` runs; on a machine that has torch already: make gpu-check gpu-run GPU_PYTHON=python3
 GPU_PYTHON ?= $(BIN)/python
 
-.PHONY: help libero demo test test-all faults gpu-check gpu-bench check format bench clean
+.PHONY: help libero demo test test-all faults gpu-check gpu-run gpu-bench check format bench clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -60,6 +60,9 @@ faults: $(VENV)/.dev  ## kill -9 of everybody at every moment: 400 faults, and w
 
 gpu-check: $(if $(filter $(BIN)/%,$(GPU_PYTHON)),$(VENV)/.oracles)  ## checks on CUDA devices, against timm and transformers
 	@PYTHONPATH=supervisor:trainer:tui $(GPU_PYTHON) -m pytest -m gpu tests/gpu
+
+gpu-run: $(if $(filter $(BIN)/%,$(GPU_PYTHON)),$(VENV)/.oracles)  ## a 7B run with random weights under vlad on one GPU: start, stop, resume, end
+	@PYTHONPATH=supervisor:trainer:tui:benchmarks:tests/support $(GPU_PYTHON) benchmarks/seven_b_run.py
 
 gpu-bench: $(if $(filter $(BIN)/%,$(GPU_PYTHON)),$(VENV)/.oracles)  ## speed on this machine's GPUs beside public libraries; about 5 minutes
 	@PYTHONPATH=supervisor:trainer:tui:benchmarks:tests/support $(GPU_PYTHON) benchmarks/gpu_bench.py

@@ -14,7 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,17 @@ SETTINGS = [
     (8, 32, NONE, FP16),
     (4, 32, NONE, FP32),
 ]
+WITH_LEVERS = [
+    (16, 32, NONE, BF16),
+    (4, 32, NONE, BF16),
+    (32, 32, NONE, BF16),
+    (16, 32, FULL, BF16),
+    (1, 16, NONE, BF16),
+    (16, 32, BLOCKS, BF16),
+    (8, 32, NONE, BF16),
+    (64, 32, FULL, BF16),
+]
+PLAIN: dict[str, Any] = {"fused_lora": Switch.OFF, "compile": Switch.OFF, "cuda_graph": Switch.OFF}
 SIZES = sizes_of(OpenVLAConfig(), TEXT_TOKENS)
 
 
@@ -69,21 +80,25 @@ class Found:
     peak_bytes: int
     context_bytes: int
     step_s: float
+    levers: bool = False
 
     @property
     def config(self) -> FinetuneConfig:
-        return configured(self.batch_size, self.lora_rank, self.activation_checkpointing, self.precision)
+        setting = (self.batch_size, self.lora_rank, self.activation_checkpointing, self.precision)
+        return configured(*setting, levers=self.levers)
 
     @property
     def name(self) -> str:
         level = self.activation_checkpointing
         again = "" if level is Checkpointing.NONE else f", {level} again"
-        return f"batch {self.batch_size}, r={self.lora_rank}, {self.precision}{again}"
+        levers = ", levers" if self.levers else ""
+        return f"batch {self.batch_size}, r={self.lora_rank}, {self.precision}{again}{levers}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--levers", action="store_true", help="with the levers of speed that the trainer takes itself")
     parser.add_argument("--base", type=Path, help="model folder as reference_stack.made_base leaves it")
     options = parser.parse_args()
     told = {"device": torch.cuda.get_device_name(), "torch": torch.__version__, "kept": dict(kept_values())}
@@ -91,17 +106,25 @@ def main() -> None:
     results = []
     with tempfile.TemporaryDirectory() as folder:
         base = options.base or made_base(Path(folder), config_of("7b"), "cuda")
-        for setting in SETTINGS:
-            found = measured(base, configured(*setting))
+        for setting in WITH_LEVERS if options.levers else SETTINGS:
+            found = measured(base, configured(*setting, levers=options.levers))
             print(line(found), flush=True)
             results.append(asdict(found))
-    if options.out:
-        options.out.write_text(json.dumps({**told, "settings": results}, indent=1) + "\n")
+            if options.out:
+                options.out.write_text(json.dumps({**told, "settings": results}, indent=1) + "\n")
 
 
-def configured(batch_size: int, rank: int, level: Checkpointing, precision: Precision) -> FinetuneConfig:
+def configured(
+    batch_size: int, rank: int, level: Checkpointing, precision: Precision, *, levers: bool = False
+) -> FinetuneConfig:
+    switches = {} if levers else PLAIN
     return FinetuneConfig(
-        batch_size=batch_size, lora_rank=rank, activation_checkpointing=level, precision=precision, learning_rate=1e-4
+        batch_size=batch_size,
+        lora_rank=rank,
+        activation_checkpointing=level,
+        precision=precision,
+        learning_rate=1e-4,
+        **switches,
     )
 
 
@@ -119,7 +142,6 @@ def measured(base: Path, config: FinetuneConfig, warm_up: int = 3, steps: int = 
     """Trains a few steps with a learner of its own, each waited for, as a run does that logs each step."""
     release()
     torch.cuda.reset_peak_memory_stats()
-    config = replace(config, fused_lora=Switch.OFF, compile=Switch.OFF, cuda_graph=Switch.OFF)  # as `vlad plan` does
     learner = build_learner(config, base, None, Ranks(), torch.device("cuda"))
     times = list(_steps(learner, Codec.from_folder(base), config, warm_up + steps))[warm_up:]
     free, total = torch.cuda.mem_get_info()
@@ -128,9 +150,10 @@ def measured(base: Path, config: FinetuneConfig, warm_up: int = 3, steps: int = 
     del learner
     release()
     level, precision = config.activation_checkpointing, config.precision
+    has_levers = config.fused_lora is not Switch.OFF
     return Found(
-        config.batch_size, config.lora_rank, level, precision, held, context, statistics.median(times)
-    )  # fmt: skip
+        config.batch_size, config.lora_rank, level, precision, held, context, statistics.median(times), has_levers
+    )
 
 
 def release() -> None:

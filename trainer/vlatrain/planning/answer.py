@@ -97,6 +97,7 @@ def as_text(made: Plan, others: list[Remedy], assumed: str | None) -> str:
         *(f"  {part.size_bytes / 1e9:7.2f} GB  {part.name}" for part in made.account.parts),
         f"  {total / 1e9:7.2f} GB  in all, of {memory / 1e9:.1f}: {_verdict(total, memory)}",
         _time(made),
+        "By the plain path; with compile and cuda_graph, where they can be used, it is faster and holds less.",
     ]
     if not made.fits:
         lines.append("What would fit:" if others else "Nothing that could be changed would fit; take a larger card.")
