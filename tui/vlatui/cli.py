@@ -20,6 +20,7 @@ examples:
   vlatui last                with the newest run selected
   vlatui --home /mnt/runs    the runs kept elsewhere
   vlatui --readonly          look, but change nothing
+  vlatui --web               in a browser of this host
   vlatui ada@gpubox v100:    the runs of other hosts too, over ssh
 
 HOST is user@host, host: or user@host:/home/of/its/runs; vlad must be installed there (--vlad-path says where).
@@ -39,6 +40,8 @@ def parser() -> ArgumentParser:
     made.add_argument("--mouse", choices=("on", "off"), help="default: on, but off inside tmux and screen")
     made.add_argument("--vlad-path", metavar="FILE", default="vlad", help="vlad on the other hosts")
     made.add_argument("--ssh-command", metavar="WORDS", default="ssh", help="how to connect, e.g. 'ssh -p 2222'")
+    made.add_argument("--web", action="store_true", help="in a browser of this host, at an address with a secret")
+    made.add_argument("--port", type=int, default=8765, metavar="N", help="for --web; 0 is any (default: 8765)")
     made.add_argument("--version", action="store_true", help="print the version")
     return made
 
@@ -69,7 +72,9 @@ def _show(arguments: Namespace) -> int:
     way = Way(ssh=_words(arguments.ssh_command), vlad=arguments.vlad_path, readonly=arguments.readonly)
     home = _home(arguments.home)
     run_id = _wanted(home, [word for word in arguments.words if word not in hosts], has_hosts=bool(hosts))
-    if not sys.stdin.isatty() or not sys.stdout.isatty():
+    if arguments.web:
+        return _serve(arguments)
+    if not is_in_browser() and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise RecordError("a terminal is needed; `vlad ls` and `vlad logs -f` work without one")
     gc.disable()  # garbage is collected after the first picture: nothing that is loaded until then is any
     from vlatui.app import run_app
@@ -80,6 +85,24 @@ def _show(arguments: Namespace) -> int:
     has_mouse = arguments.mouse == "on" or (arguments.mouse is None and not has_multiplexer)
     run_app(home, run_id, readonly=arguments.readonly, mouse=has_mouse, others=others)
     return 0
+
+
+def _serve(arguments: Namespace) -> int:
+    """Each page is a dashboard of its own, with the same arguments."""
+    try:
+        from vlatui.web import serve
+    except ModuleNotFoundError as error:
+        raise RecordError(f"--web needs {error.name}: pip install 'vlatui[web]'") from error
+    options = ("home", "lang", "ssh_command", "vlad_path")
+    named = [(option, getattr(arguments, option, None)) for option in options]
+    words = [word for option, value in named if value for word in (f"--{option.replace('_', '-')}", str(value))]
+    serve([*words, *(["--readonly"] if arguments.readonly else []), "--mouse", "on", *arguments.words], arguments.port)
+    return 0
+
+
+def is_in_browser() -> bool:
+    """Whether a page that textual-serve made shows this process."""
+    return os.environ.get("TEXTUAL_DRIVER", "").endswith("WebDriver")
 
 
 def _home(folder: Path | None) -> Home:
