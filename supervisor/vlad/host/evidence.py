@@ -5,7 +5,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from vlad.host.kernel_log import kernel_messages
 from vlad.policy.failure import Excerpt, Failure, RankError
+from vlad.records.attemptdir import AttemptDirectory
 from vlad.records.files import RecordError
 from vlad.records.run import Exit
 from vlad.records.rundir import RunDirectory
@@ -14,6 +16,7 @@ from vlad.records.spec import Kind
 TAIL_BYTES = 512 * 1024
 ERROR_FILE_BYTES = 256 * 1024
 ERROR_FILES = 64
+CLOCKS_DIFFER_S = 1.0
 
 
 def failure_of(run: RunDirectory, number: int, ended: Exit | None = None) -> Failure:
@@ -23,13 +26,24 @@ def failure_of(run: RunDirectory, number: int, ended: Exit | None = None) -> Fai
     """
     attempt = run.attempt(number)
     recorded = ended or attempt.read_exit() or Exit(at=0.0)
+    claim = attempt.read_agent()
     return Failure(
         exit=recorded,
+        agent_pid=claim.identity.pid if claim else None,
+        kernel=kernel_messages(_began_at(attempt)),
         kind=_kind(run),
         console=tail(attempt.console, run.path),
         rank_errors=rank_errors(attempt.ranks, run.path),
         exit_file=_shown(attempt.exit, run.path),
     )
+
+
+def _began_at(attempt: AttemptDirectory) -> float:
+    """When the agent claimed the attempt, just before its program was executed; never, where none has."""
+    try:
+        return attempt.agent.stat().st_mtime - CLOCKS_DIFFER_S
+    except OSError:
+        return float("inf")
 
 
 def _kind(run: RunDirectory) -> Kind:

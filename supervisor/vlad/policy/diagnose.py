@@ -3,10 +3,12 @@
 import re
 import signal as signals
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from vlad.policy.failure import Excerpt, Failure
 from vlad.policy.failure_rules import matching_rule
+from vlad.policy.kernel_messages import broken_gpu, killed_for_memory
+from vlad.policy.rank_exits import RankExit, pids_told, rank_exits
+from vlad.policy.scheduler_lines import CANCELLED, CANCELLED_FOR
 from vlad.policy.tracebacks import HEADER, Raised, is_named, raised_in
 from vlad.records.run import Cause, Diagnosis, Evidence
 from vlad.records.spec import Kind
@@ -14,7 +16,6 @@ from vlad.records.spec import Kind
 QUOTED_CHARACTERS = 600
 LAST_LINES = 5
 BAD_CONFIG_CODE = 2
-_AGENT_FAILURE = re.compile(rb"^ *rank +: (\d+) .*\n *exitcode +: (-?\d+) \(pid: (\d+)\).*$", re.MULTILINE)
 _AGENT_NOISE = re.compile(r"^[WEI]\d{4} .*torch/distributed/|^(?:W|E|I)\d{4} .*elastic")
 _TRAINER_SAYS = re.compile(r"vlatrain: (?:rank (?P<rank>\d+): )?(?P<message>.+)")
 _USAGE_ERROR = re.compile(r"[\w./-]+: error: (?P<message>.+)")
@@ -23,46 +24,42 @@ _CRASHES = {signals.SIGSEGV, signals.SIGBUS, signals.SIGILL, signals.SIGFPE, sig
 _RESUME = "`vlad resume` goes on from the last checkpoint"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _RankExit:
-    """A line pair of torchrun's closing report."""
-
-    rank: int
-    code: int
-    offset: int
-    text: str
-
-
 def diagnose(failure: Failure) -> Diagnosis | None:
     """The diagnosis of an attempt that ended, None where it succeeded.
 
-    The strongest witness speaks: the kernel's counters, then a refusal of the configuration, a rank that was killed,
-    our trainer's own word, the exception of the earliest failing rank, and at last the bare exit status. What other
-    ranks suffer from it (collective time-outs, lost connections) is a cause only where nothing else is known.
+    The strongest witness speaks: the kernel's log and counters, the job scheduler, then a refusal of the configuration,
+    a rank that was killed, our trainer's own word, the exception of the earliest failing rank, and at last the bare
+    exit status. What other ranks suffer from it (collective time-outs, lost connections) is a cause only where nothing
+    else is known.
     """
     if failure.exit.is_success:
         return None
-    ranks = _rank_exits(failure.console)
-    witnesses: tuple[Callable[[Failure, list[_RankExit]], Diagnosis | None], ...] = (
-        _out_of_host_memory, _refused_config, _killed_rank, _trainers_word, _first_exception, _own_signal, _bare_exit,
+    ranks = rank_exits(failure.console)
+    witnesses: tuple[Callable[[Failure, list[RankExit]], Diagnosis | None], ...] = (
+        _kernel_said, _out_of_host_memory, _scheduler_said, _refused_config, _killed_rank, _trainers_word,
+        _first_exception, _own_signal, _bare_exit,
     )  # fmt: skip
     return next(found for witness in witnesses if (found := witness(failure, ranks)) is not None)
 
 
-def _rank_exits(console: Excerpt) -> list[_RankExit]:
-    """Failed ranks as torchrun reports them at its end, the root first: it writes that one last."""
-    found = [
-        _RankExit(rank=int(match[1]), code=int(match[2]), offset=console.start + match.start(), text=_text(match[0]))
-        for match in _AGENT_FAILURE.finditer(console.content)
-    ]
-    return found[::-1]
+def _kernel_said(failure: Failure, ranks: list[RankExit]) -> Diagnosis | None:
+    """What the kernel says of processes that the log or the agent's claim prove to be of the attempt."""
+    pids: dict[int, int | None] = dict.fromkeys(pids_told(failure.console))
+    pids |= {one.pid: one.rank for one in ranks} | ({failure.agent_pid: None} if failure.agent_pid else {})
+    return killed_for_memory(failure.kernel, pids) or broken_gpu(failure.kernel, pids)
 
 
-def _text(raw: bytes) -> str:
-    return " ".join(raw.decode("utf-8", "replace").split())
+def _scheduler_said(failure: Failure, ranks: list[RankExit]) -> Diagnosis | None:
+    """Slurm writes into the job's own output why it ends it."""
+    said = _first_said(failure, CANCELLED)
+    if said is None:
+        return None
+    cause, summary = CANCELLED_FOR[said[1]["why"]]
+    evidence = (_quote(failure, said[0], said[1][0]),)
+    return Diagnosis(cause=cause, summary=summary, evidence=evidence, confidence="certain", advice=_RESUME)
 
 
-def _out_of_host_memory(failure: Failure, ranks: list[_RankExit]) -> Diagnosis | None:
+def _out_of_host_memory(failure: Failure, ranks: list[RankExit]) -> Diagnosis | None:
     """Only the kernel's counter makes a kill an out-of-memory kill."""
     killed = [rank for rank in ranks if rank.code == -signals.SIGKILL]
     if not failure.exit.oom_kills or not (killed or failure.exit.signal == signals.SIGKILL or _killed_helper(failure)):
@@ -87,7 +84,7 @@ def _killed_helper(failure: Failure) -> bool:
     return found is not None and found.cause is Cause.KILLED
 
 
-def _refused_config(failure: Failure, ranks: list[_RankExit]) -> Diagnosis | None:
+def _refused_config(failure: Failure, ranks: list[RankExit]) -> Diagnosis | None:
     """Exit 2 is the trainer's word for a bad configuration; of other programs only with a usage error in the log."""
     refusing = [rank for rank in ranks if rank.code == BAD_CONFIG_CODE]
     if failure.exit.code != BAD_CONFIG_CODE and not refusing:
@@ -113,7 +110,7 @@ def _first_said(failure: Failure, pattern: re.Pattern[str]) -> tuple[int, re.Mat
     return next(((offset, match) for offset, match in said if match), None)
 
 
-def _killed_rank(failure: Failure, ranks: list[_RankExit]) -> Diagnosis | None:
+def _killed_rank(failure: Failure, ranks: list[RankExit]) -> Diagnosis | None:
     """A rank that a signal ended, unless torchrun or NCCL sent it in the aftermath of another rank's end."""
     killed = [rank for rank in ranks if rank.code < 0 and rank.code not in _AFTERMATH]
     if not killed:
@@ -147,7 +144,7 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _trainers_word(failure: Failure, ranks: list[_RankExit]) -> Diagnosis | None:
+def _trainers_word(failure: Failure, ranks: list[RankExit]) -> Diagnosis | None:
     """Our trainer tells what it understands in one line instead of a traceback."""
     said = _first_said(failure, _TRAINER_SAYS) if failure.kind is Kind.TRAIN else None
     if said is None:
@@ -164,7 +161,7 @@ def _trainers_word(failure: Failure, ranks: list[_RankExit]) -> Diagnosis | None
     )
 
 
-def _first_exception(failure: Failure, ranks: list[_RankExit]) -> Diagnosis | None:
+def _first_exception(failure: Failure, ranks: list[RankExit]) -> Diagnosis | None:
     return _exception_diagnosis(failure, ranks[0].rank if ranks else None)
 
 
@@ -223,7 +220,7 @@ def _of_chain(chain: list[Raised], failure: Failure, file: str | None = None) ->
     ), False  # fmt: skip
 
 
-def _own_signal(failure: Failure, ranks: list[_RankExit]) -> Diagnosis | None:
+def _own_signal(failure: Failure, ranks: list[RankExit]) -> Diagnosis | None:
     """The job's first process itself was ended by a signal, or a shell in between reports so (128 + number)."""
     number, through_shell = failure.exit.signal, False
     if number is None and failure.exit.code is not None and 128 < failure.exit.code <= 128 + 64:
@@ -235,7 +232,7 @@ def _own_signal(failure: Failure, ranks: list[_RankExit]) -> Diagnosis | None:
     return _by_signal(number, "it was", evidence)
 
 
-def _bare_exit(failure: Failure, ranks: list[_RankExit]) -> Diagnosis:
+def _bare_exit(failure: Failure, ranks: list[RankExit]) -> Diagnosis:
     code = ranks[0].code if ranks else failure.exit.code
     evidence = (*_rank_evidence(failure, ranks[:1]), *_last_line_evidence(failure))
     if code is None:
@@ -255,7 +252,7 @@ def _bare_exit(failure: Failure, ranks: list[_RankExit]) -> Diagnosis:
     )  # fmt: skip
 
 
-def _rank_evidence(failure: Failure, ranks: Iterable[_RankExit]) -> tuple[Evidence, ...]:
+def _rank_evidence(failure: Failure, ranks: Iterable[RankExit]) -> tuple[Evidence, ...]:
     return tuple(_quote(failure, rank.offset, rank.text) for rank in ranks)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from vlad.policy.kernel_messages import KernelMessage
 from vlad.records.run import Exit
 from vlad.records.spec import Kind
 
@@ -36,10 +37,12 @@ class RankError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """An attempt that ended, with everything that may tell why."""
+    """An attempt that ended, with everything that may tell why; `kernel` is what the kernel has said meanwhile."""
 
     exit: Exit
     kind: Kind
     console: Excerpt
     rank_errors: tuple[RankError, ...] = ()
+    agent_pid: int | None = None
+    kernel: tuple[KernelMessage, ...] = ()
     exit_file: str = "exit.json"

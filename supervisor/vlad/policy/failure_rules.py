@@ -82,6 +82,12 @@ RULES: tuple[Rule, ...] = (
         _VERSIONS,
     ),
     _rule(
+        Cause.BAD_CONFIG,
+        r"^(?:yaml|ruamel\.yaml)\.\w+\.(?:Scanner|Parser|Composer|Constructor)Error: (?P<what>[^\n]*)",
+        "a YAML file cannot be read: {what}",
+        "correct the file at the place that the error names",
+    ),
+    _rule(
         Cause.CHECKPOINT_MISMATCH,
         r"Error\(s\) in loading state_dict for (?P<model>\w+)",
         "the checkpoint does not fit the model {model}",

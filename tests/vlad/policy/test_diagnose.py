@@ -50,6 +50,16 @@ CASES = (
     Case(log="syntax_error", cause=Cause.EXCEPTION, summary="SyntaxError: invalid syntax", confidence="likely"),
     Case(log="torchrun_rank_exit_2", cause=Cause.BAD_CONFIG, summary="bad thing"),
     Case(
+        log="bad_yaml", cause=Cause.BAD_CONFIG, summary="my.yaml:3: not valid YAML", exit=ended(code=2),
+    ),
+    Case(
+        log="bad_yaml_elsewhere", cause=Cause.BAD_CONFIG, summary="a YAML file cannot be read: while parsing a flow",
+        kind=Kind.COMMAND,
+    ),
+    Case(log="scheduler_time_limit", cause=Cause.TIME_LIMIT, summary="time limit was reached"),
+    Case(log="scheduler_preemption", cause=Cause.PREEMPTED, summary="higher priority", exit=ended(signal=15)),
+    Case(log="gpu_uncorrectable_ecc", cause=Cause.GPU_FAULT, summary="GPU", rank=3),
+    Case(
         log="usage_error", cause=Cause.BAD_CONFIG, summary="unrecognized arguments", exit=ended(code=2),
         kind=Kind.COMMAND,
     ),

@@ -1,0 +1,40 @@
+"""Reads the kernel's own log, where this user may."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from vlad.policy.kernel_messages import KernelMessage, is_of_interest, parsed
+
+DEVICE = Path("/dev/kmsg")
+RECORD_BYTES = 8192
+MOST_RECORDS = 200_000
+
+
+def kernel_messages(since: float, device: Path = DEVICE) -> tuple[KernelMessage, ...]:
+    """What tells of killed processes and broken GPUs, not before `since` (Unix seconds); none where we may not read."""
+    try:
+        handle = os.open(device, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return ()
+    booted_at = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC)
+    try:
+        found = (parsed(record, booted_at) for record in _records(handle))
+        return tuple(one for one in found if one is not None and one.at >= since and is_of_interest(one))
+    finally:
+        os.close(handle)
+
+
+def _records(handle: int) -> Iterator[bytes]:
+    """Each read is one record; where some were overwritten meanwhile the next one follows (EPIPE)."""
+    for _ in range(MOST_RECORDS):
+        try:
+            record = os.read(handle, RECORD_BYTES)
+        except BrokenPipeError:
+            continue
+        except OSError:  # EAGAIN: that was the last one
+            return
+        if not record:
+            return
+        yield record
