@@ -43,6 +43,7 @@ def _cells_so_far(arriving: Evaluation) -> dict[str, Cell]:
         "success": cell(figures.percent(arriving.success_rate), Tone.MUTED),
         "interval": cell(f"{arriving.low:.0f}-{arriving.high:.0f} of {arriving.episodes}", Tone.MUTED),
         "change": cell("so far", Tone.ACCENT),
+        "patience": cell("now", Tone.ACCENT),
         "tasks": tuple(bars.heat(100 * task.successes / max(1, task.episodes)) for task in arriving.tasks),
     }
 
