@@ -1,6 +1,7 @@
 """LIBERO's own HDF5 demonstrations as episodes, turned and cleaned as the published RLDS sets were made from them.
 
-One file a task: `data/demo_N/{actions, obs/agentview_rgb}`, and the instruction in the attribute `problem_info`.
+One file a task: `data/demo_N/{actions, obs/agentview_rgb}`, and the instruction in the attribute `problem_info`. The
+wrist camera's pictures and the hand's states are read where they are there.
 Source: openvla's experiments/robot/libero/regenerate_libero_dataset.py, which also replays and renders anew.
 """
 
@@ -18,7 +19,8 @@ from vlatrain.data.actions import ACTION_DIM
 from vlatrain.errors import TrainerError
 from vlatrain.sim.episode import Episode
 
-CAMERA = "agentview_rgb"
+CAMERA, WRIST = "agentview_rgb", "eye_in_hand_rgb"
+STATES = ("ee_states", "gripper_states")
 STILL = 1e-4
 """Below this length of the six motions, and with the gripper as before, an action does nothing."""
 
@@ -57,9 +59,16 @@ def _demonstrations(path: Path, file: Any) -> Iterator[Episode]:
             raise TrainerError(
                 f"{path}: {name}: actions {actions.shape} for {len(images)} images; 7 a frame are needed"
             )
-        kept = moving(actions)
-        upright = np.asarray(images)[kept, ::-1, ::-1]
-        yield Episode(task=path.stem, instruction=instruction, images=upright, actions=actions[kept])
+        kept, seen = moving(actions), demonstration["obs"]
+        states = [np.asarray(seen[key], np.float32)[kept] for key in STATES] if set(STATES) <= set(seen) else None
+        yield Episode(
+            task=path.stem,
+            instruction=instruction,
+            images=np.asarray(images)[kept, ::-1, ::-1],
+            actions=actions[kept],
+            wrist_images=np.asarray(seen[WRIST])[kept, ::-1, ::-1] if WRIST in seen else None,
+            states=None if states is None else np.concatenate(states, axis=1),
+        )
 
 
 def _number(name: str) -> int:

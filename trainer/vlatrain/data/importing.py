@@ -15,6 +15,7 @@ from vlatrain.sim.episode import Episode
 log = logging.getLogger(__name__)
 
 SHARDS = 8
+IMPORT_VERSION = 2  # 2: wrist pictures and states of HDF5 files
 SOURCES = ("*.hdf5", "*.h5", "meta/**/*", "data/**/*", "videos/**/*")
 
 
@@ -68,7 +69,7 @@ def fingerprint(folder: Path) -> str:
     """Changes with the place, names, sizes or times of the files."""
     files = sorted(path for pattern in SOURCES for path in folder.glob(pattern) if path.is_file())
     stats = [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    return hashlib.sha256(repr((str(folder.resolve()), stats)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((IMPORT_VERSION, str(folder.resolve()), stats)).encode()).hexdigest()[:16]
 
 
 def counted(episodes: Iterator[Episode], tell: Callable[[int], None]) -> Iterator[Episode]:
