@@ -1,24 +1,32 @@
 #!/usr/bin/env bash
 # Learns a LIBERO suite from nothing through the product, whole: demonstrations, a fresh small model, training under vlad
-# with periodic evaluation and early stop, and an evaluation of the best checkpoint.
+# with evaluation and early stop, and an evaluation of the best checkpoint.
 #
-#   benchmarks/libero_learn.sh CONFIG OUT [--field value ...]      EPISODES=400 TRIALS=10 FRESH="--wrist --proprio"
+#   benchmarks/libero_learn.sh CONFIG OUT [--set field=value ...]
+#
+#   EPISODES=400 TRIALS=20    demonstrations; episodes of each task in the evaluation at the end (0: none)
+#   FRESH="--wrist --proprio" what the fresh model sees, and its size; "" for the published inputs
+#   LIMIT_S=570 EVAL_S=80     as many steps as fit into so many seconds, with one evaluation, for which EVAL_S are left
+#   PACK=DIR                  afterwards: journals, and the last checkpoint in half precision in parts of 15 MB
 #
 # On a GPU machine without a network, .libero-gpu (a simulator that draws on the card) and .whl are unpacked first.
 # What is there already is kept: demonstrations, the fresh model, and the run, which goes on from its last checkpoint.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+begun=$(date +%s)
 config=$1 out=$2
 shift 2
-suite=${SUITE:-libero_spatial} episodes=${EPISODES:-400} trials=${TRIALS:-10} fresh=${FRESH---wrist --proprio}
+suite=${SUITE:-libero_spatial} episodes=${EPISODES:-400} trials=${TRIALS:-20} fresh=${FRESH---wrist --proprio}
 python=${PYTHON:-python3}
+told() { echo "== $(($(date +%s) - begun)) s: $1"; }
 if [ -d .libero-gpu ] && [ -z "${VLAD_SIM_PYTHON:-}" ]; then
-  packages=/tmp/vlad-packages
+  packages=/tmp/vlad-packages SITE=/tmp/libero-site
+  mkdir -p $SITE
   [ -d $packages ] || python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --target $packages .whl/*.whl
   export PYTHONPATH=$PWD/supervisor:$PWD/trainer:$packages
   set +u
   # shellcheck source=/dev/null
-  SITE=/tmp/libero-site && mkdir -p $SITE && source .libero-gpu/setup.sh
+  source .libero-gpu/setup.sh
   set -u
   unset OMP_NUM_THREADS
   VLAD_SIM_PYTHON=$(command -v python3)
@@ -26,28 +34,45 @@ if [ -d .libero-gpu ] && [ -z "${VLAD_SIM_PYTHON:-}" ]; then
 fi
 export VLAD_HOME=${VLAD_HOME:-$out/home} PYTHONUNBUFFERED=1
 vlad() { "$python" -c 'from vlad.cli import main; main()' "$@"; }
-told() { echo "== $1: $(($(date +%s) - begun)) s"; }
-begun=$(date +%s)
+tools() { "$python" -m vlatrain.tools "$@"; }
 mkdir -p "$out"
 name=$("$python" -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["vla_path"])' "$config")
-if [ ! -d "$out/datasets/${suite}_no_noops" ]; then
+data=$out/datasets/${suite}_no_noops
+recording=
+if [ ! -d "$data" ]; then
   # shellcheck disable=SC2086
-  vlad demos --suite "$suite" --episodes "$episodes" --out "$out/datasets" --shaky --shards 8 ${DEMOS:-} 2>&1 | tail -15
+  tools demos --suite "$suite" --episodes "$episodes" --out "$out/datasets" --shaky --shards 8 ${DEMOS:-} > "$out/demos.log" 2>&1 &
+  recording=$!
 fi
-told demonstrations
-if [ ! -d "$out/$name" ]; then
-  mkdir -p "$(dirname "$out/$name")"
+if [ -n "${LIMIT_S:-}" ]; then # while the simulators start
   # shellcheck disable=SC2086
-  "$python" -m vlatrain.tools fresh --data "$out/datasets/${suite}_no_noops" --out "$out/$name" $fresh ${MODEL:-}
+  pace=$("$python" benchmarks/libero_pace.py "$config" --fresh "$fresh" -- "$@")
+  told "a step takes $pace s"
 fi
-told "fresh model"
+[ -z "$recording" ] || wait "$recording" || { tail -n 3 "$out/demos.log"; exit 1; }
+[ -z "$recording" ] || tail -n 12 "$out/demos.log"
+told "demonstrations"
+# shellcheck disable=SC2086
+[ -d "$out/$name" ] || { mkdir -p "$(dirname "$out/$name")" && tools fresh --data "$data" --out "$out/$name" $fresh; }
+if [ -n "${LIMIT_S:-}" ]; then
+  left=$((LIMIT_S - ($(date +%s) - begun) - 15 - ${EVAL_S:-80}))
+  steps=$("$python" -c 'import sys; print(max(500, int(float(sys.argv[1]) / float(sys.argv[2]) * 0.95)))' "$left" "$pace")
+  told "$steps steps fit into $left s"
+  set -- "$@" --set "max_steps=$steps" --set "save_steps=$steps" --set "eval_every_steps=$steps"
+fi
 status=0
 if vlad ls --json 2> /dev/null | grep -q learn; then
   vlad resume learn --follow || status=$?
 else
   vlad start --config "$config" --project-root "$out" --name learn "$@" --follow || status=$?
 fi
-told "training (exit status $status)"
-vlad show learn || true
+told "training ended with $status"
 [ "$trials" = 0 ] || vlad eval learn --trials "$trials" --result "$out/result.json"
-told evaluation
+if [ -n "${PACK:-}" ]; then
+  mkdir -p "$PACK"
+  cp "$VLAD_HOME"/runs/*/{progress,evaluations}.jsonl "$PACK"
+  "$python" benchmarks/half_precision.py "$(find "$out/adapter-tmp" -name 'step-*' | sort | tail -n 1)" "$out/half"
+  tar -C "$out/half" -c . | split -b 15M - "$PACK/model.tar."
+  told "packed"
+fi
+exit $status
