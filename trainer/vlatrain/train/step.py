@@ -5,6 +5,7 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from vlad.records import failpoints
 
 from vlatrain.configuration.finetune import FinetuneConfig, LrScheduler
 from vlatrain.data.augment import augment, draw
@@ -26,6 +27,7 @@ def train_step(learner: Learner, inputs: Iterator[Inputs], codec: Codec, config:
         group["lr"] = rate_at(step, config)
     for number in range(1, config.grad_accumulation_steps + 1):
         is_last = number == config.grad_accumulation_steps
+        failpoints.reach(f"micro_batch_{step + 1}_{number}")
         with learner.without_averaging(unless=is_last):
             forward_backward(learner, next(inputs), codec, config)
     learner.average_gradients()
