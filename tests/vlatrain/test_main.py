@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -127,6 +128,8 @@ MISTAKES: dict[str, tuple[str, list[str], dict[str, str], str]] = {
     "a data set that is not there": (YAML, ["--dataset_name", "bridge"], {}, "bridge: no such folder in"),
     "an adapter that is not there": (YAML, [], {"RESUME_ADAPTER": "/a"}, "--resume_adapter_dir /a: no such folder"),
     "an adapter of another rank": (YAML, ["--resume_adapter_dir", "adapter"], {}, "--lora_rank 32: the adapter"),
+    "an adapter of another base": (YAML, ["--resume_adapter_dir=other", "--lora_rank=16"], {}, "was not made for"),
+    "a truncated model": (YAML, ["--vla_path", "cut"], {}, "has 110 bytes instead of 111"),
     "two things to go on from": (YAML, ["--resume_adapter_dir=a", "--resume_full_model_dir=b"], {}, "from one of them"),
     "no GPU": (YAML, ["--device", "cuda"], {"CUDA_VISIBLE_DEVICES": ""}, "--device cuda: no GPU is visible"),
     "more processes than GPUs": (YAML, ["--nproc=4"], {"CUDA_VISIBLE_DEVICES": "0"}, "4 processes on 1 visible GPU"),
@@ -134,14 +137,25 @@ MISTAKES: dict[str, tuple[str, list[str], dict[str, str], str]] = {
 }
 
 
+def safetensors(name: str, shape: tuple[int, int]) -> bytes:
+    size = shape[0] * shape[1]
+    header = json.dumps({name: {"dtype": "U8", "shape": shape, "data_offsets": [0, size]}}).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(size)
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     (tmp_path / "datasets" / "libero_spatial_no_noops").mkdir(parents=True)
     (tmp_path / "base").mkdir()
     (tmp_path / "base" / "config.json").write_text("{}")
-    (tmp_path / "base" / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
-    (tmp_path / "adapter").mkdir()
-    (tmp_path / "adapter" / "adapter_config.json").write_text('{"r": 16}')
+    (tmp_path / "base" / "model.safetensors").write_bytes(safetensors("q.weight", (4, 8)))
+    shutil.copytree(tmp_path / "base", tmp_path / "cut")
+    (tmp_path / "cut" / "model.safetensors").write_bytes(safetensors("q.weight", (4, 8))[:-1])
+    for name in ("adapter", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "adapter_config.json").write_text('{"r": 16}')
+    lora = "base_model.model.q.lora_A.weight"
+    (tmp_path / "other" / "adapter_model.safetensors").write_bytes(safetensors(lora, (16, 4)))
     return tmp_path
 
 

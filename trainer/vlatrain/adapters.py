@@ -3,13 +3,14 @@
 import pickle
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vlatrain.errors import TrainerError
 from vlatrain.model.json_files import read_json
+from vlatrain.model.tensor_file import read_header
 from vlatrain.train.checkpoint import MANIFEST, STATE
 
 CONFIG_FILE = "adapter_config.json"
@@ -60,6 +61,22 @@ def found_adapter(folder: Path) -> FoundAdapter | None:
         return None
     saved_at = _told(folder / MANIFEST, "saved_at") or weights.stat().st_mtime
     return FoundAdapter(path=folder, step=_step(folder), saved_at=float(saved_at))
+
+
+def strangeness(adapter: Path, weights: Iterable[Path]) -> str | None:
+    """What shows that the adapter in a folder was made for another model than that of these files; None where nothing
+    does. Reads headers only; raises OSError and ValueError for files that are no safetensors.
+    """
+    shapes = {name: one.shape for path in weights for name, one in read_header(path).entries.items()}
+    for name, one in read_header(adapter / WEIGHTS_FILE).entries.items():
+        if (key := FILE_KEY.fullmatch(name)) is None:
+            continue
+        shape = shapes.get(f"{key['module']}.weight")
+        if shape is None:
+            return f"it adapts {key['module']}, which is not there"
+        if (one.shape[1:] != shape[1:]) if ".lora_A." in name else (one.shape[0] != shape[0]):
+            return f"{key['module']} is {shape} there, and its {name.split('.')[-2]} is {one.shape}"
+    return None
 
 
 def read_plain_config(folder: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from vlatrain.adapters import latest_adapter
+from vlatrain.adapters import latest_adapter, strangeness
 from vlatrain.configuration.checks import needs
 from vlatrain.configuration.finetune import Device, FinetuneConfig
 from vlatrain.configuration.memory import Sharding
@@ -32,7 +32,7 @@ def check_files(config: FinetuneConfig, environ: Mapping[str, str]) -> None:
     check_supported(config)
     check_base_model_path(config, environ)
     check_dataset(config)
-    check_resume(config)
+    check_resume(config, base_model_folder(config, environ))
     check_method(config)
     check_simulator(config)
     for name in ("run_root_dir", "adapter_tmp_dir"):
@@ -203,10 +203,10 @@ def check_probe(config: FinetuneConfig) -> None:
         )
 
 
-def check_resume(config: FinetuneConfig) -> None:
-    """Raises ConfigError for an adapter or a merged model that cannot be gone on from."""
+def check_resume(config: FinetuneConfig, base: Path | None) -> None:
+    """Raises ConfigError for an adapter or a merged model that cannot be gone on from; `base` is None if not here."""
     if config.resume_adapter_dir is not None and config.use_lora:
-        check_adapter(config.resume_adapter_dir, config.lora_rank)
+        check_adapter(config.resume_adapter_dir, config.lora_rank, base)
     elif config.resume_adapter_dir is not None:
         check_whole_model("resume_adapter_dir", config.resume_adapter_dir)
     if config.resume_full_model_dir is not None:
@@ -221,8 +221,8 @@ def check_whole_model(flag: str, named: Path) -> None:
     check_base_model(folder)
 
 
-def check_adapter(named: Path, rank: int) -> None:
-    """Raises ConfigError for a folder without an adapter (or steps of one), or with one of another rank."""
+def check_adapter(named: Path, rank: int, base: Path | None) -> None:
+    """Raises ConfigError for a folder without an adapter (or steps of one), or one of another rank or base."""
     flag = "resume_adapter_dir"
     if not named.is_dir():
         raise ConfigError(f"--{flag} {named}: no such folder", flag)
@@ -238,6 +238,8 @@ def check_adapter(named: Path, rank: int) -> None:
         raise ConfigError(f"--{flag} {folder}: the adapter has no weights (adapter_model.safetensors)", flag)
     if (folder / "adapter_model.safetensors").is_file():
         check_safetensors(folder / "adapter_model.safetensors")
+        if base is not None and (strange := strangeness(folder, weight_files(base))):
+            raise ConfigError(f"--{flag} {folder}: the adapter was not made for {base}: {strange}", flag, "vla_path")
 
 
 def check_room(name: str, folder: Path) -> None:
