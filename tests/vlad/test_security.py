@@ -191,6 +191,11 @@ def test_secrets_of_a_command_line_are_not_shown(vlad: Vlad) -> None:
     assert "hidden" not in told
 
 
+def test_who_puts_a_secret_on_a_command_line_is_warned(vlad: Vlad) -> None:
+    assert "a secret stands on the command line" in vlad("start", "--", "true", "--hf_token", "hidden").err
+    assert "warning" not in vlad("start", "--", "true", "--steps", "5").err
+
+
 def test_control_sequences_of_a_command_line_reach_no_terminal(vlad: Vlad) -> None:
     vlad.started("--", "true", "\x1b]0;title\x07", "\x1b[2J").until_ended()
     assert "\x1b" not in vlad("show", "last").out

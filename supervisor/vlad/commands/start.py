@@ -26,6 +26,7 @@ from vlad.commands.queueing import (
 )
 from vlad.commands.trainer import ResolvedConfig, add_config_arguments, chosen_python, config_file, resolved_config
 from vlad.policy.launch_argv import POSITIONALS, kept_environment, trainer_argv, training_environment
+from vlad.policy.secrets import redacted
 from vlad.records.rundir import NAME, Home, RunDirectory, new_run_id
 from vlad.records.spec import Kind, OnHang, RestartPolicy, RunSpec
 
@@ -157,6 +158,7 @@ def _command_spec(arguments: Namespace) -> RunSpec:
         raise CliError("nothing stands after --; `vlad start -- COMMAND...` supervises any program")
     if shutil.which(command[0]) is None:
         raise CliError(f"{command[0]}: command not found; check PATH, or give its path")
+    _warn_of_secrets(command)
     at, nproc = time.time(), _processes(command)
     run_id = new_run_id(_name(arguments.name, _command_name(command)), at)
     return RunSpec(
@@ -168,6 +170,14 @@ def _command_spec(arguments: Namespace) -> RunSpec:
         host=os.uname().nodename, tty=own_terminal(), git_commit=git_commit(Path.cwd()),
         early_stop=arguments.early_stop, log_patterns=chosen_patterns(arguments),
     )  # fmt: skip
+
+
+def _warn_of_secrets(command: tuple[str, ...]) -> None:
+    if redacted(command) != list(command):
+        say(
+            "warning: a secret stands on the command line, where `ps` shows it to everybody, and is kept in the run's "
+            "spec.json (yours alone) for later attempts; a variable like HF_TOKEN reaches the job and no file"
+        )
 
 
 def _refuse_trainer_arguments(arguments: Namespace) -> None:

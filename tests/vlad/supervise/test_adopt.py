@@ -193,3 +193,21 @@ def test_the_lock_of_an_adopted_run_is_taken_when_its_job_has_ended(lab: Lab) ->
     run.until_state(State.BACKOFF)
     until(lambda: locks.is_locked(run.directory.lock), "lock taken by the new guard")
     assert len(run.until_ended().attempts) == 2
+
+
+@pytest.mark.parametrize("jump_s", [-86400.0, 86400.0], ids=["forward", "back"])
+def test_a_clock_that_was_set_while_nobody_lived_delays_no_restart_for_long(lab: Lab, jump_s: float) -> None:
+    """Set back, the time on record lies a day ahead: the wait is as long as the policy's longest, and no longer."""
+    policy = RestartPolicy(budget=1, backoff_s=1.5, backoff_cap_s=1.5)
+    run = lab.start("bash", "-c", f"test -e {lab.path}/again && exit 0; exit 3", restart=policy)
+    restart_at = run.until_state(State.BACKOFF).restart_at
+    kill_both(run)
+    (lab.path / "again").touch()
+    assert restart_at is not None
+    for path in (run.directory.events, run.directory.state):
+        told, moved = f'"restart_at":{restart_at!r}', f'"restart_at":{restart_at + jump_s!r}'
+        assert told in path.read_text()
+        path.write_text(path.read_text().replace(told, moved))
+    adopt.adopt_orphans(lab.home)
+    record = run.until_ended()
+    assert (record.state, len(record.attempts)) == (State.SUCCEEDED, 2)
