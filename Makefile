@@ -65,7 +65,7 @@ gpu-run: $(if $(filter $(BIN)/%,$(GPU_PYTHON)),$(VENV)/.oracles)  ## a 7B run wi
 	@PYTHONPATH=supervisor:trainer:tui:benchmarks:tests/support $(GPU_PYTHON) benchmarks/seven_b_run.py
 
 gpu-bench: $(if $(filter $(BIN)/%,$(GPU_PYTHON)),$(VENV)/.oracles)  ## speed on this machine's GPUs beside public libraries; about 5 minutes
-	@PYTHONPATH=supervisor:trainer:tui:benchmarks:tests/support $(GPU_PYTHON) benchmarks/gpu_bench.py
+	@PYTHONPATH=supervisor:trainer:tui:benchmarks:tests/support:$$PYTHONPATH $(GPU_PYTHON) benchmarks/gpu_bench.py $(PARTS)
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
