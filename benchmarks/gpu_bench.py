@@ -1,6 +1,6 @@
 """Speed of training and of answers at 7B size on this machine's GPUs, ours and public libraries in turns, in one run.
 
-    make gpu-bench                                   # all parts; writes benchmarks/results/<machine>-<commit>.json
+    make gpu-bench                                   # all parts; writes benchmarks/results/gpu-<card>-<commit>.json
     python3 benchmarks/gpu_bench.py step predict     # some parts: see --help
     python3 benchmarks/gpu_bench.py --table          # docs/speed.md's table from the newest result
 
@@ -36,7 +36,7 @@ def main() -> None:
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     found: dict[str, Any] = {"machine": machine(), "parts": {}}
-    out = options.out or RESULTS / f"{found['machine']['gpu'].replace(' ', '-')}-{found['machine']['commit']}.json"
+    out = options.out or RESULTS / f"gpu-{found['machine']['gpu'].replace(' ', '-')}-{found['machine']['commit']}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     for name in options.parts or PARTS:
         started = time.monotonic()
@@ -47,8 +47,8 @@ def main() -> None:
 
 
 def newest(folder: Path) -> Path:
-    """The result that was written last."""
-    found = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+    """The result that was measured last."""
+    found = sorted(folder.glob("gpu-*.json"), key=lambda path: str(json.loads(path.read_text())["machine"]["at"]))
     if not found:
         sys.exit(f"{folder} holds no results: run `make gpu-bench` on a machine with a GPU first")
     return found[-1]

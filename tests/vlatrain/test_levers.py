@@ -55,6 +55,13 @@ def test_sharding_forbids_levers_on_several_ranks_only() -> None:
     assert not used(several, sharding=Sharding.FULL).compile
 
 
+def test_several_ranks_capture_passes_only_when_asked() -> None:
+    several = Place(arithmetic=Arithmetic.BF16, capability=(9, 0), world_size=2)
+    assert not used(several).cuda_graph
+    assert used(several).compile
+    assert used(several, cuda_graph=Switch.ON).cuda_graph
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_switched_off_is_off_and_needs_no_reason(name: str) -> None:
     found = used(H200, **{name: Switch.OFF})

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from vlatrain.fast.feeding import TEXT_STEP
 from vlatrain.fast.merged import merged
-from vlatrain.fast.streams import aside
+from vlatrain.fast.streams import aside, captured
 from vlatrain.model.openvla import OpenVLA
 
 Question = tuple[Tensor, ...]
@@ -61,8 +61,8 @@ class Answers:
         key = (rows, inputs[1].shape[1])
         if key not in self._graphs:
             self._graphs[key] = self._captured(inputs)
-        captured = self._graphs[key]
-        tokens = self.vla.predict(*inputs) if captured is None else captured(inputs)
+        known = self._graphs[key]
+        tokens = self.vla.predict(*inputs) if known is None else known(inputs)
         return tokens[: len(input_ids)]
 
     @contextmanager
@@ -84,7 +84,7 @@ class Answers:
             self.vla.predict(*places)
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph):
+            with captured(graph):
                 tokens = self.vla.predict(*places)
         except torch.OutOfMemoryError:
             return None

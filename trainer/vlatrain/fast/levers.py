@@ -63,6 +63,8 @@ def levers(config: FinetuneConfig, place: Place) -> Levers:
         reason = next(_obstacles(name, config, place, used), None)
         if wish is Switch.ON and reason:
             raise ConfigError(f"--{name} on: {reason}; set it auto or off", name)
+        if wish is Switch.AUTO:
+            reason = reason or _doubt(name, place)
         if wish is Switch.AUTO and reason:
             reasons.append((name, reason))
         used[name] = wish is not Switch.OFF and reason is None
@@ -81,6 +83,13 @@ def _obstacles(name: str, config: FinetuneConfig, place: Place, used: dict[str, 
             yield from _against_compile(config, place, used)
         case _:
             yield from _against_cuda_graph(config, place, used)
+
+
+def _doubt(name: str, place: Place) -> str | None:
+    """What speaks against a lever unless it is asked for."""
+    if name == "cuda_graph" and place.world_size > 1:
+        return "several ranks average while they compute; on takes graphs instead"
+    return None
 
 
 def _against_fused_lora(config: FinetuneConfig, place: Place) -> Iterator[str]:

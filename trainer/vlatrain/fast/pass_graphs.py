@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from vlatrain.fast.streams import aside
+from vlatrain.fast.streams import aside, captured
 
 Inputs = Mapping[str, Tensor]
 WARM_UPS = 2
@@ -41,7 +41,7 @@ class PassGraphs:
             for _ in range(WARM_UPS):
                 function(places)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
+        with captured(graph, self._pool):
             function(places)
         return graph, places
 

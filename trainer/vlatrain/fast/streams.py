@@ -2,8 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+
+
+@contextmanager
+def captured(graph: torch.cuda.CUDAGraph, pool: Any = None) -> Iterator[None]:
+    """Records into `graph` what this thread launches; loaders and writers of other threads may go on allocating."""
+    with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+        yield
 
 
 @contextmanager
