@@ -8,16 +8,23 @@ from pathlib import Path
 from vlad.policy.kernel_messages import KernelMessage, is_of_interest, parsed
 
 DEVICE = Path("/dev/kmsg")
+PID_NAMESPACE = Path("/proc/self/ns/pid")
+PID_NAMESPACE_OF_HOST = 0xEFFFFFFC  # PROC_PID_INIT_INO of the kernel
 RECORD_BYTES = 8192
 MOST_RECORDS = 200_000
 
 
-def kernel_messages(since: float, device: Path = DEVICE) -> tuple[KernelMessage, ...]:
-    """What tells of killed processes and broken GPUs, not before `since` (Unix seconds); none where we may not read."""
+def kernel_messages(since: float, device: Path = DEVICE) -> tuple[KernelMessage, ...] | None:
+    """What tells of killed processes and broken GPUs, not before `since` (Unix seconds).
+
+    None where we may not read it, and in a container, where the kernel's pids mean other processes than ours.
+    """
+    if PID_NAMESPACE.stat().st_ino != PID_NAMESPACE_OF_HOST:
+        return None
     try:
         handle = os.open(device, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return ()
+        return None
     booted_at = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC)
     try:
         found = (parsed(record, booted_at) for record in _records(handle))

@@ -46,7 +46,8 @@ def _kernel_said(failure: Failure, ranks: list[RankExit]) -> Diagnosis | None:
     """What the kernel says of processes that the log or the agent's claim prove to be of the attempt."""
     pids: dict[int, int | None] = dict.fromkeys(pids_told(failure.console))
     pids |= {one.pid: one.rank for one in ranks} | ({failure.agent_pid: None} if failure.agent_pid else {})
-    return killed_for_memory(failure.kernel, pids) or broken_gpu(failure.kernel, pids)
+    said = failure.kernel or ()
+    return killed_for_memory(said, pids) or broken_gpu(said, pids)
 
 
 def _scheduler_said(failure: Failure, ranks: list[RankExit]) -> Diagnosis | None:
@@ -116,10 +117,12 @@ def _killed_rank(failure: Failure, ranks: list[RankExit]) -> Diagnosis | None:
     if not killed:
         return None
     root = killed[0]
-    return _by_signal(-root.code, f"rank {root.rank} was", _rank_evidence(failure, killed), rank=root.rank)
+    return _by_signal(failure, -root.code, f"rank {root.rank} was", _rank_evidence(failure, killed), rank=root.rank)
 
 
-def _by_signal(number: int, who: str, evidence: tuple[Evidence, ...], rank: int | None = None) -> Diagnosis:
+def _by_signal(
+    failure: Failure, number: int, who: str, evidence: tuple[Evidence, ...], rank: int | None = None
+) -> Diagnosis:
     name = _signal_name(number)
     if number in _CRASHES:
         return Diagnosis(
@@ -129,9 +132,10 @@ def _by_signal(number: int, who: str, evidence: tuple[Evidence, ...], rank: int 
     summary = f"{who} killed by {name}; who sent it is not recorded"
     advice = _RESUME
     if number == signals.SIGKILL:
-        advice = (
-            f"an administrator, a job scheduler or the kernel's out-of-memory killer may have (see `dmesg`); {_RESUME}"
-        )
+        suspects = "an administrator, a job scheduler or the kernel's out-of-memory killer may have (see `dmesg`)"
+        if failure.kernel == ():
+            suspects = "an administrator or a job scheduler may have: the kernel's log has no kill for lack of memory"
+        advice = f"{suspects}; {_RESUME}"
     return Diagnosis(
         cause=Cause.KILLED, summary=summary, evidence=evidence, confidence="unknown", advice=advice, rank=rank
     )
@@ -229,7 +233,7 @@ def _own_signal(failure: Failure, ranks: list[RankExit]) -> Diagnosis | None:
         return None
     text = f"exit code {failure.exit.code}" if through_shell else f"signal {number}"
     evidence = (Evidence(file=failure.exit_file, text=text), *_last_line_evidence(failure))
-    return _by_signal(number, "it was", evidence)
+    return _by_signal(failure, number, "it was", evidence)
 
 
 def _bare_exit(failure: Failure, ranks: list[RankExit]) -> Diagnosis:

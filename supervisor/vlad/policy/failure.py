@@ -37,12 +37,14 @@ class RankError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """An attempt that ended, with everything that may tell why; `kernel` is what the kernel has said meanwhile."""
+    """An attempt that ended, with everything that may tell why; `kernel` is what the kernel has said
+    of kills and GPUs meanwhile, None where its log may not be read.
+    """
 
     exit: Exit
     kind: Kind
     console: Excerpt
     rank_errors: tuple[RankError, ...] = ()
     agent_pid: int | None = None
-    kernel: tuple[KernelMessage, ...] = ()
+    kernel: tuple[KernelMessage, ...] | None = None
     exit_file: str = "exit.json"

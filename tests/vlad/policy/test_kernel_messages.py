@@ -72,6 +72,19 @@ def test_a_killed_loader_is_known_by_the_pid_that_pytorch_reports() -> None:
     assert explained("host", console=said, agent_pid=42, code=1).cause is Cause.HOST_OUT_OF_MEMORY
 
 
+def test_a_kernel_log_that_was_read_and_names_no_kill_is_told_of() -> None:
+    for kernel, said in (
+        ((), "has no kill for lack of memory"),
+        (None, "see `dmesg`"),
+        (messages("host"), "see `dmesg`"),
+    ):
+        killed = Exit(at=1.0, signal=9)
+        diagnosis = diagnose(Failure(exit=killed, kind=Kind.TRAIN, console=Excerpt(file="log"), kernel=kernel))
+        assert diagnosis is not None
+        assert diagnosis.cause is Cause.KILLED
+        assert said in diagnosis.advice
+
+
 def test_times_count_from_the_boot() -> None:
     assert [message.at for message in messages("memory_cgroup")][-1] == pytest.approx(BOOTED_AT + 900.00042)
 
