@@ -33,9 +33,10 @@ def total(**settings: Any) -> int:
     return planned(**settings).account.total_bytes
 
 
-@pytest.mark.parametrize("which", ["published", "tiny"])
+@pytest.mark.parametrize("which", ["published", "tiny", "two pictures and a state"])
 def test_parameters_are_counted_as_the_model_has_them(which: str, tiny_config: OpenVLAConfig) -> None:
     config = OpenVLAConfig() if which == "published" else tiny_config
+    config = replace(config, pictures=2, state_size=8) if which.startswith("two") else config
     with torch.device("meta"):
         adapted = add_lora(OpenVLA(config), rank=8)
     learning = sum(parameter.numel() for parameter in adapted.parameters() if parameter.requires_grad)

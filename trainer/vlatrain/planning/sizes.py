@@ -61,10 +61,10 @@ def sizes_of(config: OpenVLAConfig, text_tokens: int = TEXT_TOKENS) -> Sizes:
         width,
         inner,
     )
-    fused = BlockSize(
-        1, ((vision, 4 * vision), (4 * vision, width), (width, width)), config.n_patches, width, 4 * vision
-    )
-    towers = (_tower(config.featurizer), _tower(config.fused_featurizer))
+    state = ((config.state_size, width), (width, width)) if config.state_size else ()
+    linears = ((vision, 4 * vision), (4 * vision, width), (width, width), *state)
+    fused = BlockSize(1, linears, config.n_patches, width, 4 * vision)
+    towers = (_tower(config.featurizer, config.pictures), _tower(config.fused_featurizer, config.pictures))
     parameters = (
         decoder.count * (decoder.weights + 2 * width)
         + 2 * text.vocab_size * width
@@ -72,15 +72,16 @@ def sizes_of(config: OpenVLAConfig, text_tokens: int = TEXT_TOKENS) -> Sizes:
         + fused.weights
         + 4 * vision
         + 2 * width
+        + len(state) * width
         + sum(map(_tower_parameters, (config.featurizer, config.fused_featurizer)))
     )
     return Sizes(decoder, towers, fused, parameters, text.vocab_size, config.action_dim + 1)
 
 
-def _tower(config: TowerConfig) -> BlockSize:
+def _tower(config: TowerConfig, pictures: int) -> BlockSize:
     """Without the last block, which never runs."""
     places = config.n_patches + config.class_tokens + config.register_tokens
-    return BlockSize(config.depth - 1, _linears(config), places, config.width, config.mlp_width)
+    return BlockSize(config.depth - 1, _linears(config), pictures * places, config.width, config.mlp_width)
 
 
 def _linears(config: TowerConfig) -> tuple[tuple[int, int], ...]:
