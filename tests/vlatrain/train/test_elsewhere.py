@@ -5,6 +5,7 @@ from typing import Any
 
 import fake_simulator
 import pytest
+from supervised_runs import until
 from training_runs import Workshop, train_state
 from vlad.records.rundir import Home
 
@@ -58,3 +59,32 @@ def test_an_evaluation_whose_run_fails_is_a_result_with_its_reason(workshop: Wor
     assert seen.failure is not None
     assert "simulators do not start" in seen.failure
     assert (seen.best, seen.bad_evaluations) == (None, 0)
+
+
+@pytest.mark.slow
+def test_a_run_killed_while_an_evaluation_goes_on_elsewhere_joins_it_when_resumed(
+    workshop: Workshop, home: Home
+) -> None:
+    run = workshop.run(**SETTINGS)
+    assert run.train(environment={"VLAD_FAILPOINTS": "step_2:kill"}) != 0
+    assert run.evaluations == []
+    assert train_state(run.latest).pending == (1,)
+    assert run.train(*run.resume()) == 0, run.jobs[-1].output
+    assert [(seen.step, seen.best_step, seen.bad_evaluations) for seen in run.evaluations] == [(1, 1, 0), (2, 1, 1)]
+    assert train_state(run.latest).pending == ()
+    assert len(list((home.path / "runs").iterdir())) == 2, "each checkpoint was evaluated once"
+
+
+@pytest.mark.slow
+def test_an_early_stop_that_arrives_ends_the_run_and_the_evaluations_nobody_waits_for(
+    workshop: Workshop, home: Home
+) -> None:
+    """As fast as steps are made, many are behind when the second result says stop."""
+    settings = {"early_stopping_patience": 1, "max_steps": 100_000, "save_steps": 400, "eval_every_steps": 400}
+    run = workshop.run(**{**SETTINGS, **settings})
+    assert run.train() == 0, run.jobs[-1].output
+    assert [(seen.step, seen.bad_evaluations) for seen in run.evaluations] == [(400, 0), (800, 1)]
+    assert (run.finished.reason, run.finished.step < 100_000) == ("EARLY_STOP", True)
+    for path in (home.path / "runs").iterdir():
+        other = home.run(path.name)
+        until(lambda other=other: other.read_record().state.is_final, other.run_id)
