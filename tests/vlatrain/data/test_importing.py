@@ -25,6 +25,7 @@ from vlatrain.errors import TrainerError
 FPS = 10
 SIZE = 64
 CAMERA = "observation.images.image"
+WRIST, STATE = "observation.images.wrist_image", "observation.state"
 LENGTHS = (5, 12, 7)
 TASKS = ("open the drawer", "put the bowl on the plate")
 V2_DATA = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
@@ -46,6 +47,10 @@ def actions(episode: int, count: int) -> NDArray[np.float32]:
     return np.concatenate([rng.uniform(-1, 1, (count, 6)), rng.choice([-1, 1], (count, 1))], axis=1).astype(np.float32)
 
 
+def states(episode: int, count: int) -> NDArray[np.float32]:
+    return np.random.default_rng(100 + episode).normal(size=(count, 8)).astype(np.float32)
+
+
 def write_video(path: Path, images: NDArray[np.uint8]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
@@ -64,9 +69,11 @@ def rows_of(episode: int, in_video: bool) -> dict[str, list[Any]]:
         "frame_index": list(range(count)),
         "task_index": [episode % 2] * count,
         "action": actions(episode, count).tolist(),
+        STATE: states(episode, count).tolist(),
     }
     if not in_video:
         rows[CAMERA] = [{"bytes": jpeg(image), "path": None} for image in pictures(episode, count)]
+        rows[WRIST] = [{"bytes": jpeg(255 - image), "path": None} for image in pictures(episode, count)]
     return rows
 
 
@@ -80,7 +87,9 @@ def write_info(folder: Path, version: str, in_video: bool, **changes: Any) -> No
         "video_path": V3_VIDEO if v3 else V2_VIDEO,
         "features": {
             CAMERA: {"dtype": "video" if in_video else "image", "shape": [SIZE, SIZE, 3]},
-            "observation.images.wrist": {"dtype": "video", "shape": [SIZE, SIZE, 3]},
+            WRIST: {"dtype": "video" if in_video else "image", "shape": [SIZE, SIZE, 3]},
+            "observation.images.other": {"dtype": "video", "shape": [SIZE, SIZE, 3]},
+            STATE: {"dtype": "float32", "shape": [8]},
             "action": {"dtype": "float32", "shape": [7]},
             "episode_index": {"dtype": "int64", "shape": [1]},
         },
@@ -101,6 +110,8 @@ def write_v2(folder: Path, in_video: bool) -> None:
         if in_video:
             video = V2_VIDEO.format(episode_chunk=episode // 2, video_key=CAMERA, episode_index=episode)
             write_video(folder / video, pictures(episode, count))
+            other = V2_VIDEO.format(episode_chunk=episode // 2, video_key=WRIST, episode_index=episode)
+            write_video(folder / other, 255 - pictures(episode, count))
 
 
 def write_v3(folder: Path, in_video: bool) -> None:
@@ -119,11 +130,15 @@ def write_v3(folder: Path, in_video: bool) -> None:
         f"videos/{CAMERA}/chunk_index": [0] * 3,
         f"videos/{CAMERA}/file_index": [0] * 3,
         f"videos/{CAMERA}/from_timestamp": starts,
+        f"videos/{WRIST}/chunk_index": [0] * 3,
+        f"videos/{WRIST}/file_index": [0] * 3,
+        f"videos/{WRIST}/from_timestamp": starts,
     }
     pq.write_table(pa.table(where), folder / "meta" / "episodes" / "chunk-000" / "file-000.parquet")
     if in_video:
         whole = np.concatenate([pictures(episode, count) for episode, count in enumerate(LENGTHS)])
         write_video(folder / V3_VIDEO.format(video_key=CAMERA, chunk_index=0, file_index=0), whole)
+        write_video(folder / V3_VIDEO.format(video_key=WRIST, chunk_index=0, file_index=0), 255 - whole)
 
 
 def write_hdf5(path: Path, problem_info: str | None = '{"language_instruction": "open the drawer"}') -> None:
@@ -151,6 +166,10 @@ def test_lerobot_episodes_are_read_in_order(
         np.testing.assert_array_equal(episode.actions, actions(number, LENGTHS[number]))
         difference = np.abs(episode.images.astype(int) - pictures(number, LENGTHS[number]))
         assert difference.max() <= 3, number  # a step is 4, an episode 60
+        assert episode.wrist_images is not None
+        mirrored = np.abs(episode.wrist_images.astype(int) - (255 - pictures(number, LENGTHS[number])))
+        assert mirrored.max() <= 3, number
+        np.testing.assert_array_equal(episode.states, states(number, LENGTHS[number]))
 
 
 def write_two_cameras(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Evaluations beside training: runs of their own, joined by step, counted in order, waited for at the end."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import fake_simulator
 import pytest
 from supervised_runs import until
 from training_runs import Workshop, train_state
-from vlad.records.rundir import Home
+from vlad.records.rundir import Home, RunDirectory
 
 SETTINGS: dict[str, Any] = {
     "eval_task_suite_name": "libero_spatial",
@@ -75,6 +76,10 @@ def test_a_run_killed_while_an_evaluation_goes_on_elsewhere_joins_it_when_resume
     assert len(list((home.path / "runs").iterdir())) == 2, "each checkpoint was evaluated once"
 
 
+def is_over(run: RunDirectory) -> bool:
+    return run.read_record().state.is_final
+
+
 @pytest.mark.slow
 def test_an_early_stop_that_arrives_ends_the_run_and_the_evaluations_nobody_waits_for(
     workshop: Workshop, home: Home
@@ -87,4 +92,4 @@ def test_an_early_stop_that_arrives_ends_the_run_and_the_evaluations_nobody_wait
     assert (run.finished.reason, run.finished.step < 100_000) == ("EARLY_STOP", True)
     for path in (home.path / "runs").iterdir():
         other = home.run(path.name)
-        until(lambda other=other: other.read_record().state.is_final, other.run_id)
+        until(partial(is_over, other), other.run_id)

@@ -15,7 +15,7 @@ from vlatrain.sim.episode import Episode
 log = logging.getLogger(__name__)
 
 SHARDS = 8
-IMPORT_VERSION = 2  # 2: wrist pictures and states of HDF5 files
+IMPORT_VERSION = 2  # 2: wrist pictures and states
 SOURCES = ("*.hdf5", "*.h5", "meta/**/*", "data/**/*", "videos/**/*")
 
 

@@ -1,6 +1,7 @@
 """LeRobot data sets (v2.0, v2.1, v3.0) as episodes: rows from Parquet, pictures from Parquet or from video.
 
 v2 has one Parquet file and one video an episode; v3 has many episodes a file, and tables that say where each begins.
+The wrist camera and the hand's states are read where they have the names that LIBERO's sets give them.
 Source: the layout that huggingface/lerobot writes to meta/info.json.
 """
 
@@ -16,11 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vlatrain.data.actions import ACTION_DIM
+from vlatrain.data.actions import ACTION_DIM, STATE_DIM
 from vlatrain.errors import TrainerError
 from vlatrain.sim.episode import Episode
 
 PREFERRED_CAMERAS = ("observation.images.image", "observation.image", "image")
+WRIST_CAMERAS = ("observation.images.wrist_image", "observation.wrist_image", "observation.images.image2")
+STATE_KEYS = ("observation.state", "state")
 ACTION_KEYS = ("action", "actions")
 ROWS_AT_ONCE = 256
 
@@ -40,6 +43,12 @@ class Layout:
     camera: str
     action: str
     in_video: bool
+    wrist: str | None = None
+    state: str | None = None
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        return (self.camera,) if self.wrist is None else (self.camera, self.wrist)
 
 
 def lerobot_episodes(folder: Path, camera: str | None = None) -> Iterator[Episode]:
@@ -81,6 +90,8 @@ def read_layout(folder: Path, camera: str | None) -> Layout:
             camera=camera,
             action=action,
             in_video=features[camera]["dtype"] == "video",
+            wrist=_wrist(features, camera),
+            state=_state(features),
         )
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise TrainerError(f"{path}: no description of a LeRobot data set: {error!r}") from error
@@ -99,6 +110,19 @@ def _camera(path: Path, features: dict[str, Any], wanted: str | None) -> str:
     if not chosen and (wanted or len(cameras) != 1):
         raise TrainerError(f"{path}: camera {wanted or 'not given'}; there are {', '.join(cameras) or 'none'}")
     return (chosen or cameras)[0]
+
+
+def _wrist(features: dict[str, Any], camera: str) -> str | None:
+    """The wrist camera, where it is stored as the other one is."""
+    kind = features[camera]["dtype"]
+    named = [key for key in WRIST_CAMERAS if key in features and key != camera]
+    return next((key for key in named if features[key]["dtype"] == kind), None)
+
+
+def _state(features: dict[str, Any]) -> str | None:
+    """The hand's state, where it is of eight numbers."""
+    shapes = {key: list(features[key]["shape"]) for key in STATE_KEYS if key in features}
+    return next((key for key, shape in shapes.items() if shape == [STATE_DIM]), None)
 
 
 def _is_v2(layout: Layout) -> bool:
@@ -131,7 +155,8 @@ def _rows(layout: Layout) -> Iterator[dict[str, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = ["episode_index", "task_index", layout.action, *([] if layout.in_video else [layout.camera])]
+    columns = ["episode_index", "task_index", layout.action, *([] if layout.in_video else layout.cameras)]
+    columns += [layout.state] if layout.state else []
     files = sorted((layout.folder / "data").glob("*/*.parquet"))
     if not files:
         raise TrainerError(f"{layout.folder / 'data'}: holds no */*.parquet files")
@@ -149,13 +174,24 @@ def _episode(
     task = int(rows[0]["task_index"])
     if task not in tasks:
         raise TrainerError(f"{layout.folder}: episode {number} has task {task}, which meta/tasks does not name")
-    if layout.in_video:
-        path, start_s = _video(layout, number, videos)
-        images = video_frames(path, start_s, len(rows), layout.fps)
-    else:
-        images = np.stack([_decoded(layout, number, row[layout.camera]) for row in rows])
-    actions = np.array([row[layout.action] for row in rows], np.float32)
-    return Episode(task=f"task_{task}", instruction=tasks[task], images=images, actions=actions)
+    return Episode(
+        task=f"task_{task}",
+        instruction=tasks[task],
+        images=_pictures(layout, number, rows, videos, layout.camera),
+        actions=np.array([row[layout.action] for row in rows], np.float32),
+        wrist_images=_pictures(layout, number, rows, videos, layout.wrist) if layout.wrist else None,
+        states=np.array([row[layout.state] for row in rows], np.float32) if layout.state else None,
+    )
+
+
+def _pictures(
+    layout: Layout, number: int, rows: list[dict[str, Any]], videos: dict[int, dict[str, Any]], camera: str
+) -> Images:
+    """What one camera saw in an episode."""
+    if not layout.in_video:
+        return np.stack([_decoded(layout, number, row[camera]) for row in rows])
+    path, start_s = _video(layout, number, videos, camera)
+    return video_frames(path, start_s, len(rows), layout.fps)
 
 
 def _decoded(layout: Layout, number: int, cell: dict[str, Any]) -> Images:
@@ -168,24 +204,24 @@ def _decoded(layout: Layout, number: int, cell: dict[str, Any]) -> Images:
 
 def _video_table(layout: Layout) -> dict[int, dict[str, Any]]:
     """Rows of meta/episodes by episode: in which file each lies, and from which second on (v3)."""
-    columns = ["episode_index", *(f"videos/{layout.camera}/{name}" for name in ("chunk_index", "file_index"))]
-    columns.append(f"videos/{layout.camera}/from_timestamp")
+    names = ("chunk_index", "file_index", "from_timestamp")
+    columns = ["episode_index", *(f"videos/{camera}/{name}" for camera in layout.cameras for name in names)]
     files = sorted((layout.folder / "meta" / "episodes").glob("*/*.parquet"))
     return {int(row["episode_index"]): row for path in files for row in _table_rows(path, columns)}
 
 
-def _video(layout: Layout, number: int, videos: dict[int, dict[str, Any]]) -> tuple[Path, float]:
-    """The file that shows an episode, and at which second the episode begins."""
+def _video(layout: Layout, number: int, videos: dict[int, dict[str, Any]], camera: str) -> tuple[Path, float]:
+    """The file in which a camera shows an episode, and at which second the episode begins."""
     template = layout.video_path or ""
     if _is_v2(layout):
         chunk = number // layout.chunks_size
-        path = template.format(episode_chunk=chunk, video_key=layout.camera, episode_index=number)
+        path = template.format(episode_chunk=chunk, video_key=camera, episode_index=number)
         return layout.folder / path, 0.0
     if number not in videos:
         raise TrainerError(f"{layout.folder}: meta/episodes does not say where the video of episode {number} is")
-    where = {name: videos[number][f"videos/{layout.camera}/{name}"] for name in ("chunk_index", "file_index")}
-    path = template.format(video_key=layout.camera, **where)
-    return layout.folder / path, float(videos[number][f"videos/{layout.camera}/from_timestamp"])
+    where = {name: videos[number][f"videos/{camera}/{name}"] for name in ("chunk_index", "file_index")}
+    path = template.format(video_key=camera, **where)
+    return layout.folder / path, float(videos[number][f"videos/{camera}/from_timestamp"])
 
 
 def video_frames(path: Path, start_s: float, count: int, fps: float) -> Images:
