@@ -145,6 +145,7 @@ def shortfall(vla: OpenVLA, question: tuple[Tensor, Tensor, Tensor], tokens: Ten
 def test_with_all_levers_a_stopped_run_is_one_never_stopped(workshop: Workshop) -> None:
     settings: dict[str, Any] = {
         **{"device": "cuda", "deterministic": True, "grad_accumulation_steps": 2, "log_every_steps": 3},
+        **{"compile": "on", "cuda_graph": "on"},
         **{"lr_scheduler": "cosine", "max_grad_norm": 1.0, "keep_checkpoints": 10, "max_steps": 12},
     }
     whole = workshop.run("whole", **settings)

@@ -55,6 +55,17 @@ def test_sharding_forbids_levers_on_several_ranks_only() -> None:
     assert not used(several, sharding=Sharding.FULL).compile
 
 
+def test_runs_that_are_to_be_exact_neither_compile_nor_capture_unasked() -> None:
+    found = used(H200, deterministic=True)
+    assert (found.fused_lora, found.compile, found.cuda_graph) == (True, False, False)
+    assert used(H200, deterministic=True, compile=Switch.ON).compile
+
+
+def test_a_host_without_a_c_compiler_does_not_compile() -> None:
+    bare = Place(arithmetic=Arithmetic.BF16, capability=(9, 0), has_c_compiler=False)
+    assert "compile off (there is no C compiler (gcc or clang)), cuda_graph on" in str(used(bare))
+
+
 def test_several_ranks_capture_passes_only_when_asked() -> None:
     several = Place(arithmetic=Arithmetic.BF16, capability=(9, 0), world_size=2)
     assert not used(several).cuda_graph

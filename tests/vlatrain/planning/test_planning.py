@@ -9,6 +9,7 @@ import pytest
 import torch
 from vlatrain.configuration.finetune import FinetuneConfig, Precision
 from vlatrain.configuration.memory import Checkpointing, Sharding
+from vlatrain.configuration.speed import BasePrecision
 from vlatrain.errors import ConfigError
 from vlatrain.model.lora import add_lora
 from vlatrain.model.openvla import OpenVLA, OpenVLAConfig
@@ -207,7 +208,7 @@ def test_planning_changes_nothing_of_the_configuration() -> None:
     failing = plan(config, SIZES, CARDS["4090"], 1)
     remedies(failing, SIZES)
     assert config == before
-    assert account(config, SIZES, Precision.BF16, 1, measured()) == failing.account
+    assert account(config, SIZES, Precision.BF16, 1, measured(), failing.card) == failing.account
 
 
 def test_the_measured_constants_survive_their_file() -> None:
@@ -226,3 +227,13 @@ def test_the_longer_of_what_host_and_device_need_is_the_step() -> None:
 
 def planned_with(known: Measured, card: str, batch: int) -> float:
     return plan(FinetuneConfig(batch_size=batch), SIZES, CARDS[card], 1, known).speed.step_s
+
+
+def test_a_base_in_fp8_fits_a_small_card_once_and_a_large_one_twice() -> None:
+    config = FinetuneConfig(base_precision=BasePrecision.FP8, batch_size=1)
+    small, large = (plan(config, SIZES, CARDS[name], 1).account.parts[0] for name in ("4090", "H100"))
+    assert (small.name, large.name) == (
+        "base model, decoder in fp8, the rest bf16",
+        "base model, decoder in fp8 and its transpose, the rest bf16",
+    )
+    assert large.size_bytes - small.size_bytes == SIZES.decoder.count * SIZES.decoder.weights

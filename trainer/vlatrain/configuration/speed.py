@@ -6,6 +6,8 @@ from enum import StrEnum
 from vlatrain.configuration.checks import one_of
 from vlatrain.configuration.option import option
 
+CARD_TIMES_WEIGHTS = 8
+
 
 class Switch(StrEnum):
     """auto uses a lever wherever it can be used, and says where it cannot; on refuses to train without it."""
@@ -38,3 +40,11 @@ class Speed:
         for name in ("fused_lora", "compile", "cuda_graph"):
             one_of(self, Switch, name)
         one_of(self, BasePrecision, "base_precision")
+
+
+def keeps_transposes(weights: int, card_bytes: int) -> bool:
+    """Whether so many weights in fp8 are kept a second time, transposed: on cards of eight times their size.
+
+    `vlad plan` must know it as well as the trainer.
+    """
+    return card_bytes >= CARD_TIMES_WEIGHTS * weights

@@ -1,6 +1,7 @@
 """Blocks compiled by torch: all blocks of a kind share one program, which holds for every length of text."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import torch
 from torch import nn
@@ -14,11 +15,19 @@ MOST_PROGRAMS = 64
 def compile_blocks(vla: OpenVLA, backend: str = "inductor", *, fullgraph: bool = False) -> None:
     """Compiles in place, when first called, the blocks of both towers and of the decoder; arguments as torch.compile's.
 
-    The decoder's last layer stays as it is: it computes few places, and would need a program of its own.
+    The decoder's last layer stays as it is: it computes few places, and would need a program of its own. A block that
+    torch cannot compile runs as it is, and torch warns.
     """
     torch._dynamo.config.recompile_limit = MOST_PROGRAMS
+    torch._dynamo.config.suppress_errors = not fullgraph
     for block in _blocks(vla):
         block.compile(backend=backend, fullgraph=fullgraph)
+
+
+def uncompiled() -> AbstractContextManager[None]:
+    """For a single pass that is not worth a program of its own."""
+    stance: AbstractContextManager[None] = torch.compiler.set_stance("force_eager")
+    return stance
 
 
 def _blocks(vla: OpenVLA) -> Iterator[nn.Module]:

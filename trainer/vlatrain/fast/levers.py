@@ -28,6 +28,7 @@ class Place:
     arithmetic: Arithmetic
     capability: tuple[int, int] | None = None
     has_triton: bool = True
+    has_c_compiler: bool = True
     world_size: int = 1
 
     @property
@@ -64,7 +65,7 @@ def levers(config: FinetuneConfig, place: Place) -> Levers:
         if wish is Switch.ON and reason:
             raise ConfigError(f"--{name} on: {reason}; set it auto or off", name)
         if wish is Switch.AUTO:
-            reason = reason or _doubt(name, place)
+            reason = reason or _doubt(name, config, place)
         if wish is Switch.AUTO and reason:
             reasons.append((name, reason))
         used[name] = wish is not Switch.OFF and reason is None
@@ -85,8 +86,10 @@ def _obstacles(name: str, config: FinetuneConfig, place: Place, used: dict[str, 
             yield from _against_cuda_graph(config, place, used)
 
 
-def _doubt(name: str, place: Place) -> str | None:
+def _doubt(name: str, config: FinetuneConfig, place: Place) -> str | None:
     """What speaks against a lever unless it is asked for."""
+    if name != "fused_lora" and config.deterministic:
+        return "deterministic: kernels chosen by their speed are not the same in every process"
     if name == "cuda_graph" and place.world_size > 1:
         return "several ranks average while they compute; on takes graphs instead"
     return None
@@ -110,6 +113,8 @@ def _against_compile(config: FinetuneConfig, place: Place, used: dict[str, bool]
         yield f"the card's compute capability is below {'.'.join(map(str, LEAST_TO_COMPILE))}"
     if not place.has_triton:
         yield "Triton is not installed"
+    if not place.has_c_compiler:
+        yield "there is no C compiler (gcc or clang)"
     if config.sharding is Sharding.FULL and place.world_size > 1:
         yield "the base model is spread over the ranks"
     if not used["fused_lora"]:

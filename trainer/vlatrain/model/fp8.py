@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vlatrain.configuration.speed import keeps_transposes
 from vlatrain.errors import ConfigError
 from vlatrain.model.openvla import OpenVLA
 
 FP8 = torch.float8_e4m3fn
 LARGEST = torch.finfo(FP8).max
 LEAST_CAPABILITY = (8, 9)
-FREE_SHARE_FOR_TRANSPOSES = 0.25
 
 
 def check_has_fp8(device: torch.device) -> None:
@@ -83,22 +83,16 @@ def to_fp8(vla: OpenVLA, device: torch.device, *, keeps_transpose: bool | None =
     """Rounds the matrices of the decoder's layers, in place, one after the other on their way to the device.
 
     To be called after adapters are added. `keeps_transpose` None keeps a second copy, transposed for the backward pass,
-    where the card has four times its room free; else each is transposed when it is needed, some 7 % slower.
+    where `keeps_transposes` finds the card large enough; else each is transposed when it is needed.
     """
     layers = vla.language_model.model.layers
     linears = [(name, module) for name, module in layers.named_modules() if _is_frozen_linear(name, module)]
-    keeps = _has_room(linears, device) if keeps_transpose is None else keeps_transpose
+    size = sum(matrix.weight.numel() for _, matrix in linears)
+    card_bytes = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else 0
+    keeps = keeps_transposes(size, card_bytes) if keeps_transpose is None else keeps_transpose
     for name, matrix in linears:
         layers.set_submodule(name, Fp8Linear(matrix, device, keeps_transpose=keeps))
 
 
 def _is_frozen_linear(name: str, module: nn.Module) -> bool:
     return isinstance(module, nn.Linear) and "lora_" not in name
-
-
-def _has_room(linears: list[tuple[str, nn.Linear]], device: torch.device) -> bool:
-    if device.type != "cuda":
-        return True
-    one_copy = sum(matrix.weight.numel() for _, matrix in linears)
-    free, _ = torch.cuda.mem_get_info(device)
-    return 2 * one_copy <= FREE_SHARE_FOR_TRANSPOSES * free

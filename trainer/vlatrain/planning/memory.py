@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from vlatrain.configuration.finetune import FinetuneConfig, Precision
 from vlatrain.configuration.memory import Checkpointing, Sharding
+from vlatrain.configuration.speed import keeps_transposes
 from vlatrain.planning.cards import Card
 from vlatrain.planning.measured import Kept, Measured
 from vlatrain.planning.sizes import BlockSize, Sizes
 
 BYTES = {Precision.BF16: 2, Precision.FP16: 2, Precision.FP32: 4}
 NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # nibbles, and doubly quantised scales of blocks of 64
-FP8_BYTES = 2.0  # one byte forward, one for the transpose of the backward pass
 TRAINED_BYTES = 16  # weight, gradient and two moments in fp32
 RANKS_BYTES = 500_000_000  # NCCL's buffers
 TEMPORARY = Kept(4, 6, 0)  # values that one block needs besides while it is computed
@@ -42,18 +42,20 @@ def precision_on(config: FinetuneConfig, card: Card) -> Precision:
     return Precision.BF16 if card.has_bf16 else Precision.FP16
 
 
-def account(config: FinetuneConfig, sizes: Sizes, precision: Precision, nproc: int, known: Measured) -> Account:
+def account(
+    config: FinetuneConfig, sizes: Sizes, precision: Precision, nproc: int, known: Measured, card: Card
+) -> Account:
     """The memory of one rank while it trains or evaluates, whichever needs more."""
     training = Part(*_training(config, sizes, precision, known))
     evaluating = Part("evaluation: keys and values, activations", _evaluating(config, sizes, precision))
-    fixed = (*_weights(config, sizes, precision, nproc), *_trained(config, sizes))
+    fixed = (*_weights(config, sizes, precision, nproc, card), *_trained(config, sizes))
     working = max(training, evaluating, key=lambda part: part.size_bytes)
     foretold = sum(part.size_bytes for part in (*fixed, working))
     spare = known.context_bytes + (RANKS_BYTES if nproc > 1 else 0) + int(known.fragments * foretold)
     return Account((*fixed, working, Part("driver, workspaces, fragments", spare)))
 
 
-def _weights(config: FinetuneConfig, sizes: Sizes, precision: Precision, nproc: int) -> list[Part]:
+def _weights(config: FinetuneConfig, sizes: Sizes, precision: Precision, nproc: int, card: Card) -> list[Part]:
     if not config.use_lora:
         return []
     each = BYTES[precision]
@@ -62,8 +64,10 @@ def _weights(config: FinetuneConfig, sizes: Sizes, precision: Precision, nproc: 
         size = decoder * NF4_BYTES + (sizes.parameters - decoder) * each
         return [Part(f"base model, decoder in 4 bits, the rest {precision}", int(size))]
     if config.has_fp8_base:
-        size = decoder * FP8_BYTES + (sizes.parameters - decoder) * each
-        return [Part(f"base model, decoder in fp8 and its transpose, the rest {precision}", int(size))]
+        is_twice = keeps_transposes(decoder, card.memory_bytes)
+        size = decoder * (2 if is_twice else 1) + (sizes.parameters - decoder) * each
+        told = "fp8 and its transpose" if is_twice else "fp8"
+        return [Part(f"base model, decoder in {told}, the rest {precision}", size)]
     if config.sharding is Sharding.FULL and nproc > 1:
         blocks = sum(block.count * block.weights for block in (sizes.decoder, *sizes.towers))
         size = (sizes.parameters - blocks) * each + blocks * each // nproc + 2 * sizes.decoder.weights * each

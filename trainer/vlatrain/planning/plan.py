@@ -41,7 +41,7 @@ def plan(config: FinetuneConfig, sizes: Sizes, card: Card, nproc: int, known: Me
     """Predicts, from the constants that ship or from others; starts nothing."""
     known = known or measured()
     precision = precision_on(config, card)
-    need = account(config, sizes, precision, nproc, known)
+    need = account(config, sizes, precision, nproc, known, card)
     return Plan(config, card, nproc, precision.value, need, speed(config, sizes, card, precision, nproc, known))
 
 

@@ -1,5 +1,6 @@
 """What learns: the model with its adapters, the optimizer over them, and the arithmetic they run in."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -195,6 +196,7 @@ def place_of(device: torch.device, dtype: torch.dtype, ranks: Ranks) -> Place:
         arithmetic=ARITHMETICS[dtype],
         capability=torch.cuda.get_device_capability(device) if device.type == "cuda" else None,
         has_triton=find_spec("triton") is not None,
+        has_c_compiler=any(map(shutil.which, ("cc", "gcc", "clang"))),
         world_size=ranks.world_size,
     )
 

@@ -31,6 +31,7 @@ from vlatrain.evaluate.suites import open_suite
 from vlatrain.evaluate.together import Together
 from vlatrain.evaluate.venue import Observation, Suite
 from vlatrain.fast.answers import Answers
+from vlatrain.fast.compiling import uncompiled
 from vlatrain.method.drift import Student
 from vlatrain.method.live import open_method
 from vlatrain.model.codec import Codec
@@ -203,7 +204,8 @@ def _load(config: FinetuneConfig, ranks: Ranks, reports: Reports, inbox: Inbox, 
     if ranks.world_size > 1:
         rehearse(learner, batches.at(0), codec, config)
     if ranks.is_first or learner.is_sharded:
-        vision_self_check(learner.vla, torch.tensor(codec.prompts.inference_ids(dataset.instructions[0])))
+        with uncompiled() if learner.levers.compile else nullcontext():
+            vision_self_check(learner.vla, torch.tensor(codec.prompts.inference_ids(dataset.instructions[0])))
     return Session(
         config=config,
         ranks=ranks,
