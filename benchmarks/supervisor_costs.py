@@ -23,6 +23,7 @@ from pathlib import Path
 import msgspec
 from vlad.host import processes
 from vlad.records.events import Moved, State
+from vlad.records.files import append_line
 from vlad.records.rundir import Home, RunDirectory, new_run_id
 from vlad.records.spec import Kind, RunSpec
 from vlad.supervise import detach
@@ -219,6 +220,7 @@ def remember(home: Home, count: int) -> None:
         past = home.run(run_id)
         past.path.mkdir(mode=0o700)
         past.spec.write_bytes(msgspec.json.encode(msgspec.structs.replace(spec, run_id=run_id)))
+        append_line(home.ended, run_id)
         past.state.write_bytes(msgspec.json.encode(msgspec.structs.replace(record, run_id=run_id)))
     shutil.rmtree(pattern.path)
 

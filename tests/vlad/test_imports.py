@@ -53,6 +53,13 @@ def test_the_supervisor_of_our_trainer_loads_no_parsers(tmp_path: Path) -> None:
     assert not {name for name in loaded if name.startswith("vlad.parsers")}
 
 
+def test_a_supervisor_holds_nothing_in_memory_that_it_can_do_without(tmp_path: Path) -> None:
+    """Each of these is half a MB or more, of every run."""
+    loaded = loaded_by("import vlad.supervise.keeper, vlad.supervise.read_log", tmp_path)
+    assert not loaded & {"dataclasses", "logging", "threading", "argparse", "subprocess", "socket", "yaml", "psutil"}
+    assert not loaded & {"vlad.policy.diagnose", "vlad.policy.notices", "vlad.host.user_config", "vlad.records.summary"}
+
+
 def test_no_part_of_vlad_loads_science_or_dashboard_or_the_other_programs(tmp_path: Path) -> None:
     modules = modules_of(vlad)
     assert len(modules) > 30

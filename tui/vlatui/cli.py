@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vlad.records.files import RecordError
-from vlad.records.rundir import RUN_ID, Home, default_home
+from vlad.records.history import RUN_ID
+from vlad.records.rundir import Home, default_home
 
 from vlatui.sites.ssh import Way, is_target, target_of
 

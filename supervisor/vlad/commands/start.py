@@ -27,7 +27,8 @@ from vlad.commands.queueing import (
 from vlad.commands.trainer import ResolvedConfig, add_config_arguments, chosen_python, config_file, resolved_config
 from vlad.policy.launch_argv import POSITIONALS, kept_environment, trainer_argv, training_environment
 from vlad.policy.secrets import redacted
-from vlad.records.rundir import NAME, Home, RunDirectory, new_run_id
+from vlad.records.history import NAME
+from vlad.records.rundir import Home, RunDirectory, new_run_id
 from vlad.records.spec import Kind, OnHang, RestartPolicy, RunSpec
 
 DETACHED = 130

@@ -19,7 +19,7 @@ import msgspec
 
 from vlad.records.files import RecordError
 from vlad.records.gpus import GpuWish, LeasedGpu
-from vlad.records.rundir import RUN_ID
+from vlad.records.history import RUN_ID
 
 FOLDER = "vlad-gpus"
 SHARED_FOLDERS = (Path("/run/lock"), Path("/tmp"))

@@ -5,9 +5,10 @@ import os
 import signal
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+import msgspec
 
 from vlad.records.outcome import ProcessIdentity
 
@@ -18,8 +19,7 @@ PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessStat:
+class ProcessStat(msgspec.Struct, frozen=True):
     """What /proc/<pid>/stat says. `start_ticks` counts clock ticks from boot; `tty` is the device number, 0 for none.
 
     `exit_status` is the wait status of a zombie, but 0 as well where we may not know it.
@@ -203,6 +203,13 @@ def become_subreaper(is_one: bool = True) -> None:
     """From now on orphans below this process become its children, so that it reads how they ended (or no more)."""
     if _libc.prctl(PR_SET_CHILD_SUBREAPER, int(is_one), 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def release_free_memory() -> None:
+    """Gives pages that the allocator holds without need back to the system, where the C library can (glibc)."""
+    trim = getattr(_libc, "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def set_process_name(name: str) -> None:

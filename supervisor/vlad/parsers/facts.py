@@ -3,7 +3,8 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf)"
 _NAMES = {
@@ -21,8 +22,7 @@ _NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeenStep:
+class SeenStep(msgspec.Struct, frozen=True, kw_only=True):
     """An optimizer update; without a `step` it is the one that a progress bar counted last. Durations in seconds."""
 
     step: int | None = None
@@ -31,11 +31,10 @@ class SeenStep:
     learning_rate: float | None = None
     step_s: float | None = None
     epoch: float | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeenBar:
+class SeenBar(msgspec.Struct, frozen=True, kw_only=True):
     """A progress bar that counts updates: `done` of `total`, of one epoch where it names one (the last if known)."""
 
     done: int
@@ -45,23 +44,20 @@ class SeenBar:
     update: SeenStep = SeenStep()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeenSuite:
+class SeenSuite(msgspec.Struct, frozen=True, kw_only=True):
     """An evaluation of this suite begins."""
 
     suite: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeenEpisodes:
+class SeenEpisodes(msgspec.Struct, frozen=True, kw_only=True):
     """How far the evaluation has come; None for what the line does not tell."""
 
     successes: int | None = None
     episodes: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeenEvaluation:
+class SeenEvaluation(msgspec.Struct, frozen=True, kw_only=True):
     """An evaluation is done. The rate is in percent; what is None was told by lines before, or by none."""
 
     success_rate: float | None = None
@@ -71,8 +67,7 @@ class SeenEvaluation:
     suite: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeenMark:
+class SeenMark(msgspec.Struct, frozen=True, kw_only=True):
     """The exact step at which something is done that is no update; lines before may have told it rounded."""
 
     step: int

@@ -1,7 +1,6 @@
 """From the facts of a log to the records that the program would have reported itself. Pure; time is passed in."""
 
 import math
-from dataclasses import dataclass
 
 import msgspec
 
@@ -38,8 +37,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return EarlyStop(best=best, best_step=self.best_step, bad_evaluations=self.bad_evaluations)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
+class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     """Of the attempt whose log is read; `at` in Unix seconds is when its lines were read."""
 
     at: float

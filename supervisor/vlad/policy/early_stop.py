@@ -1,11 +1,11 @@
 """When to stop because the success rate no longer improves: one counter, used by the trainer and for foreign logs."""
 
 import math
-from dataclasses import dataclass, replace
+
+import msgspec
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EarlyStopPolicy:
+class EarlyStopPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Stop after `patience` evaluations in a row without improvement.
 
     An improvement beats the best by more than `min_delta` percentage points; with `beats_interval` it lies above the
@@ -24,8 +24,7 @@ class EarlyStopPolicy:
             raise ValueError(f"min_delta {self.min_delta}: it must be from 0 to 100 percentage points")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EarlyStop:
+class EarlyStop(msgspec.Struct, frozen=True, kw_only=True):
     """What earlier evaluations left behind. Rates are in percent; `best` is minus infinity before the first.
 
     `bar` is the upper end of the interval of the last improvement.
@@ -46,9 +45,9 @@ class EarlyStop:
             raise ValueError(f"success rate {success_rate} at step {step}: it must be from 0 to 100 percent")
         if self.is_improved_by(success_rate, policy):
             return EarlyStop(best=success_rate, best_step=step, bar=high if policy.beats_interval else None)
-        bad = replace(self, bad_evaluations=self.bad_evaluations + 1)
+        bad = msgspec.structs.replace(self, bad_evaluations=self.bad_evaluations + 1)
         if policy.beats_interval and success_rate > self.best:
-            return replace(bad, best=success_rate, best_step=step)
+            return msgspec.structs.replace(bad, best=success_rate, best_step=step)
         return bad
 
     def is_improved_by(self, success_rate: float, policy: EarlyStopPolicy) -> bool:

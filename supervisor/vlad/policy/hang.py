@@ -1,8 +1,9 @@
 """When a run that tells nothing counts as hung. Pure."""
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from vlad.records import figures
 from vlad.records.progress import Phase
@@ -24,8 +25,7 @@ class Silence(Enum):
     HUNG = "hung"
 
 
-@dataclass(frozen=True, slots=True)
-class Usual:
+class Usual(msgspec.Struct, frozen=True):
     """What a run should have told within `bound_s`, and how that is known."""
 
     missing: str

@@ -1,7 +1,8 @@
 """What a user is told about, and in which words. Pure."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from vlad.records import figures
 from vlad.records.outcome import Cause
@@ -19,8 +20,7 @@ class Occasion(StrEnum):
     HANG = "hang"
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True):
     """One message. It is sent where any of its occasions is wanted."""
 
     occasions: frozenset[Occasion]

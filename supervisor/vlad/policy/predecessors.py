@@ -1,24 +1,22 @@
 """Whether a run may start as far as the runs before it are concerned. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from vlad.records.events import State
 from vlad.records.spec import Predecessor
 
 
-@dataclass(frozen=True, slots=True)
-class Met:
+class Met(msgspec.Struct, frozen=True):
     """Nothing stands in the way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(msgspec.Struct, frozen=True):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(msgspec.Struct, frozen=True):
     """What the run waits for cannot come any more by itself."""
 
     why: str

@@ -1,7 +1,8 @@
 """Whether a run goes on after an attempt has ended, and when."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from vlad.records.outcome import Cause, Diagnosis, Exit
 from vlad.records.progress import Finished, Reason
@@ -28,24 +29,20 @@ BLAMELESS = frozenset({Cause.LOST_NODE, Cause.REBOOT, Cause.TIME_LIMIT})
 EXIT_BAD_CONFIG = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Succeed:
+class Succeed(msgspec.Struct, frozen=True):
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(msgspec.Struct, frozen=True):
     """Ended because it was asked to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Restart:
+class Restart(msgspec.Struct, frozen=True):
     delay_s: float
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUp(msgspec.Struct, frozen=True):
     why: str
 
 

@@ -1,6 +1,5 @@
 """The names inside the folder of one attempt."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -8,8 +7,7 @@ import msgspec
 from vlad.records.outcome import AgentClaim, Exit
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptDirectory:
+class AttemptDirectory(msgspec.Struct, frozen=True):
     """The files of one attempt."""
 
     path: Path

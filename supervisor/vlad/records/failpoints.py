@@ -3,7 +3,6 @@
 import errno
 import os
 import signal
-import threading
 from pathlib import Path
 
 VARIABLE = "VLAD_FAILPOINTS"
@@ -53,6 +52,8 @@ def _act(name: str, action: str) -> None:
         case "term":
             os.kill(os.getpid(), signal.SIGTERM)
         case "hold":
+            import threading  # only tests get here
+
             signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)  # another thread's stop would come too late
         case "enospc":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), f"failpoint {name}")

@@ -113,6 +113,32 @@ def read_lines(path: Path, offset: int = 0, limit: int = -1) -> tuple[list[bytes
     return [line for line in content[:end].split(b"\n") if line], offset + end
 
 
+def append_line(path: Path, line: str) -> None:
+    """Appends a short line to a file that several processes append to. Mode 0600; follows no symlink."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE_FILE)
+    try:
+        os.write(handle, f"{line}\n".encode())
+    finally:
+        os.close(handle)
+
+
+def last_lines(path: Path, piece_bytes: int = 4096) -> Iterator[str]:
+    """The complete lines of a file, the last one first; what is not asked for is not read. A missing file has none."""
+    try:
+        with path.open("rb") as file:
+            start, rest = file.seek(0, os.SEEK_END), b""
+            while start:
+                start, before = max(0, start - piece_bytes), start
+                file.seek(start)
+                whole = file.read(before - start) + rest
+                rest, *lines = whole.split(b"\n")
+                yield from (line.decode(errors="replace") for line in reversed(lines) if line)
+            if rest:
+                yield rest.decode(errors="replace")
+    except OSError:
+        return
+
+
 def json_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The JSON objects of a journal; lines that are none (torn, or from a crash) are left out."""
     for line in read_lines(path)[0]:

@@ -1,22 +1,26 @@
 """Where things are: the home of all runs, and the names inside one run's folder."""
 
 import os
-import re
 import time
-from dataclasses import dataclass
-from heapq import nlargest
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from vlad.records.attemptdir import AttemptDirectory
-from vlad.records.files import RecordError, private_folder, read_lines, replace_file, set_aside, sync_folder
+from vlad.records.files import (
+    RecordError,
+    append_line,
+    private_folder,
+    read_lines,
+    replace_file,
+    set_aside,
+    sync_folder,
+)
+from vlad.records.history import NAME, RUN_ID, last_ended, newest_in
 from vlad.records.progress import Evaluation, ProgressLine, decode_evaluations, decode_progress
 from vlad.records.run import STATE_SCHEMA, RunRecord, fold_all
 from vlad.records.spec import SPEC_SCHEMA, RunSpec
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-RUN_ID = re.compile(r"\d{8}-\d{4}-[A-Za-z0-9][A-Za-z0-9_.-]{0,63}-[0-9a-f]{4}")
 
 
 def default_home() -> Path:
@@ -39,8 +43,7 @@ def new_run_id(name: str, at: float) -> str:
     return f"{time.strftime('%Y%m%d-%H%M', time.localtime(at))}-{name}-{os.urandom(2).hex()}"
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(msgspec.Struct, frozen=True):
     """The folder of all runs of one user on one host (or on a shared disk)."""
 
     path: Path
@@ -52,6 +55,11 @@ class Home:
     @property
     def live(self) -> Path:
         return self.path / "live"
+
+    @property
+    def ended(self) -> Path:
+        """The runs in the order in which they ended: a line each, appended by their supervisors."""
+        return self.path / "ended"
 
     def prepare(self) -> "Home":
         """Makes the folders, mode 0700. Raises RecordError where they are not ours."""
@@ -74,16 +82,16 @@ class Home:
         return _ids(self.live)
 
     def newest_ended_ids(self, most: int | None = None) -> list[str]:
-        """Runs that are not live, newest first; all of them without `most`. Of a long history only names are read."""
+        """Runs that are not live, newest first: all of them, or the `most` that ended last.
+
+        The latter costs the same however long the history is: only the end of the list of ends is read. A home that
+        has not kept that list for long enough is looked through.
+        """
         live = set(self.live_ids())
         if most is None:
             return [run_id for run_id in reversed(self.run_ids()) if run_id not in live]
-        try:
-            with os.scandir(self.runs) as entries:
-                newest = nlargest(most + len(live), (entry.name for entry in entries))
-        except FileNotFoundError:
-            return []
-        return [name for name in newest if RUN_ID.fullmatch(name) and name not in live][:most]
+        listed = last_ended(self.ended, most, lambda run_id: run_id not in live and (self.runs / run_id).is_dir())
+        return sorted(listed, reverse=True) if len(listed) == most else newest_in(self.runs, most, live)
 
     def mark_live(self, run_id: str) -> None:
         link = self.live / run_id
@@ -92,6 +100,9 @@ class Home:
             sync_folder(self.live)
 
     def mark_ended(self, run_id: str) -> None:
+        """A list that cannot be written is no reason to keep a run that has ended among the live ones."""
+        with suppress(OSError):
+            append_line(self.ended, run_id)
         (self.live / run_id).unlink(missing_ok=True)
 
     def find(self, wanted: str) -> "RunDirectory":
@@ -129,8 +140,7 @@ def _ids(folder: Path) -> list[str]:
         return []
 
 
-@dataclass(frozen=True, slots=True)
-class RunDirectory:
+class RunDirectory(msgspec.Struct, frozen=True):
     """The files of one run; see docs/architecture.md for who writes which."""
 
     path: Path

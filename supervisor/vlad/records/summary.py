@@ -2,7 +2,6 @@
 
 import mmap
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -200,8 +199,7 @@ def _smoothed(old: float | None, new: float | None, weight: float = STEP_SMOOTHI
 EMPTY = Summary()
 
 
-@dataclass(frozen=True, slots=True)
-class SummaryRead:
+class SummaryRead(msgspec.Struct, frozen=True):
     """A summary and how far into the two files it reaches, in bytes."""
 
     summary: Summary = EMPTY

@@ -1,23 +1,19 @@
 """Collects what is known about the end of an attempt, and asks the policies for the cause."""
 
-import logging
-
 import msgspec
 
 from vlad.host import processes
-from vlad.host.evidence import failure_of
-from vlad.policy.diagnose import diagnose
 from vlad.policy.restart import exit_in_words, plain_diagnosis
 from vlad.records.outcome import Cause, Diagnosis, Exit
 from vlad.records.progress import Finished
 from vlad.records.run import Attempt
 from vlad.records.rundir import RunDirectory
 from vlad.supervise.launch import cannot_start_message
+from vlad.supervise.remarks import remark_on_exception
 from vlad.supervise.reserve import is_disk_full
 
 CERTAIN_BY_THEMSELVES = frozenset({Cause.REBOOT, Cause.PREEMPTED})
 NOTHING_FOUND = frozenset({Cause.EXITED, Cause.KILLED, Cause.UNKNOWN})
-_log = logging.getLogger(__name__)
 
 
 def explain(run: RunDirectory, attempt: Attempt, exit: Exit, finished: Finished | None) -> Diagnosis | None:
@@ -34,9 +30,12 @@ def explain(run: RunDirectory, attempt: Attempt, exit: Exit, finished: Finished 
 
 def _from_evidence(run: RunDirectory, attempt: Attempt, exit: Exit) -> Diagnosis | None:
     try:
+        from vlad.host.evidence import failure_of
+        from vlad.policy.diagnose import diagnose  # the tables of causes are not held in memory while all goes well
+
         return diagnose(failure_of(run, attempt.number, exit))
     except Exception:  # whatever stands in a log: an explanation that fails must not keep the run from going on
-        _log.exception("the end of attempt %d could not be explained", attempt.number)
+        remark_on_exception(f"the end of attempt {attempt.number} could not be explained")
         return None
 
 

@@ -1,7 +1,8 @@
 """Follows what the program reports: the newest step and checkpoints, answered requests, and how it said it ended."""
 
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
 
 from vlad.records.files import read_lines
 from vlad.records.progress import (
@@ -19,8 +20,7 @@ CHECKPOINTS_REMEMBERED = 16
 PIECE_BYTES = 1 << 18
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True):
     """What a run has reported so far, over all attempts; `checkpoints` oldest first, also those only begun."""
 
     step: int | None = None
@@ -31,14 +31,14 @@ class Progress:
     def after(self, line: ProgressLine) -> "Progress":
         match line:
             case Step():
-                return replace(self, step=line.step)
+                return msgspec.structs.replace(self, step=line.step)
             case CheckpointBegun() | CheckpointSaved(is_new=True):
                 others = tuple(one for one in self.checkpoints if one.path != line.path)
-                return replace(self, checkpoints=(*others, line)[-CHECKPOINTS_REMEMBERED:])
+                return msgspec.structs.replace(self, checkpoints=(*others, line)[-CHECKPOINTS_REMEMBERED:])
             case Finished():
-                return replace(self, finished=line)
+                return msgspec.structs.replace(self, finished=line)
             case RequestDone():
-                return replace(self, answered=self.answered | {line.request_id})
+                return msgspec.structs.replace(self, answered=self.answered | {line.request_id})
             case _:
                 return self
 

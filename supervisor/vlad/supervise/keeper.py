@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import logging
 import os
 import sys
 import time
@@ -15,6 +14,7 @@ from vlad.records.outcome import ProcessIdentity
 from vlad.records.rundir import RunDirectory
 from vlad.supervise import exits, locks
 from vlad.supervise.queue import open_lease
+from vlad.supervise.remarks import remark
 from vlad.supervise.reserve import give_reserve
 from vlad.supervise.supervisor import Ending, Supervisor
 from vlad.supervise.terminal import Terminal, open_terminal
@@ -29,14 +29,12 @@ LONGEST_PAUSE_S = 2.0
 DISK_PAUSE_S = 1.0
 READY = b"ready\n"
 KEPT_ALREADY = b"kept already\n"
-_log = logging.getLogger(__name__)
 
 
 def main() -> None:
     """`vlad.supervise.detach` executes this with the run directory as the last argument, and reads one line from it."""
     run = RunDirectory(Path(sys.argv[-1]))
     _leave_terminal()
-    logging.basicConfig(format="%(asctime)s %(process)d %(levelname)s %(message)s", level=logging.INFO)
     guard = locks.open_lock(run.keeper_lock)
     if not locks.lock_within(guard, LOCK_PATIENCE_S):
         _answer(KEPT_ALREADY)
@@ -46,7 +44,9 @@ def main() -> None:
     lock = locks.open_lock(run.lock)
     locks.try_lock(lock)
     _answer(READY)
+    gc.collect()
     gc.freeze()
+    processes.release_free_memory()
     live(run, lock, lease, terminal)
 
 
@@ -92,7 +92,7 @@ def keep(run: RunDirectory) -> ProcessIdentity | None:
         if _has_ended_well(run, supervisor):
             return None
         is_short = time.monotonic() - began < SHORT_LIFE_S
-        _log.warning("the supervisor %d died; the next one starts in %.1f s", supervisor, pause_s)
+        remark(f"the supervisor {supervisor} died; the next one starts in {pause_s:.1f} s")
         time.sleep(pause_s)
         pause_s = min(max(2 * pause_s, FIRST_PAUSE_S), LONGEST_PAUSE_S) if is_short else 0.0
     return None
@@ -128,7 +128,7 @@ def _can_reap(run: RunDirectory, ended: os.waitid_result) -> bool:
     try:
         exits.reap(run, ended)
     except OSError as error:
-        _log.warning("the exit of process %d cannot be recorded yet: %s", ended.si_pid, error)
+        remark(f"the exit of process {ended.si_pid} cannot be recorded yet: {error}")
         if not give_reserve(run, error):
             time.sleep(DISK_PAUSE_S)
         return False

@@ -5,7 +5,6 @@ import select
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,8 +23,7 @@ CANNOT_START = b"vlad: cannot start "
 PATIENCE_S = 20.0
 
 
-@dataclass(frozen=True, slots=True)
-class Handles:
+class Handles(msgspec.Struct, frozen=True):
     """Descriptors that the agent gets: the run's lock, its lease of GPUs, and the terminal of a run that has one."""
 
     lock: int

@@ -1,18 +1,17 @@
 """Who the processes are that could not be ended with their attempt, and which GPUs they still hold."""
 
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vlad.host import processes
 from vlad.records.gpus import Leftover
 from vlad.records.outcome import ProcessIdentity
+from vlad.supervise.remarks import remark
 
 if TYPE_CHECKING:
     from vlad.host.gpus import GpuReading
 
 PATIENCE_S = 5.0
-_log = logging.getLogger(__name__)
 
 
 def leftovers(found: Sequence[ProcessIdentity]) -> tuple[Leftover, ...]:
@@ -31,7 +30,7 @@ def _readings() -> "tuple[GpuReading, ...]":
     try:
         return read_gpus(PATIENCE_S).gpus
     except GpusUnreadable as error:
-        _log.warning("who holds which GPU is not known: %s", error)
+        remark(f"who holds which GPU is not known: {error}")
         return ()
 
 

@@ -1,19 +1,20 @@
 """Tells the user what happened, by a short process of its own: whatever becomes of it, no run is hurt or held up."""
 
-import logging
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from vlad.host.user_config import user_config_path
-from vlad.policy.notices import Notice, notice_of, notice_of_hang
-from vlad.records.run import RunRecord
+from vlad.records.run import RunRecord, State
 from vlad.records.rundir import RunDirectory
+from vlad.supervise.remarks import remark
+
+if TYPE_CHECKING:  # what is told, and how, is loaded where there is something to tell
+    from vlad.policy.notices import Notice
 
 BOOT = "import sys; sys.path[:] = sys.argv[1].split(chr(0x1F)); from vlad.supervise.notifier import main; main()"
 MOST_BYTES = 32 * 1024
-_log = logging.getLogger(__name__)
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,25 +31,33 @@ def tell(run: RunDirectory, record: RunRecord) -> None:
 
     Never raises, never waits.
     """
+    if record.state is not State.BACKOFF and not record.state.is_final:
+        return
+    from vlad.policy.notices import notice_of
+
     _tell(run, notice_of(record))
 
 
 def tell_of_hang(run: RunDirectory, record: RunRecord) -> None:
     """As `tell`, for a run that hangs and is left alone."""
+    from vlad.policy.notices import notice_of_hang
+
     _tell(run, notice_of_hang(record))
 
 
-def _tell(run: RunDirectory, notice: Notice | None) -> None:
+def _tell(run: RunDirectory, notice: "Notice | None") -> None:
     if notice is None:
         return
+    from vlad.host.user_config import user_config_path
+
     try:
         if user_config_path().exists():
             _spawn(run, notice)
     except OSError as error:
-        _log.warning("nobody was told that %r: %s", notice.title, error)
+        remark(f"nobody was told that {notice.title!r}: {error}")
 
 
-def _spawn(run: RunDirectory, notice: Notice) -> None:
+def _spawn(run: RunDirectory, notice: "Notice") -> None:
     message = Message(
         directory=str(run.path), occasions=tuple(notice.occasions), title=notice.title, body=notice.body[:MOST_BYTES]
     )

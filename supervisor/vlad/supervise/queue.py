@@ -1,6 +1,5 @@
 """A run's way to its start: after the runs that it follows, and with the GPUs that it asks for."""
 
-import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +11,13 @@ from vlad.records.gpus import LeasedGpu, QueuePlace
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import RunSpec
 from vlad.supervise.chronicle import Chronicle
+from vlad.supervise.remarks import remark
 
 if TYPE_CHECKING:  # most runs ask for no GPU, and need not hold in memory how that is done
     from vlad.host.leases import Lease
     from vlad.supervise.claiming import Claiming
 
 LOOK_S = 0.5
-_log = logging.getLogger(__name__)
 
 
 def open_lease(run: RunDirectory) -> "Lease | None":
@@ -31,7 +30,7 @@ def open_lease(run: RunDirectory) -> "Lease | None":
 
         return Lease(Path(wish.lock_folder), run.run_id)
     except (OSError, RecordError) as error:
-        _log.warning("no GPU can be leased yet: %s", error)
+        remark(f"no GPU can be leased yet: {error}")
         return None
 
 

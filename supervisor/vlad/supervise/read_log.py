@@ -1,6 +1,5 @@
 """Reports for programs that do not report themselves: their log is parsed into the run's progress and evaluations."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,11 +14,11 @@ from vlad.records.files import JournalWriter, private_folder, read_lines, replac
 from vlad.records.progress import Evaluation
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import RunSpec
+from vlad.supervise.remarks import remark
 
 PIECE_BYTES = 1 << 18
 PIECES_AT_ONCE = 16
 MISSING = -1
-_log = logging.getLogger(__name__)
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -131,7 +130,7 @@ class LogReader:
     def _gives_way(self) -> bool:
         """There is one writer: who finds the files made or grown by another writes no more."""
         if not self._place.gave_way and self._file_sizes() != self._sizes:
-            _log.info("the program reports itself: its log is not read any further")
+            remark("the program reports itself: its log is not read any further")
             self._save(msgspec.structs.replace(self._place, gave_way=True))
         return self._place.gave_way
 

@@ -1,6 +1,5 @@
 """The supervisor of a run: tick by tick it looks, decides by pure policies, journals the decision, and acts on it."""
 
-import logging
 import os
 import select
 import time
@@ -22,6 +21,7 @@ from vlad.supervise.inbox import Inbox
 from vlad.supervise.job import Job
 from vlad.supervise.ladder import Ladder
 from vlad.supervise.queue import Queue
+from vlad.supervise.remarks import remark
 from vlad.supervise.reserve import give_reserve
 from vlad.supervise.terminal import Terminal
 from vlad.supervise.timer import Timer
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 IDLE_S = 0.25
 BUSY_S = 0.03
 DISK_PAUSE_S = 1.0
-_log = logging.getLogger(__name__)
 
 
 class Ending(Enum):
@@ -113,7 +112,7 @@ class Supervisor:
             self._tick()
         except OSError as error:
             if repr(error) != self._refusal:
-                _log.warning("will be tried again: %r", error)
+                remark(f"will be tried again: {error!r}")
             self._refusal = repr(error)
             self._pause_s = 0.0 if give_reserve(self._run, error) else DISK_PAUSE_S
 

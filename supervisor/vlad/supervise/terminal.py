@@ -5,27 +5,26 @@ the terminal open, so that the job notices nothing, and the supervisor replaces 
 """
 
 import fcntl
-import logging
 import os
 import struct
 import termios
 import time
-from dataclasses import dataclass
+
+import msgspec
 
 from vlad.records import failpoints
 from vlad.records.files import RecordError
 from vlad.records.rundir import RunDirectory
 from vlad.supervise import locks
+from vlad.supervise.remarks import remark, remark_on_exception
 
 ROWS, COLUMNS = 24, 80
 HAND_OVER_S = 2.0
 DRAINED_WITHIN_S = 2.0
 POLL_S = 0.02
-_log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Terminal:
+class Terminal(msgspec.Struct, frozen=True):
     """Descriptors of a pseudo-terminal: `master` is what a person sees, `slave` what the job has."""
 
     run: RunDirectory
@@ -53,7 +52,7 @@ class Terminal:
             hold(self)
             status = 0
         except BaseException:
-            _log.exception("the holder of the terminal ends")
+            remark_on_exception("the holder of the terminal ends")
         finally:
             os._exit(status)
 
@@ -104,6 +103,6 @@ def take_terminal(slave: int) -> None:
     try:
         fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
     except PermissionError:
-        _log.warning("the terminal still belongs to a process of an earlier attempt")
+        remark("the terminal still belongs to a process of an earlier attempt")
     for handle in (0, 1):
         os.dup2(slave, handle)

@@ -1,6 +1,5 @@
 """Watches whether a run still tells something; one that does not is put on record, looked into, and counts as hung."""
 
-import logging
 import os
 import sys
 import time
@@ -18,6 +17,7 @@ from vlad.records.rundir import RunDirectory
 from vlad.records.spec import Kind, OnHang, RunSpec
 from vlad.supervise import notifying
 from vlad.supervise.chronicle import Chronicle
+from vlad.supervise.remarks import remark
 from vlad.supervise.worker_group import members
 
 LOOK_S = 1.0
@@ -25,7 +25,6 @@ DUMP_PATIENCE_S = 75.0
 BOOT = "import sys; sys.path[:] = sys.argv[1].split(chr(0x1F)); from vlad.supervise.stack_dump import main; main()"
 STOPPED_STATES = frozenset("Tt")
 ADVICE = "the stacks show where each rank waits; `vlad resume` goes on from the last checkpoint"
-_log = logging.getLogger(__name__)
 
 
 class Vigil:
@@ -126,7 +125,7 @@ class Vigil:
         try:
             os.posix_spawn(sys.executable, argv, os.environ, file_actions=streams)
         except OSError as error:
-            _log.warning("no stacks: %s", error)
+            remark(f"no stacks: {error}")
             self._dump_until = 0.0
 
     def _hung(self, quiet: Quiet, dump: Path) -> Quiet:

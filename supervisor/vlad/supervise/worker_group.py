@@ -2,8 +2,9 @@
 
 import os
 import select
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from vlad.host import processes
 from vlad.host.processes import ProcessStat
@@ -24,8 +25,7 @@ class Life(Enum):
     GONE = "gone"
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(msgspec.Struct, frozen=True):
     """What proves that a process is of a run: the run's id in its environment, or the run's lock as its stdin."""
 
     run_id: bytes

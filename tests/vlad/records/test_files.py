@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vlad.records.files import JournalWriter, RecordError, private_folder, read_lines, replace_file, set_aside
+from vlad.records.files import (
+    JournalWriter,
+    RecordError,
+    append_line,
+    last_lines,
+    private_folder,
+    read_lines,
+    replace_file,
+    set_aside,
+)
 from vlad.records.requests import Action, pending_requests, send_request
 
 
@@ -100,3 +109,22 @@ def test_requests_come_oldest_first_and_what_is_none_is_left_alone(tmp_path: Pat
     (tmp_path / "requests" / "note.txt").write_bytes(b"x")
     assert [request for _, request in pending_requests(tmp_path / "requests")] == sent
     assert pending_requests(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 3, 7, 4096])
+@pytest.mark.parametrize("content", [b"", b"one\n", b"one\ntwo\nthree\n", b"one\n\ntwo\ntor", b"\n\n"])
+def test_lines_come_last_first_whatever_is_read_at_once(tmp_path: Path, content: bytes, piece_bytes: int) -> None:
+    path = tmp_path / "list"
+    path.write_bytes(content)
+    assert list(last_lines(path, piece_bytes)) == [line for line in content.decode().split("\n") if line][::-1]
+
+
+def test_a_missing_list_has_no_lines(tmp_path: Path) -> None:
+    assert list(last_lines(tmp_path / "none")) == []
+
+
+def test_no_line_is_appended_through_a_symlink(tmp_path: Path) -> None:
+    (tmp_path / "list").symlink_to(tmp_path / "other")
+    with pytest.raises(OSError, match="symbolic"):
+        append_line(tmp_path / "list", "x")
+    assert not (tmp_path / "other").exists()

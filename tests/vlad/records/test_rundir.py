@@ -1,5 +1,6 @@
 """A run's folder: a damaged state.json is set aside and rebuilt, never reset; ids and names are never paths."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import msgspec
 import pytest
 from supervised_runs import Lab, Run
 from vlad.records.files import JournalWriter, RecordError
+from vlad.records.history import RUN_ID
 from vlad.records.run import Moved, State, fold_all
-from vlad.records.rundir import RUN_ID, Home, RunDirectory, new_run_id
+from vlad.records.rundir import Home, RunDirectory, new_run_id
 
 
 @pytest.fixture
@@ -141,3 +143,54 @@ def test_finding_a_run_by_id_part_name_or_last(lab: Lab) -> None:
         lab.home.find("tes")
     with pytest.raises(RecordError, match="no run fits"):
         lab.home.find("nothing-like-it")
+
+
+# the runs that ended last
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home").prepare()
+
+
+def ended_runs(home: Home, count: int) -> list[str]:
+    ids = [f"20261122-09{number:02d}-run-{number:04x}" for number in range(count)]
+    for run_id in ids:
+        home.run(run_id).path.mkdir(parents=True)
+    return ids
+
+
+def test_the_runs_that_ended_last_are_told_without_looking_at_the_others(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = ended_runs(home, 6)
+    for run_id in (*ids, ids[2]):  # the last one was resumed, and ended again
+        home.mark_ended(run_id)
+    monkeypatch.setattr(os, "scandir", lambda path: pytest.fail(f"{path} is looked through"))
+    assert home.newest_ended_ids(3) == [ids[5], ids[4], ids[2]]
+
+
+def test_runs_that_are_live_again_or_gone_are_not_among_the_ended(home: Home) -> None:
+    ids = ended_runs(home, 5)
+    for run_id in ids:
+        home.mark_ended(run_id)
+    home.live.mkdir(exist_ok=True)
+    home.mark_live(ids[4])
+    home.run(ids[3]).path.rmdir()
+    assert home.newest_ended_ids(2) == [ids[2], ids[1]]
+
+
+def test_a_home_without_the_list_of_ends_is_looked_through(home: Home) -> None:
+    ids = ended_runs(home, 4)
+    home.mark_ended(ids[0])
+    assert home.newest_ended_ids(3) == [ids[3], ids[2], ids[1]]
+
+
+def test_a_list_of_ends_that_cannot_be_written_keeps_no_run_alive(home: Home) -> None:
+    (run_id,) = ended_runs(home, 1)
+    home.live.mkdir(exist_ok=True)
+    home.mark_live(run_id)
+    home.ended.mkdir()
+    home.mark_ended(run_id)
+    assert home.live_ids() == []
+    assert home.newest_ended_ids(1) == [run_id]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import msgspec
 from vlad.policy.early_stop import EarlyStop, EarlyStopPolicy
 
 NEVER = -1
@@ -67,7 +68,7 @@ class TrainState:
         best = self.early_stop.best
         return {
             **asdict(self),
-            "early_stop": {**asdict(self.early_stop), "best": best if math.isfinite(best) else None},
+            "early_stop": {**msgspec.to_builtins(self.early_stop), "best": best if math.isfinite(best) else None},
         }
 
     @classmethod

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import PurePath
 
 from textual.message import Message
-from vlad.records.rundir import RUN_ID
+from vlad.records.history import RUN_ID
 
 from vlatui.reading.collect import Collector
 from vlatui.reading.messages import FilesChanged, HostRead

@@ -1,0 +1,33 @@
+"""Run ids, and which runs ended last, without looking at all of them."""
+
+import os
+import re
+from collections.abc import Callable, Collection
+from heapq import nlargest
+from pathlib import Path
+
+from vlad.records.files import last_lines
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+RUN_ID = re.compile(r"\d{8}-\d{4}-[A-Za-z0-9][A-Za-z0-9_.-]{0,63}-[0-9a-f]{4}")
+
+
+def last_ended(listed: Path, most: int, counts: Callable[[str], bool]) -> list[str]:
+    """The last of the list of ends that count; a run stands there once for each time that it ended."""
+    found: dict[str, None] = {}
+    for run_id in last_lines(listed):
+        if len(found) == most:
+            break
+        if RUN_ID.fullmatch(run_id) and counts(run_id):
+            found[run_id] = None
+    return list(found)
+
+
+def newest_in(runs: Path, most: int, live: Collection[str]) -> list[str]:
+    """The newest by name of those that are not live; of a long history only names are read."""
+    try:
+        with os.scandir(runs) as entries:
+            newest = nlargest(most + len(live), (entry.name for entry in entries))
+    except FileNotFoundError:
+        return []
+    return [name for name in newest if RUN_ID.fullmatch(name) and name not in live][:most]
