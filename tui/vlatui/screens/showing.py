@@ -8,9 +8,9 @@ from textual.widgets import Input
 from vlad.host.neighbours import NOBODY, HostView
 from vlad.records import figures
 from vlad.records.foreign import ForeignJob
+from vlad.records.history import RUN_ID
 from vlad.records.home_view import HomeView, RunView
 from vlad.records.run import State
-from vlad.records.history import RUN_ID
 from vlad.records.spec import RunSpec
 
 from vlatui.look.tones import Tone

@@ -4,9 +4,9 @@ from pathlib import PurePath
 
 from vlad.records import figures
 from vlad.records.foreign import ForeignJob
+from vlad.records.history import RUN_ID
 from vlad.records.home_view import RunView
 from vlad.records.run import State
-from vlad.records.history import RUN_ID
 from vlad.records.summary import Summary
 
 from vlatui.look import bars
