@@ -6,7 +6,8 @@
 #
 #   EPISODES=400 TRIALS=20    demonstrations; episodes of each task in the evaluation at the end (0: none)
 #   FRESH="--wrist --proprio" what the fresh model sees, and its size; "" for the published inputs
-#   LIMIT_S=570 EVAL_S=80     as many steps as fit into so many seconds, with one evaluation, for which EVAL_S are left
+#   LIMIT_S=570               as many steps as fit into so many seconds, of which START_S=40 are left for loading and
+#                             compiling and EVAL_S=80 for one evaluation at the end
 #   PACK=DIR                  afterwards: journals, and the last checkpoint in half precision in parts of 15 MB
 #
 # On a GPU machine without a network, .libero-gpu (a simulator that draws on the card) and .whl are unpacked first.
@@ -55,7 +56,7 @@ told "demonstrations"
 # shellcheck disable=SC2086
 [ -d "$out/$name" ] || { mkdir -p "$(dirname "$out/$name")" && tools fresh --data "$data" --out "$out/$name" $fresh; }
 if [ -n "${LIMIT_S:-}" ]; then
-  left=$((LIMIT_S - ($(date +%s) - begun) - 15 - ${EVAL_S:-80}))
+  left=$((LIMIT_S - ($(date +%s) - begun) - ${START_S:-40} - ${EVAL_S:-80}))
   steps=$("$python" -c 'import sys; print(max(500, int(float(sys.argv[1]) / float(sys.argv[2]) * 0.95)))' "$left" "$pace")
   told "$steps steps fit into $left s"
   set -- "$@" --set "max_steps=$steps" --set "save_steps=$steps" --set "eval_every_steps=$steps"
