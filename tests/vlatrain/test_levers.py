@@ -66,6 +66,24 @@ def test_a_host_without_a_c_compiler_does_not_compile() -> None:
     assert "compile off (there is no C compiler (gcc or clang)), cuda_graph on" in str(used(bare))
 
 
+@pytest.mark.parametrize(
+    ("settings", "place", "is_captured"),
+    [
+        ({}, H200, True),
+        ({"deterministic": True, "activation_checkpointing": Checkpointing.FULL}, H200, True),
+        ({}, Place(arithmetic=Arithmetic.BF16, capability=(9, 0), world_size=2), True),
+        ({"sharding": Sharding.FULL}, Place(arithmetic=Arithmetic.BF16, capability=(9, 0), world_size=2), False),
+        ({"cuda_graph": Switch.OFF}, H200, False),
+        ({"fused_lora": Switch.OFF}, H200, False),
+        ({}, CPU, False),
+    ],
+)
+def test_answers_are_captured_wherever_a_rank_gives_them_by_itself(
+    settings: dict[str, Any], place: Place, is_captured: bool
+) -> None:
+    assert used(place, **settings).captures_answers is is_captured
+
+
 def test_several_ranks_capture_passes_only_when_asked() -> None:
     several = Place(arithmetic=Arithmetic.BF16, capability=(9, 0), world_size=2)
     assert not used(several).cuda_graph

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,6 +47,8 @@ class Answers:
     pad_token_id: int
     is_captured: bool
     _graphs: dict[tuple[int, int], Captured | None] = field(default_factory=dict)
+    _pool: Any = None
+    """The working memory, which all graphs share: one is replayed at a time, and its tokens are copied at once."""
 
     @torch.inference_mode()
     def __call__(
@@ -69,6 +72,7 @@ class Answers:
     def opened(self) -> Iterator[None]:
         """Around an evaluation, on a model in its evaluation mode."""
         self._graphs.clear()
+        self._pool = torch.cuda.graph_pool_handle() if self.is_captured else None
         try:
             with merged(self.vla) if self.is_captured else nullcontext():
                 yield
@@ -84,7 +88,7 @@ class Answers:
             self.vla.predict(*places)
         graph = torch.cuda.CUDAGraph()
         try:
-            with captured(graph):
+            with captured(graph, self._pool):
                 tokens = self.vla.predict(*places)
         except torch.OutOfMemoryError:
             return None

@@ -38,11 +38,15 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Levers:
-    """The levers in use, and for each other one the reason; one that the user has switched off needs none."""
+    """The levers in use, and for each other one the reason; one that the user has switched off needs none.
+
+    `cuda_graph` is of passes; answers of the policy are captured more often, since ranks give them by themselves.
+    """
 
     fused_lora: bool = False
     compile: bool = False
     cuda_graph: bool = False
+    captures_answers: bool = False
     reasons: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
@@ -69,7 +73,9 @@ def levers(config: FinetuneConfig, place: Place) -> Levers:
         if wish is Switch.AUTO and reason:
             reasons.append((name, reason))
         used[name] = wish is not Switch.OFF and reason is None
-    return Levers(**used, reasons=tuple(reasons))
+    is_whole = place.has_gpu and not (config.sharding is Sharding.FULL and place.world_size > 1)
+    captures_answers = is_whole and used["fused_lora"] and config.cuda_graph is not Switch.OFF
+    return Levers(**used, captures_answers=captures_answers, reasons=tuple(reasons))
 
 
 def _because(reason: str | None) -> str:

@@ -17,7 +17,6 @@ from vlad.report import Reporter
 from vlatrain.adapters import CONFIG_FILE, found_adapter, latest_adapter, read_plain_config
 from vlatrain.configuration.arguments import parse_arguments
 from vlatrain.configuration.finetune import FinetuneConfig
-from vlatrain.configuration.memory import Checkpointing
 from vlatrain.configuration.places import base_model_folder, eval_log_folder
 from vlatrain.configuration.resolve import resolve
 from vlatrain.data.statistics import DatasetStatistics, load_statistics
@@ -136,7 +135,7 @@ def loaded_policy(
     dtype = compute_dtype(config.precision, device)
     statistics = statistics_of(checkpoint, config.eval_task_suite_name)
     vla: OpenVLA = load_base(base, device, dtype)
-    plain = replace(config, use_lora=True, lora_dropout=0.0, activation_checkpointing=Checkpointing.NONE)
+    plain = replace(config, use_lora=True, lora_dropout=0.0)
     used = levers(plain, place_of(device, dtype, Ranks()))
     if base != checkpoint:
         load_adapter(vla, checkpoint, 0.0, is_fused=used.fused_lora).to(device)
@@ -152,7 +151,7 @@ def loaded_policy(
         statistics=statistics["action"],
         is_cropped=config.eval_center_crop,
         state_statistics=statistics["proprio"],
-        answers=Answers(vla, codec.prompts.pad_token_id, is_captured=used.cuda_graph),
+        answers=Answers(vla, codec.prompts.pad_token_id, is_captured=used.captures_answers),
     )
 
 
