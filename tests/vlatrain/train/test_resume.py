@@ -94,7 +94,7 @@ def test_another_number_of_ranks_goes_on_with_the_next_samples(
             taken.extend(batch.positions.tolist())
             return batch
 
-    monkeypatch.setattr("vlatrain.train.session.Batches", Noted)
+    monkeypatch.setattr("vlatrain.train.batching.Batches", Noted)
     before = train_state(never_stopped.folder / "step-000004")
     assert before.position == 4 * 2 * 2 * ranks  # steps, samples of a batch, accumulation
     run = workshop.run(**SETTINGS, max_steps=12)
