@@ -17,6 +17,7 @@ from vlad.records.progress import (
     ProgressLine,
     Reason,
     Step,
+    TaskEvaluated,
     TaskResult,
     Warned,
 )
@@ -111,6 +112,10 @@ class FakeRun:
                 checkpoint=checkpoint or f"/work/vla/adapters/demo--{step}_chkpt",
             ),
         )  # fmt: skip
+
+    def arriving_task(self, step: int, *, successes: int, episodes: int, at: float) -> None:
+        """A task of an evaluation that goes on."""
+        self.progress(TaskEvaluated(at=at, step=step, suite="s", task=TASKS[0], successes=successes, episodes=episodes))
 
     def attempt(self, number: int = 1, *, pid: int = 4242) -> None:
         self.event(AttemptStarted, number=number, argv=("torchrun",))

@@ -16,7 +16,7 @@ async def test_orphans_are_adopted_at_the_start(dashboard: Make, runs: Runs) -> 
 
 async def test_the_help_tells_every_key_of_the_bindings(dashboard: Make, runs: Runs) -> None:
     app = dashboard()
-    async with app.run_test(size=(100, 100)) as pilot:
+    async with app.run_test(size=(100, 140)) as pilot:
         await until_read(pilot)
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, TextScreen))

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from textual.binding import Binding
 from textual.dom import DOMNode
 
+from vlatui.widgets.config_table import ConfigTable
+from vlatui.widgets.evaluations import EvaluationsPane
 from vlatui.widgets.following_scroll import FollowingScroll
 from vlatui.widgets.log_pane import LogPane
 from vlatui.widgets.metrics import MetricsPane
@@ -20,6 +22,8 @@ def key_groups(everywhere: Sequence[type[DOMNode]], shown_key: Callable[[Binding
         ("Everywhere", _described(everywhere, shown_key)),
         ("Runs and other tables", _described((Table, RunTable), shown_key)),
         ("Log", _described((LogPane, FollowingScroll), shown_key)),
+        ("Evaluations", _described((EvaluationsPane,), shown_key)),
+        ("Config", _described((ConfigTable,), shown_key)),
         ("Metrics", _described((MetricsPane,), shown_key)),
     ]
 

@@ -17,6 +17,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     wraps_log: bool = False
     sort: RunSort = RunSort.NEWEST
     rings: bool = False
+    hidden_columns: tuple[str, ...] = ()
 
 
 def settings_file() -> Path:

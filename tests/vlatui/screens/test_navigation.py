@@ -122,3 +122,36 @@ async def test_o_sorts_and_remembers(dashboard: Make, runs: Runs) -> None:
         await pilot.press("o")
         await until_shown(pilot, "by success")
         assert app.screen.query_one(RunTable).rows[0].key == runs["training"].run_id
+
+
+async def test_columns_are_chosen_and_remembered(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        assert "LOSS" in screen_text(app).splitlines()[1]
+        await pilot.press("C")
+        await until_shown(pilot, "space shows or hides")
+        await pilot.press(*"jjjjj", "space", "escape")
+        await until(pilot, lambda: "LOSS" not in screen_text(app).splitlines()[1], "the column is gone")
+        await until(pilot, lambda: load_settings(app.session.settings_path).hidden_columns == ("loss",))
+    again = dashboard()
+    async with again.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        assert "LOSS" not in screen_text(again).splitlines()[1]
+        await pilot.press("C")
+        await until_shown(pilot, "space shows or hides")
+        await pilot.press(*"jjjjj", "enter", "escape")
+        await until(pilot, lambda: "LOSS" in screen_text(again).splitlines()[1], "the column is back")
+
+
+async def test_the_configuration_shows_only_what_was_chosen(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("6", "enter")
+        await until_shown(pilot, "lora_rank", "learning_rate")
+        await pilot.press("ampersand")
+        await until(pilot, lambda: "lora_rank" not in screen_text(app))
+        assert "learning_rate" in screen_text(app)
+        await pilot.press("ampersand")
+        await until_shown(pilot, "lora_rank")

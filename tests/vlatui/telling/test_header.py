@@ -29,7 +29,7 @@ from vlad.records.home_view import RunView
 from vlad.records.outcome import Exit
 from vlad.records.progress import CheckpointSaved, Evaluation, Reason
 from vlad.records.quiet import Quiet
-from vlad.records.run import RunRecord
+from vlad.records.run import Attempt, RunRecord
 from vlad.records.summary import Summary
 from vlatui.look.format import pace, shortened, shortened_path
 from vlatui.look.tones import Span, Tone, fitted, justified, safe, width_of
@@ -192,3 +192,21 @@ def test_a_run_that_tells_nothing_says_so_in_header_and_table(is_hung: bool, wor
     assert word in text_of([run_row(silent, NOW).cells["state"]])
     ended = replace(run, record=msgspec.structs.replace(record, state=State.FAILED))
     assert word not in text_of([run_row(ended, NOW).cells["state"]])
+
+
+@pytest.mark.parametrize(
+    ("signals", "budget", "words"),
+    [((9,), 5, "restarts ■□□□□ 1/5"), ((9, 9, 9), 3, "restarts ■■■ 3/3"), ((), 5, ""), ((9,), None, ""), ((9,), 0, "")],
+)
+def test_the_budget_of_restarts_is_told_while_some_is_spent(
+    signals: tuple[int, ...], budget: int | None, words: str
+) -> None:
+    attempts = tuple(
+        Attempt(number=number, started_at=NOW, exit=Exit(at=NOW, signal=signal))
+        for number, signal in enumerate(signals, 1)
+    )
+    run = view(State.RUNNING, step=5, loss=0.5)
+    run = replace(run, record=msgspec.structs.replace(run.record, attempts=attempts))
+    told = "\n".join("".join(span.text for span in line) for line in header_lines(run, NOW, 120, 3, budget))
+    assert words in told
+    assert ("restarts" in told) == bool(words)

@@ -1,5 +1,7 @@
 """Other programs that take the terminal for a while: a pager, `vlad attach`, a player."""
 
+import os
+import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 
@@ -7,13 +9,15 @@ from textual.app import App, SuspendNotSupported
 
 
 def hand_over(app: App[None], argv: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
-    """Gives the terminal to a program until it ends. Returns why that could not be, empty where all went well."""
+    """Gives the terminal to a program until it ends. Returns why it could not be started, else nothing."""
     try:
         with app.suspend():
-            done = subprocess.run(
-                argv, env=environment, stderr=subprocess.PIPE, text=True, errors="replace", check=False
-            )
+            subprocess.run(argv, env=environment, check=False)
     except (OSError, SuspendNotSupported) as error:
         return f"{argv[0]} cannot be opened: {error}"
-    said = done.stderr.strip().splitlines()
-    return (said[-1] if said else f"exit code {done.returncode}") if done.returncode else ""
+    return ""
+
+
+def pager() -> list[str]:
+    """The user's pager; less shows escape sequences but obeys none except colours."""
+    return shlex.split(os.environ.get("PAGER", "")) or ["less", "-R", "+G"]

@@ -122,6 +122,9 @@ class Control(Selection):
         if run is None or not run.is_live:
             self.say_nothing_to_do("be attached to", "live")
             return
+        if self.selected_spec is not None and not self.selected_spec.has_terminal:
+            self.warn(f"{run.record.name} was started without --tty and has no terminal to attach to")
+            return
         argv, environment = self.session.sites.named(run.site).attaching(run.run_id)
         if failure := hand_over(self.app, argv, environment):
             self.warn(failure)

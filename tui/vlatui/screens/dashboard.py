@@ -9,6 +9,7 @@ from textual.widgets import ContentSwitcher, Footer, Input, Static
 from vlatui.screens.navigation import TABS
 from vlatui.screens.showing import Showing
 from vlatui.telling import tables
+from vlatui.widgets.config_table import ConfigTable
 from vlatui.widgets.evaluations import EvaluationsPane
 from vlatui.widgets.lines import Lines
 from vlatui.widgets.log_pane import LogPane
@@ -38,6 +39,7 @@ class DashboardScreen(Showing):
         Binding("f", "follow", "Follow", tooltip="Follow the end of the log, or pause"),
         Binding("slash", "filter", "Filter", tooltip="Filter the runs: text, failed, live, success>80, suite:spatial"),
         Binding("o", "sort", "Sort", show=False, tooltip="Sort the runs: newest, name, success, loss"),
+        Binding("C", "columns", "Columns", show=False, tooltip="Choose the columns of the runs"),
         Binding("B", "bell", "Bell", show=False, tooltip="Ring the bell when a run ends, or not"),
         Binding("x", "compare", "Compare", show=False, tooltip="Compare the marked runs: curves and configuration"),
         Binding("z", "zoom", "Hide or show the runs", show=False),
@@ -62,6 +64,6 @@ class DashboardScreen(Showing):
             yield MetricsPane(id="metrics-pane")
             yield Table(tables.PROCESS_COLUMNS, id="processes-pane")
             yield Table(tables.EVENT_COLUMNS, id="events-pane")
-            yield Table(tables.CONFIG_COLUMNS, id="config-pane")
+            yield ConfigTable(id="config-pane")
         yield Lines(id="gpus")
         yield Footer(compact=True, show_command_palette=False)

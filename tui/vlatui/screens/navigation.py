@@ -83,6 +83,18 @@ class Navigation(Starting):
         self.notify(f"sorted by {sort.value}", timeout=2, markup=False)
         self.show()
 
+    def action_columns(self) -> None:
+        """Chooses the columns of the runs, and remembers them."""
+        from vlatui.screens.columns import ColumnsScreen
+
+        table = self.query_one(RunTable)
+
+        def changed(hidden: frozenset[str]) -> None:
+            table.hide(hidden)
+            self.session.remember(hidden_columns=tuple(sorted(hidden)))
+
+        self.app.push_screen(ColumnsScreen(table.hidden, changed))
+
     def action_bell(self) -> None:
         """Rings when a run ends, or no longer does."""
         rings = not self.session.settings.rings

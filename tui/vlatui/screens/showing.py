@@ -22,6 +22,7 @@ from vlatui.telling import describe, gpu_strip, tables, top_line
 from vlatui.telling.header import barred, foreign_lines, header_lines
 from vlatui.telling.run_filter import arranged
 from vlatui.telling.run_rows import foreign_key
+from vlatui.widgets.config_table import ConfigTable
 from vlatui.widgets.evaluations import EvaluationsPane
 from vlatui.widgets.lines import Lines
 from vlatui.widgets.log_pane import LogPane
@@ -68,6 +69,7 @@ class Showing(Navigation):
         self.wanted = self.session.wanted
         self.query_one("#run-filter", Input).display = False
         self.query_one(LogPane).view.wraps = self.session.settings.wraps_log
+        self.query_one(RunTable).hide(frozenset(self.session.settings.hidden_columns))
         self.show_tab(self.session.settings.tab)
         self.query_one(RunTable).focus()
         self.set_interval(TICK_S, self._tick)
@@ -103,6 +105,7 @@ class Showing(Navigation):
         if message.detail.run_id == self.selected_id:
             before, self.shown.detail = self.shown.detail, message.detail
             self._show_detail(is_other_run=before is None or before.run_id != message.detail.run_id)
+            self._show_header()
 
     def on_processes_read(self, message: ProcessesRead) -> None:
         if message.run_id == self.selected_id:
@@ -219,8 +222,13 @@ class Showing(Navigation):
             header.show_lines(barred([failure], Tone.BAD, width, most_lines=4) if failure else [])
             return
         most_facts = 0 if self.size.height < 16 else 2 if self.size.height < 30 else 3
-        lines = header_lines(run, self.session.clock(), width, most_facts)
+        lines = header_lines(run, self.session.clock(), width, most_facts, self._budget)
         header.show_lines(lines[:2] if self.size.height < 12 else lines)
+
+    @property
+    def _budget(self) -> int | None:
+        """The restarts that the selected run is allowed without a new checkpoint between."""
+        return self.selected_spec.restart.budget if self.selected_spec else None
 
     def _show_detail(self, *, is_other_run: bool) -> None:
         if (detail := self.shown.detail) is not None:
@@ -250,8 +258,7 @@ class Showing(Navigation):
                 rows = tables.event_rows(detail.events)
                 self.query_one("#events-pane", Table).show_rows(rows, tables.NO_EVENTS, anew=anew)
             case "config":
-                rows = tables.config_rows(detail.spec)
-                self.query_one("#config-pane", Table).show_rows(rows, tables.NO_CONFIG, anew=anew)
+                self.query_one(ConfigTable).show(detail.spec, anew=anew)
             case "processes":
                 self.session.threads.look_at_processes()
 

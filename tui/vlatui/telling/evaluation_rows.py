@@ -85,8 +85,14 @@ def task_lines(evaluation: Evaluation, width: int) -> list[Line]:
         bar = bars.progress_bar(rate / 100, TASK_BAR, bars.heat(rate).tone)
         name = fitted([Span(task.task)], max(8, width - TASK_BAR - len(count) - 2))
         lines.append([*name, Span(" "), *bar, Span(count, Tone.MUTED)])
-    for label, path in (("log", evaluation.log), ("checkpoint", evaluation.checkpoint)):
+    for label, path in (("log", evaluation.log), ("checkpoint", evaluation.checkpoint), *_videos(evaluation)):
         if path:
             room = max(8, width - len(label) - 2)
             lines.append([Span(f"{label} ", Tone.MUTED), Span(format.shortened_path(path, room))])
     return lines
+
+
+def _videos(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """The first video, and how many there are."""
+    count = len(evaluation.videos)
+    return [("video" if count == 1 else f"{count} videos", evaluation.videos[0])] if count else []

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterable
 
+from vlad.policy.restart import failures_without_progress
 from vlad.records import figures
 from vlad.records.foreign import ForeignJob
 from vlad.records.home_view import RunView
@@ -20,12 +21,12 @@ MOST_BANNER_LINES = 6
 LIVE_BANNERS = {State.BACKOFF, State.STOPPING, State.QUEUED}
 
 
-def header_lines(run: RunView, now: float, width: int, most_facts: int = 2) -> list[Line]:
-    """The lines for a run at `now` (Unix seconds) in `width` cells."""
+def header_lines(run: RunView, now: float, width: int, most_facts: int = 2, budget: int | None = None) -> list[Line]:
+    """The lines for a run at `now` (Unix seconds) in `width` cells; `budget` are the restarts that it is allowed."""
     lines = [justified(_title(run), _place(run), width)]
     if (bar := _progress(run, now, width)) is not None:
         lines.append(bar)
-    lines += flowed(facts(run, now), width)[:most_facts]
+    lines += flowed(facts(run, now, budget), width)[:most_facts]
     return [*lines, *_stale(run, now, width), *banner(run, now, width)]
 
 
@@ -92,10 +93,10 @@ def _progress(run: RunView, now: float, width: int) -> Line | None:
     return [*left, *bars.progress_bar(part, max(0, room), tone), *right]
 
 
-def facts(run: RunView, now: float) -> list[Fact]:
+def facts(run: RunView, now: float, budget: int | None = None) -> list[Fact]:
     """The numbers worth a glance, most wanted first."""
     summary = run.summary
-    found = [*_loss_facts(summary), *_success_facts(summary)]
+    found = [*_loss_facts(summary), *_success_facts(summary), *_restart_facts(run.record, budget)]
     found += [*(_next_facts(summary) if run.is_live else []), *_pace_facts(summary)]
     if run.is_live and summary.phase_since is not None and summary.step is None:
         found.append(_fact("for", figures.duration(now - summary.phase_since)))
@@ -123,6 +124,15 @@ def _success_facts(summary: Summary) -> Iterable[Fact]:
         count = f" {summary.bad_evaluations}/{summary.patience}"
         squares = bars.gauge(summary.bad_evaluations, summary.patience, Tone.WARN)
         yield [Span("early stop ", Tone.MUTED), *squares, Span(count if squares else count.strip())]
+
+
+def _restart_facts(record: RunRecord, budget: int | None) -> Iterable[Fact]:
+    """How much of the budget is spent, while some is."""
+    failed = sum(attempt.exit is not None and not attempt.exit.is_success for attempt in record.attempts)
+    spent = min(failed, failures_without_progress(record.attempts)) if failed else 0
+    if budget and spent:
+        tone = Tone.BAD if spent >= budget else Tone.WARN
+        yield [Span("restarts ", Tone.MUTED), *bars.gauge(min(spent, budget), budget, tone), Span(f" {spent}/{budget}")]
 
 
 def _next_facts(summary: Summary) -> Iterable[Fact]:

@@ -1,5 +1,6 @@
 """The table of runs: which columns there are, and what each says about a run. Pure."""
 
+from collections.abc import Set
 from pathlib import PurePath
 
 from vlad.records import figures
@@ -32,6 +33,21 @@ COLUMNS = (
     Column("tty", "TTY", 8, priority=9),
     Column("age", "AGE", 3, align="right", priority=5),
 )
+CHOOSABLE = (
+    ("state", "STATE", "what the run is doing"),
+    ("phase", "PHASE", "loading, training, evaluating or saving"),
+    ("step", "STEP", "steps done, of all"),
+    ("bar", "progress", "the same as a bar"),
+    ("eta", "ETA", "time to the last step"),
+    ("loss", "LOSS", "the newest loss"),
+    ("trend", "trend", "the losses before it"),
+    ("success", "SUCCESS", "the last evaluation"),
+    ("patience", "STOP", "evaluations without improvement, of the patience"),
+    ("ranks", "RANKS", "processes"),
+    ("tty", "TTY", "the terminal it was started from"),
+    ("age", "AGE", "since it was started"),
+)
+"""Columns that may be left out: key, name, what it says."""
 FOREIGN = "foreign:"
 HERE = "here"
 NOTHING = cell(figures.UNKNOWN, Tone.FAINT)
@@ -152,13 +168,14 @@ def _patience(summary: Summary) -> Cell:
     return (Span(str(summary.bad_evaluations), tone), Span(f"/{summary.patience}", Tone.MUTED))
 
 
-def columns_for(width: int, *, has_hosts: bool = False) -> tuple[Column, ...]:
+def columns_for(width: int, *, has_hosts: bool = False, hidden: Set[str] = frozenset()) -> tuple[Column, ...]:
     """The columns worth their room at this width: where the phase has no column of its own, the state tells it."""
     is_wide = width >= 110
     left_out = set() if is_wide else {"phase", "ranks"}
     left_out |= set() if has_hosts else {"host"}
     left_out |= {"bar"} if width < 136 else set()
     left_out |= {"trend"} if width < 152 else set()
+    left_out |= hidden
     columns = [column for column in COLUMNS if column.key not in left_out]
     if is_wide:
         return tuple(columns)

@@ -37,6 +37,7 @@ CONFIG_COLUMNS = (
 NO_EVENTS = ("No events yet.",)
 NO_PROCESSES = ("No process of this run is alive on this host.",)
 NO_CONFIG = ("This run has no configuration of its own.", "it supervises a command")
+DEFAULT = "default"
 STATE_WORDS = {"R": "runs", "S": "sleeps", "D": "waits for a disk", "T": "stopped", "t": "traced", "Z": "zombie"}
 
 
@@ -72,8 +73,8 @@ def _process_row(process: RunProcess, now: float) -> Row:
     return Row(str(process.pid), cells)
 
 
-def config_rows(spec: RunSpec | None) -> list[Row]:
-    """What was asked for: the command, where, and every configuration value with where it came from."""
+def config_rows(spec: RunSpec | None, *, only_chosen: bool = False) -> list[Row]:
+    """What was asked for: the command, where, and every configured value (or only those that are no defaults)."""
     if spec is None:
         return []
     asked = {"command": " ".join(redacted(spec.argv)), "working folder": spec.cwd, "started by": spec.created_by}
@@ -86,11 +87,12 @@ def config_rows(spec: RunSpec | None) -> list[Row]:
         for name, value in asked.items()
         if value
     ]
-    return rows + [_config_row(name, spec.config[name].value, spec.config[name].origin) for name in sorted(spec.config)]
+    shown = [name for name in sorted(spec.config) if not (only_chosen and spec.config[name].origin == DEFAULT)]
+    return rows + [_config_row(name, spec.config[name].value, spec.config[name].origin) for name in shown]
 
 
 def _config_row(name: str, value: object, origin: str) -> Row:
-    is_default = origin == "default"
+    is_default = origin == DEFAULT
     shown = "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     cells = {
         "field": cell(name, Tone.MUTED if is_default else Tone.STRONG),

@@ -1,11 +1,15 @@
 """The Evaluations tab: one row a checkpoint, the success plot with its intervals, and the tasks of the chosen row."""
 
+from typing import ClassVar
+
 from textual import events, on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.strip import Strip
 from vlad.records.progress import Evaluation
 
+from vlatui.asking.outside import hand_over, pager
 from vlatui.look.painting import Painted
 from vlatui.look.tones import Line
 from vlatui.telling import charts
@@ -58,6 +62,13 @@ class TaskLines(Lines):
 class EvaluationsPane(Horizontal):
     """Table on the left, plot and tasks on the right."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("v", "open_log", "Open the log in $PAGER", show=False),
+        Binding("y", "copy('checkpoint')", "Copy the checkpoint's path", show=False),
+        Binding("Y", "copy('log')", "Copy the log's path", show=False),
+        Binding("V", "copy('videos')", "Copy the videos' paths", show=False),
+    ]
+
     def compose(self) -> ComposeResult:
         yield Table(COLUMNS, id="evaluations")
         with Vertical(id="evaluation-side"):
@@ -89,9 +100,31 @@ class EvaluationsPane(Horizontal):
 
     @on(Table.CursorMoved, "#evaluations")
     def _show_selected(self) -> None:
-        key = self.query_one(Table).cursor_key
-        selected = int(key) if key is not None and key != ARRIVING else None
+        key, selected = self.query_one(Table).cursor_key, self._selected
         self.query_one("#evaluation-side").display = bool(self._evaluations) or self._arriving is not None
         self.query_one(SuccessChart).show(self._evaluations, self._last_step, selected)
         chosen = None if selected is None else self._evaluations[selected]
         self.query_one(TaskLines).show(self._arriving if key == ARRIVING else chosen)
+
+    @property
+    def _selected(self) -> int | None:
+        """The number of the evaluation under the cursor; None for one that is still arriving."""
+        key = self.query_one(Table).cursor_key
+        return int(key) if key is not None and key != ARRIVING else None
+
+    def action_open_log(self) -> None:
+        number = self._selected
+        log = self._evaluations[number].log if number is not None else None
+        failure = hand_over(self.app, [*pager(), log]) if log else "this evaluation has told of no log"
+        if failure:
+            self.notify(failure, severity="warning", markup=False)
+
+    def action_copy(self, what: str) -> None:
+        """Copies a path, over SSH too."""
+        number = self._selected
+        found = getattr(self._evaluations[number], what) if number is not None else None
+        if not found:
+            self.notify(f"this evaluation has told of no {what}", severity="warning", markup=False)
+            return
+        self.app.copy_to_clipboard(found if isinstance(found, str) else "\n".join(found))
+        self.notify(f"copied: {what}", markup=False)

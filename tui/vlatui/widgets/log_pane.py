@@ -1,8 +1,6 @@
 """The Log tab: one of the run's logs, a search line, and a status line that says what is going on."""
 
-import os
 import re
-import shlex
 from array import array
 from bisect import bisect_left, bisect_right
 from pathlib import Path
@@ -17,7 +15,7 @@ from textual.widgets import Input
 from textual.worker import get_current_worker
 from vlad.logs.search import Matches, compiled
 
-from vlatui.asking.outside import hand_over
+from vlatui.asking.outside import hand_over, pager
 from vlatui.reading.detail import LogSource
 from vlatui.telling.log_status import LogStatus
 from vlatui.widgets.lines import Lines
@@ -242,12 +240,11 @@ class LogPane(Vertical):
         self.view.wraps = not self.view.wraps
 
     def action_page(self) -> None:
-        """Opens the log in the user's pager, which shows escape sequences but obeys none except colours."""
+        """Opens the log in the user's pager."""
         if self.view.path is None:
             return
-        pager = shlex.split(os.environ.get("PAGER", "")) or ["less", "-R", "+G"]
         try:
-            failure = hand_over(self.app, [*pager, str(self.view.place.near(self.view.path))])
+            failure = hand_over(self.app, [*pager(), str(self.view.place.near(self.view.path))])
         except OSError as error:
             failure = str(error)
         if failure:

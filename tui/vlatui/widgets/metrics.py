@@ -69,6 +69,8 @@ class MetricsPane(Vertical):
         Binding("right,l", "cursor(1)", "Cursor right", show=False),
         Binding("plus,equals_sign", "zoom(0.5)", "Zoom in", show=False),
         Binding("minus", "zoom(2)", "Zoom out", show=False),
+        Binding("less_than_sign,shift+left", "pan(-1)", "Pan left", show=False),
+        Binding("greater_than_sign,shift+right", "pan(1)", "Pan right", show=False),
         Binding("o", "smooth", "Smoothing", show=False),
         Binding("L", "logarithm", "Log scale", show=False),
         Binding("x", "time", "Steps or time", show=False),
@@ -188,3 +190,12 @@ class MetricsPane(Vertical):
         middle = high if self._view.cursor is None else self._view.cursor
         low = max(xs[0], min(middle - wanted / 2, xs[-1] - wanted))
         self._look(replace(self._view, xs=(low, low + wanted)))
+
+    def action_pan(self, by: int) -> None:
+        """Moves what is shown by a quarter of it, as far as there is something."""
+        curve = self._curves.get(self._shown, Curve())
+        if len(curve) < 2 or self._view.xs is None:
+            return
+        xs, (low, high) = self._xs(curve), self._view.xs
+        shift = max(xs[0] - low, min(xs[-1] - high, by * (high - low) / 4))
+        self._look(replace(self._view, xs=(low + shift, high + shift), cursor=None))

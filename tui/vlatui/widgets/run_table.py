@@ -1,6 +1,6 @@
 """The table of runs: which columns there are, and what each says about a run."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -16,6 +16,7 @@ class RunTable(Table):
 
     lights_always: ClassVar[bool] = True
     has_hosts = False
+    hidden: frozenset[str] = frozenset()
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "mark", "Mark", show=False)]
 
     def show(
@@ -28,7 +29,15 @@ class RunTable(Table):
         self.show_rows([*rows, *(foreign_row(job, now, site) for site, job in foreign)], when_empty)
 
     def on_resize(self, event: object) -> None:
-        self.show_columns(columns_for(self.size.width, has_hosts=self.has_hosts))
+        self._choose_columns()
+
+    def _choose_columns(self) -> None:
+        self.show_columns(columns_for(self.size.width, has_hosts=self.has_hosts, hidden=self.hidden))
+
+    def hide(self, columns: Set[str]) -> None:
+        """Leaves these columns out, however much room there is."""
+        self.hidden = frozenset(columns)
+        self._choose_columns()
 
     def action_mark(self) -> None:
         self.toggle_mark()

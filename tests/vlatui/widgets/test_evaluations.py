@@ -1,0 +1,53 @@
+"""The Evaluations tab: paths of the evaluation under the cursor."""
+
+import pytest
+from dashboards import SIZE, Make, Runs, until_read, until_told
+from fake_runs import NOW, FakeRun, training_run
+from screen_text import until, until_shown
+from textual.pilot import Pilot
+from vlad.records.rundir import Home
+
+
+async def open_evaluations(pilot: Pilot[None]) -> None:
+    await until_read(pilot)
+    await until_shown(pilot, "Evaluations 7")
+    await pilot.press("2", "enter")
+    await until_shown(pilot, "best 84%", "checkpoint /")
+
+
+@pytest.mark.parametrize(
+    ("keys", "copied"),
+    [
+        (["y"], "/work/vla/adapters/demo--300_chkpt"),
+        (["j", "y"], "/work/vla/adapters/demo--250_chkpt"),
+        (["Y"], "/work/vla/eval_logs/EVAL-step300.txt"),
+    ],
+)
+async def test_a_path_is_copied(dashboard: Make, runs: Runs, keys: list[str], copied: str) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await open_evaluations(pilot)
+        await pilot.press(*keys)
+        await until(pilot, lambda: app.clipboard == copied)
+
+
+async def test_what_was_not_told_cannot_be_copied(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await open_evaluations(pilot)
+        await pilot.press("V")
+        await until_told(pilot, "this evaluation has told of no videos")
+        assert app.clipboard == ""
+
+
+async def test_an_evaluation_that_is_still_arriving_has_no_paths(dashboard: Make, home: Home) -> None:
+    home.prepare()
+    run: FakeRun = training_run(home)
+    run.arriving_task(350, successes=4, episodes=5, at=NOW + 1)
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_shown(pilot, "1 live", "step 315 loss", "Evaluations 7")
+        await pilot.press("2", "enter")
+        await until_shown(pilot, "so far")
+        await pilot.press("g", "y")
+        await until_told(pilot, "this evaluation has told of no checkpoint")
