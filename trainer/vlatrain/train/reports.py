@@ -116,7 +116,8 @@ class Reports:
     ) -> None:
         """It is on the disk. Called in the thread that writes, so that the word is out before the next step ends."""
         took = "" if stall_s is None or write_s is None else f" stall={1000 * stall_s:.1f} ms write={write_s:.2f} s"
-        self._print(f"[save] step={saved.step} {saved.path}" + (" (best)" if is_best else "") + took)
+        kind = "save" if is_new else "best"
+        self._print(f"[{kind}] step={saved.step} {saved.path}" + (" (best)" if is_best and is_new else "") + took)
         line = CheckpointSaved(
             at=time.time(),
             step=saved.step,
