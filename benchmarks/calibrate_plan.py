@@ -19,8 +19,9 @@ from measure_memory import SIZES, Found
 from vlatrain.configuration.finetune import Precision
 from vlatrain.configuration.memory import Checkpointing
 from vlatrain.planning.cards import Card, card_named
-from vlatrain.planning.measured import FILE, Kept, Measured, as_json
+from vlatrain.planning.measured import FILE, Kept, Measured, as_json, measured
 from vlatrain.planning.plan import Plan, plan
+from vlatrain.planning.speed import step_operations
 
 FP32_SLOWER = 4.0  # where it was not measured
 TIMES = {"launch_s": 0.004, "again_s": 0.004, "unhidden": 0.4, "achieved": 0.45}
@@ -55,8 +56,14 @@ def calibrated(told: dict[str, Any], found: Sequence[Found], card: Card) -> Meas
         context_bytes=int(statistics.median(one.context_bytes for one in found)),
         fragments=0.0,
         fp32_slower=FP32_SLOWER,
+        graph_achieved=measured().graph_achieved,
+        fp8_achieved=measured().fp8_achieved,
         **TIMES,
     )
+    if replayed := [one for one in found if one.levers and one.activation_checkpointing is Checkpointing.NONE]:
+        shares = [one.batch_size * step_operations(one.config, SIZES) / one.step_s for one in replayed]
+        known = replace(known, graph_achieved=round(statistics.median(shares) / (card.tflops * 1e12), 4))
+    found = [one for one in found if not one.levers]
     bare = [plan(one.config, SIZES, card, 1, known).account.total_bytes - known.context_bytes for one in found]
     shares = [one.peak_bytes - known.context_bytes for one in found]
     weights = [1 / one.peak_bytes**2 for one in found]

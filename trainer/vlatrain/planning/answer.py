@@ -89,6 +89,7 @@ def as_json(made: Plan, others: list[Remedy], assumed: str | None) -> dict[str, 
 
 def as_text(made: Plan, others: list[Remedy], assumed: str | None) -> str:
     """For people: gigabytes of 10^9 bytes, as the parts add up."""
+    is_replayed = made.speed.is_replayed
     config, total, memory = made.config, made.account.total_bytes, made.card.memory_bytes
     lines = [
         f"{config.vla_path} on {made.nproc} x {made.card.name} ({memory / 1e9:.1f} GB each), {made.precision}, "
@@ -97,7 +98,7 @@ def as_text(made: Plan, others: list[Remedy], assumed: str | None) -> str:
         *(f"  {part.size_bytes / 1e9:7.2f} GB  {part.name}" for part in made.account.parts),
         f"  {total / 1e9:7.2f} GB  in all, of {memory / 1e9:.1f}: {_verdict(total, memory)}",
         _time(made),
-        "By the plain path; with compile and cuda_graph, where they can be used, it is faster and holds less.",
+        *(["That is with compile and cuda_graph; memory is told without, and will be less."] if is_replayed else []),
     ]
     if not made.fits:
         lines.append("What would fit:" if others else "Nothing that could be changed would fit; take a larger card.")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from vlatrain.configuration.finetune import FinetuneConfig, Precision
 from vlatrain.configuration.memory import Checkpointing, Sharding
+from vlatrain.fast.levers import Arithmetic, Place, levers
 from vlatrain.planning.cards import Card
 from vlatrain.planning.measured import Measured
 from vlatrain.planning.sizes import BlockSize, Sizes
@@ -14,10 +15,11 @@ SHARDED_SLOWER = 1.25  # weights are gathered in each pass
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Of one optimizer update."""
+    """Of one optimizer update; `is_replayed` where its passes are replayed as CUDA graphs."""
 
     step_s: float
     samples_per_s: float
+    is_replayed: bool = False
 
 
 def step_operations(config: FinetuneConfig, sizes: Sizes) -> float:
@@ -39,13 +41,27 @@ def _block_operations(block: BlockSize, config: FinetuneConfig, is_again: bool) 
 
 def speed(config: FinetuneConfig, sizes: Sizes, card: Card, precision: Precision, nproc: int, known: Measured) -> Speed:
     """An estimate: the longer of what the host and what the device need; data and evaluation not counted."""
+    is_replayed = replays(config, card, precision, nproc)
     slower = NF4_SLOWER if config.has_nf4_base else 1.0
     slower *= SHARDED_SLOWER if config.sharding is Sharding.FULL and nproc > 1 else 1.0
     slower *= known.fp32_slower if precision is Precision.FP32 else 1.0
-    device_s = slower * config.batch_size * step_operations(config, sizes) / (card.tflops * 1e12 * known.achieved)
-    host_s = launch_time(config, sizes, known)
+    share = known.achieved
+    if is_replayed:
+        share = known.fp8_achieved if config.has_fp8_base else known.graph_achieved
+    device_s = slower * config.batch_size * step_operations(config, sizes) / (card.tflops * 1e12 * share)
+    host_s = 0.0 if is_replayed else launch_time(config, sizes, known)
     step_s = config.grad_accumulation_steps * max(host_s, known.unhidden * host_s + device_s)
-    return Speed(step_s, config.batch_size * config.grad_accumulation_steps * nproc / step_s)
+    samples = config.batch_size * config.grad_accumulation_steps * nproc
+    return Speed(step_s, samples / step_s, is_replayed)
+
+
+def replays(config: FinetuneConfig, card: Card, precision: Precision, nproc: int) -> bool:
+    """Whether the trainer will replay passes as graphs of compiled blocks on this card."""
+    newest, oldest = (9, 0), (7, 0)  # what matters here is that cards without bf16 are too old
+    capability = newest if card.has_bf16 else oldest
+    place = Place(arithmetic=Arithmetic(precision.value), capability=capability, world_size=nproc)
+    used = levers(config, place)
+    return used.compile and used.cuda_graph
 
 
 def launch_time(config: FinetuneConfig, sizes: Sizes, known: Measured) -> float:
