@@ -4,21 +4,21 @@ import sys
 from collections.abc import Sequence
 
 from vlad.commands.command import BAD_INPUT, CliError
-from vlad.commands.verbs import VERBS, command_of
+from vlad.commands.verbs import GROUPS, VERBS, command_of
 from vlad.records.files import RecordError
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 HELP = """\
-usage: vlad VERB [ARGUMENTS]        vlad VERB --help shows arguments and examples
+usage: vlad VERB [ARGUMENTS]      vlad VERB --help shows arguments and examples
        vlad --version
 
-Training runs that survive their terminal, restart by themselves and say why they died.
+Training runs that survive their terminal, restart, and say why they died.
 
 {verbs}
 
-RUN is a run's id, a unique part of it, its name (the newest such run), or `last`.
-Runs are kept in $VLAD_HOME (default ~/.local/state/vlad). `vlatui` shows them live.
+RUN is a run's id, a unique part of it, its name (the newest such), or `last`.
+Runs are kept in $VLAD_HOME (default ~/.local/state/vlad); `vlatui` shows them.
 """
 
 
@@ -62,8 +62,11 @@ def _dispatched(words: Sequence[str]) -> int:
 
 def help_text() -> str:
     width = max(len(verb) for verb in VERBS)
-    verbs = "\n".join(f"  {verb:<{width}}  {summary}" for verb, (_, summary) in VERBS.items())
-    return HELP.format(verbs=verbs).rstrip()
+    groups = (
+        "\n".join([f"{title}:", *(f"  {verb:<{width}}  {summary}" for verb, (_, summary) in group.items())])
+        for title, group in GROUPS.items()
+    )
+    return HELP.format(verbs="\n".join(groups)).rstrip()
 
 
 def _version() -> str:

@@ -16,6 +16,7 @@ def test_help_lists_every_verb(vlad: Vlad) -> None:
         answer = vlad(*words)
         assert answer.code == 0
         assert all(f"\n  {verb} " in answer.out for verb in VERBS)
+        assert max(map(len, answer.out.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -10,6 +10,7 @@ from vlad.commands.output import output_to
 from vlad.records.requests import Action
 from vlad.records.run import State
 from vlad.records.rundir import RunDirectory
+from vlad.records.spec import Kind
 from vlad.supervise import control
 
 DETACHED = 130
@@ -44,7 +45,8 @@ def _ask_to_stop(run: RunDirectory, now: bool) -> bool:
         say(f"{run.run_id} is {record.state} already")
         return False
     control.ask(run, Action.STOP_NOW if now else Action.STOP)
-    say(f"{run.run_id} is asked to stop" + ("" if now else "; a trainer saves a checkpoint first"))
+    saves = not now and run.read_spec().kind is Kind.TRAIN
+    say(f"{run.run_id} is asked to stop" + ("; it saves a checkpoint first" if saves else ""))
     return True
 
 

@@ -15,7 +15,7 @@ from vlad.commands.text import Column, Ink, Tone, table, terminal_columns
 from vlad.commands.why import safe
 from vlad.host.gpu_probe import read_gpus
 from vlad.host.gpu_queue import gpu_uses, ticket_of
-from vlad.host.gpus import GpuHolder, GpuReading, GpusUnreadable
+from vlad.host.gpus import GpuHolder, GpuReading, GpusUnreadable, has_driver
 from vlad.host.leases import Claim, default_lock_folder, read_claims
 from vlad.host.processes import PROC, read_stat
 from vlad.host.user_config import read_user_config
@@ -43,6 +43,8 @@ QUEUE_COLUMNS = (
 
 
 def _run(arguments: Namespace) -> int:
+    if not has_driver():
+        raise CliError("this host has no NVIDIA driver, so there are no GPUs to list; `vlad doctor` looks it over")
     settings = read_user_config().gpus
     claims = read_claims(Path(default_lock_folder(settings.lock_folder)))
     try:

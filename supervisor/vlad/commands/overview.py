@@ -76,13 +76,13 @@ class Overview:
         return step if self.summary.max_steps is None else f"{step}/{figures.count(self.summary.max_steps)}"
 
     def success_text(self) -> str:
-        """A rate is never shown without its episodes."""
+        """A rate is shown with its episodes, where the program tells them."""
         last = self.summary.last_evaluation
         if last is None:
             return figures.UNKNOWN
         if last.failure:
             return "failed"
-        return f"{figures.percent(last.success_rate)} of {last.episodes or '?'}"
+        return figures.percent(last.success_rate) + (f" of {last.episodes}" if last.episodes else "")
 
     def patience_text(self) -> str:
         summary = self.summary

@@ -124,7 +124,7 @@ def _evaluation_row(one: Evaluation) -> list[str]:
     if one.failure is not None:
         return [figures.count(one.step), one.suite, "failed", "", "", "", safe(one.failure)]
     counter = f"{one.bad_evaluations}/{one.patience}" if one.patience else figures.UNKNOWN
-    interval = f"{figures.percent(one.low)} to {figures.percent(one.high)}"
+    interval = f"{figures.percent(one.low)} to {figures.percent(one.high)}" if one.episodes else figures.UNKNOWN
     successes = f"{one.successes} of {one.episodes}" if one.episodes else figures.UNKNOWN
     note = "improved" if one.improved else ""
     return [figures.count(one.step), one.suite, figures.percent(one.success_rate), successes, interval, counter, note]

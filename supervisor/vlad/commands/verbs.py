@@ -4,37 +4,48 @@ from importlib import import_module
 
 from vlad.commands.command import CliError, Command
 
-VERBS: dict[str, tuple[str, str]] = {
-    "start": ("start:START", "start a run that belongs to no terminal"),
-    "ls": ("ls:LS", "list the runs: live ones and the last few that ended"),
-    "show": ("show:SHOW", "show everything about one run"),
-    "logs": ("logs:LOGS", "print a run's log, or follow it"),
-    "attach": ("attach:ATTACH", "type into a run that was started with --tty, or look at it"),
-    "why": ("why:WHY", "tell why a run died, with the evidence"),
-    "stacks": ("stacks:STACKS", "show where a run's processes are in their code, now"),
-    "stop": ("control:STOP", "stop runs, saving a checkpoint first"),
-    "resume": ("control:RESUME", "go on with a run that has ended"),
-    "save": ("control:SAVE", "ask a run to save a checkpoint now"),
-    "evaluate": ("control:EVALUATE", "ask a run to evaluate now"),
-    "wait": ("wait:WAIT", "wait until runs have ended; exit with their outcome"),
-    "config": ("config:CONFIG", "print every configured value with where it came from"),
-    "plan": ("plan:PLAN", "predict whether a configuration fits on a card, and its time"),
-    "demos": ("demos:DEMOS", "record demonstrations of the tabletop or of LIBERO"),
-    "eval": ("eval:EVAL", "measure the success rate of a checkpoint, outside its run"),
-    "merge": ("merge:MERGE", "merge a run's adapter into its base model"),
-    "icsm": ("icsm:ICSM", "compute the method's offline statistics of the base model"),
-    "gpus": ("gpus:GPUS", "list the GPUs of this host, who has them, and who waits for them"),
-    "rm": ("remove:RM", "remove runs that have ended"),
-    "prune": ("remove:PRUNE", "remove old runs, keeping those that a rule names"),
-    "doctor": ("doctor:DOCTOR", "look over this host for what will hurt runs"),
-    "notify": ("notify:NOTIFY", "send a test message to everybody who is told about runs"),
-    "completions": ("completions:COMPLETIONS", "print what lets a shell complete vlad's words"),
-    "ps": ("ps:PS", "list the processes of the live runs, and trainings that vlad did not start"),
-    "recover": ("recover:RECOVER", "go on with runs that a restart of the host interrupted"),
-    "install": ("install:INSTALL", "make this host go on with interrupted runs after a restart"),
-    "serve": ("serve:SERVE", "let a dashboard on another host see and control the runs of this one, over ssh"),
-    "adopt": ("adopt:ADOPT", "make a run of a training that was started without vlad"),
+GROUPS: dict[str, dict[str, tuple[str, str]]] = {
+    "runs": {
+        "start": ("start:START", "start a run that belongs to no terminal"),
+        "ls": ("ls:LS", "list the runs: live ones and the last few that ended"),
+        "show": ("show:SHOW", "show everything about one run"),
+        "logs": ("logs:LOGS", "print a run's log, or follow it"),
+        "attach": ("attach:ATTACH", "type into a run that was started with --tty, or look at it"),
+        "why": ("why:WHY", "tell why a run died, with the evidence"),
+        "stacks": ("stacks:STACKS", "show where a run's processes are in their code, now"),
+    },
+    "control": {
+        "stop": ("control:STOP", "stop runs, saving a checkpoint first"),
+        "resume": ("control:RESUME", "go on with a run that has ended"),
+        "save": ("control:SAVE", "ask a run to save a checkpoint now"),
+        "evaluate": ("control:EVALUATE", "ask a run to evaluate now"),
+        "wait": ("wait:WAIT", "wait until runs have ended; exit with their outcome"),
+        "rm": ("remove:RM", "remove runs that have ended"),
+        "prune": ("remove:PRUNE", "remove old runs, keeping those that a rule names"),
+    },
+    "this host": {
+        "ps": ("ps:PS", "list processes of live runs, and trainings that vlad did not start"),
+        "adopt": ("adopt:ADOPT", "make a run of a training that was started without vlad"),
+        "gpus": ("gpus:GPUS", "list the GPUs of this host, who has them, and who waits for them"),
+        "doctor": ("doctor:DOCTOR", "look over this host for what will hurt runs"),
+        "recover": ("recover:RECOVER", "go on with runs that a restart of the host interrupted"),
+        "install": ("install:INSTALL", "make this host go on with interrupted runs after a restart"),
+        "serve": ("serve:SERVE", "let a dashboard on another host show these runs, over ssh"),
+        "notify": ("notify:NOTIFY", "send a test message to everybody who is told about runs"),
+        "completions": ("completions:COMPLETIONS", "print what lets a shell complete vlad's words"),
+    },
+    "our trainer": {
+        "config": ("config:CONFIG", "print every configured value with where it came from"),
+        "plan": ("plan:PLAN", "predict whether a configuration fits on a card, and its time"),
+        "demos": ("demos:DEMOS", "record demonstrations of the tabletop or of LIBERO"),
+        "eval": ("eval:EVAL", "measure the success rate of a checkpoint, outside its run"),
+        "merge": ("merge:MERGE", "merge a run's adapter into its base model"),
+        "icsm": ("icsm:ICSM", "compute the method's offline statistics of the base model"),
+    },
 }
+"""Each verb with where it is and what it does, as `vlad --help` lists them."""
+
+VERBS = {verb: told for group in GROUPS.values() for verb, told in group.items()}
 
 
 def command_of(verb: str) -> Command:

@@ -94,7 +94,7 @@ def _command(pid: int) -> str:
 
 def _header(stacks: Iterable[Stack]) -> str:
     lines = [f"Stacks of {time.strftime('%Y-%m-%d %H:%M:%S')}, innermost call first.", *_gpu_lines()]
-    if any(stack.source is None for stack in stacks):
+    if any(stack.source is None and _is_python(stack.process.pid) for stack in stacks):
         why = "py-spy may not read it" if py_spy() else "py-spy is not installed (`pip install py-spy`)"
         lines.append(f"A process without a stack: {why}, and it has not registered with vlad.report.")
     return "\n".join(lines) + "\n"

@@ -24,6 +24,10 @@ LOOK_S = 1.0
 DUMP_PATIENCE_S = 75.0
 BOOT = "import sys; sys.path[:] = sys.argv[1].split(chr(0x1F)); from vlad.supervise.stack_dump import main; main()"
 STOPPED_STATES = frozenset("Tt")
+ADVICE_WITHOUT_STACKS = (
+    "no stack could be read: install py-spy, or call vlad.report.answer_stack_requests() in the program; a silence "
+    "that is no hang wants a longer --hang-after"
+)
 ADVICE = "the stacks show where each rank waits; `vlad resume` goes on from the last checkpoint"
 
 
@@ -149,8 +153,8 @@ class Vigil:
 def hang_diagnosis(quiet: Quiet, at: float) -> Diagnosis:
     """Why an attempt ended that was ended for a hang."""
     return Diagnosis(
-        cause=Cause.HUNG, summary=f"hung: {quiet.words(at)}", evidence=quiet.evidence, confidence="certain",
-        advice=ADVICE if quiet.stacks else "no stack could be read; `vlad doctor` says whether py-spy may",
+        cause=Cause.HUNG, summary=f"hung: {quiet.words(at)}", evidence=quiet.evidence,
+        advice=ADVICE if quiet.evidence else ADVICE_WITHOUT_STACKS,
     )  # fmt: skip
 
 

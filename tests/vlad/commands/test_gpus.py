@@ -150,3 +150,10 @@ def test_who_follows_a_waiting_run_is_told_what_it_waits_for(vlad: Vlad, gpus: F
         assert "SUCCEEDED" in following.stderr.read()
     assert f"QUEUED: waits for the end of {first.directory.run_id} (RUNNING)" in told
     third.until_ended()
+
+
+def test_a_host_without_a_driver_is_said_to_have_none(vlad: Vlad, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vlad.commands.gpus.has_driver", lambda: False)
+    answer = vlad("gpus")
+    assert answer.code == 2
+    assert "this host has no NVIDIA driver" in answer.err

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Vlad
+from fake_gpus import fake_gpus
 from supervised_runs import SUPPORT, Run, kill_both, until
 from vlad.host import processes
 from vlad.host.foreign import described
@@ -213,3 +214,31 @@ def test_a_users_own_programs_count() -> None:
 def test_a_job_begins_with_its_topmost_training() -> None:
     parents = {10: 1, 20: 10, 30: 20, 40: 30, 50: 1}
     assert roots_of([20, 40, 50], parents) == {20: 20, 40: 20, 50: 50}
+
+
+def test_the_gpus_that_a_training_holds_are_shown_beside_it(
+    vlad: Vlad, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of its processes holds them: here the rank in a session of its own."""
+    gpus = fake_gpus(tmp_path, 3, monkeypatch)
+    script = shell(f"bash {SCRIPT} . 1 wait 2>&1 | tee RUN_METHOD_RESUME_1.log")
+    job = _until_listed(vlad, tmp_path, step=1000)
+    assert job["gpus"] == []
+    rank = until(lambda: _rank(tmp_path), "the rank")
+    gpus.hold(2, rank, 12.0)
+    gpus.hold(0, 1, 1.0)
+    assert _listed(vlad, tmp_path)[0]["gpus"] == [2]
+    shown = vlad("ps", "--foreign").out.splitlines()
+    column = shown[0].index("GPUS")
+    (row,) = [line for line in shown[1:] if "RUN_METHOD_RESUME_1.log" in line]
+    assert row[column:].split()[0] == "2"
+    assert script.poll() is None
+
+
+def test_where_no_driver_tells_no_gpu_is_claimed_to_be_free_of_a_training(
+    vlad: Vlad, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpus = fake_gpus(tmp_path, 1, monkeypatch)
+    gpus.file.write_text("no answer")
+    shell(f"bash {SCRIPT} . 1 wait 2>&1 | tee RUN_METHOD_RESUME_1.log")
+    assert _until_listed(vlad, tmp_path, step=1000).get("gpus") is None

@@ -5,6 +5,7 @@ import resource
 from pathlib import Path
 
 from vlad.host.health.finding import Finding, Level
+from vlad.host.stacks import py_spy
 
 FEW_WATCHES, FEW_INSTANCES = 8192, 128
 FEW_FILES = 4096
@@ -49,7 +50,9 @@ def check_ptrace(
     except (OSError, ValueError):
         restriction = 0
     if restriction == 0 or (restriction < 3 and _capabilities(status) & CAP_SYS_PTRACE):
-        return Finding(check="ptrace", level=Level.OK, found="stacks of hung ranks can be read from outside")
+        found = "stacks of hung ranks can be read from outside"
+        missing = "" if py_spy() else ", once py-spy is installed (`pip install py-spy`); else ranks tell their own"
+        return Finding(check="ptrace", level=Level.OK, found=found + missing)
     return Finding(
         check="ptrace", level=Level.NOTE, found=f"kernel.yama.ptrace_scope is {restriction}",
         advice="stacks of hung ranks come from the ranks themselves; 0, or CAP_SYS_PTRACE, would let py-spy read them",
