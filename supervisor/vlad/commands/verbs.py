@@ -24,7 +24,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "prune": ("remove:PRUNE", "remove old runs, keeping those that a rule names"),
     },
     "this host": {
-        "ps": ("ps:PS", "list processes of live runs, and trainings that vlad did not start"),
+        "ps": ("ps:PS", "list processes of live runs, and trainings not started by vlad"),
         "adopt": ("adopt:ADOPT", "make a run of a training that was started without vlad"),
         "gpus": ("gpus:GPUS", "list the GPUs of this host, who has them, and who waits for them"),
         "doctor": ("doctor:DOCTOR", "look over this host for what will hurt runs"),
