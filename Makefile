@@ -12,7 +12,7 @@ BENCHMARKS := benchmarks/supervisor_costs.py
 # what `make gpu-check` runs; on a machine that has torch already: make gpu-check gpu-run GPU_PYTHON=python3
 GPU_PYTHON ?= $(BIN)/python
 
-.PHONY: help libero demo test test-all faults gpu-check gpu-run gpu-bench check format bench clean
+.PHONY: help libero demo test test-all faults gpu-check gpu-run gpu-bench check pictures format bench clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -77,6 +77,9 @@ check: $(VENV)/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+pictures: $(VENV)/.dev  ## draw the pictures of the dashboard's documentation anew
+	@$(BIN)/python docs/pictures/make.py
 
 format: $(VENV)/.dev  ## format and fix what can be fixed by itself
 	@$(BIN)/ruff format .

@@ -60,7 +60,9 @@ def test_cause_of_death(snap_compare: Callable[..., bool], dashboard: Make, runs
 
 @pytest.mark.parametrize("size", SIZES)
 def test_events(snap_compare: Callable[..., bool], dashboard: Make, runs: Runs, size: tuple[int, int]) -> None:
-    before = after("5", select=runs["restarting"], shown=("restarts in 17s", "restarts ■□□□□ 1/5", "1 ended: killed by signal 9"))
+    before = after(
+        "5", select=runs["restarting"], shown=("restarts in 17s", "restarts ■□□□□ 1/5", "1 ended: killed by signal 9")
+    )
     assert snap_compare(dashboard(), terminal_size=size, run_before=before)
 
 

@@ -8,7 +8,7 @@ from vlad.records.rundir import RunDirectory
 from vlatui.app import VlatuiApp
 from vlatui.reading.detail import DetailReader, RunDetail
 from vlatui.screens.compare import CompareScreen
-from vlatui.telling.comparison import Compared, difference_rows, metrics_of_all, overlay, tone_of
+from vlatui.telling.comparison import Compared, difference_rows, metrics_of_all, overlay, told_apart, tone_of
 
 Runs = dict[str, RunDirectory]
 
@@ -59,3 +59,12 @@ async def test_one_run_is_nothing_to_compare(dashboard: Callable[..., VlatuiApp]
         await until_shown(pilot, "3 live", "step 315 loss")
         await pilot.press("x")
         await until(pilot, lambda: any("mark two runs" in notice.message for notice in app._notifications))
+
+
+def test_runs_of_one_name_are_told_apart_by_their_ids() -> None:
+    runs = [
+        ("demo", "20261122-0931-demo-7f3a"),
+        ("demo", "20261121-0931-demo-beef"),
+        ("goal", "20261122-0700-goal-c0de"),
+    ]
+    assert told_apart(runs) == ["demo 7f3a", "demo beef", "goal"]

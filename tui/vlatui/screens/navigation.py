@@ -4,6 +4,7 @@ from textual import on
 from textual.widgets import ContentSwitcher, Input
 
 from vlatui.screens.starting import Starting
+from vlatui.telling.comparison import told_apart
 from vlatui.telling.run_filter import RunFilter
 from vlatui.widgets.log_pane import LogPane
 from vlatui.widgets.run_table import RunTable
@@ -103,7 +104,9 @@ class Navigation(Starting):
 
     def action_compare(self) -> None:
         """Shows the marked runs side by side."""
-        runs = [(self.session.sites.named(run.site), run.run_id, run.record.name) for run in self.chosen]
+        names = told_apart([(run.record.name, run.run_id) for run in self.chosen])
+        sites = [self.session.sites.named(run.site) for run in self.chosen]
+        runs = [(site, run.run_id, name) for site, run, name in zip(sites, self.chosen, names, strict=True)]
         if len(runs) < 2:
             self.warn("mark two runs or more with space, then compare")
             return

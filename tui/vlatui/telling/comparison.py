@@ -41,6 +41,12 @@ def success_curve(evaluations: Sequence[Evaluation]) -> Curve:
     )
 
 
+def told_apart(runs: Sequence[tuple[str, str]]) -> list[str]:
+    """Names of runs (name, id); those alike get the end of their id."""
+    names = [name for name, _ in runs]
+    return [f"{name} {run_id[-4:]}" if names.count(name) > 1 else name for name, run_id in runs]
+
+
 def metrics_of_all(runs: Sequence[Compared]) -> list[str]:
     """What at least one of the runs reports, success first."""
     names = dict.fromkeys(name for run in runs for name in run.detail.curves)

@@ -96,7 +96,11 @@ def _progress(run: RunView, now: float, width: int) -> Line | None:
 def facts(run: RunView, now: float, budget: int | None = None) -> list[Fact]:
     """The numbers worth a glance, most wanted first."""
     summary = run.summary
-    found = [*_loss_facts(summary), *_success_facts(summary), *_restart_facts(run.record, budget)]
+    found = [
+        *_loss_facts(summary),
+        *_success_facts(summary),
+        *(_restart_facts(run.record, budget) if run.is_live else []),
+    ]
     found += [*(_next_facts(summary) if run.is_live else []), *_pace_facts(summary)]
     if run.is_live and summary.phase_since is not None and summary.step is None:
         found.append(_fact("for", figures.duration(now - summary.phase_since)))
