@@ -16,6 +16,7 @@ from vlad.records.rundir import Home
 from vlatui.asking.messages import ActionFailed
 from vlatui.look.themes import OURS, mixed_colours, tone_styles
 from vlatui.look.tones import Tone
+from vlatui.look.words import tr
 from vlatui.reading.threads import Threads
 from vlatui.screens.dashboard import DashboardScreen
 from vlatui.screens.text import TextScreen, key_lines
@@ -113,7 +114,7 @@ class VlatuiApp(App[None]):
         from vlatui.keys import key_groups
 
         groups = key_groups((type(self), DashboardScreen), self.get_key_display)
-        self.push_screen(TextScreen("Keys", key_lines(groups)))
+        self.push_screen(TextScreen(tr("Keys"), key_lines(groups)))
 
     def action_picture(self) -> None:
         path = self.save_screenshot()
@@ -121,20 +122,23 @@ class VlatuiApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every key of the dashboard, every run, themes."""
-        yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
+        yield SystemCommand(tr("Theme"), tr("Choose the colours"), self.action_change_theme)
         for binding in DashboardScreen.BINDINGS:
             assert isinstance(binding, Binding)
             if screen.check_action(*_action(binding)):
-                described = binding.tooltip or self._key_help(binding)
-                yield SystemCommand(binding.description, described, self._does(binding.action))
+                described = tr(binding.tooltip) if binding.tooltip else self._key_help(binding)
+                yield SystemCommand(tr(binding.description), described, self._does(binding.action))
         for run in self.screen_of_runs.view.runs:
-            yield SystemCommand(f"Go to {run.run_id}", run.record.state.lower(), self._goes_to(run.run_id))
-        yield SystemCommand("Keys", "Everything that keys do", self.action_help)
-        yield SystemCommand("Picture", "Save a picture of the screen (SVG)", self.action_picture)
-        yield SystemCommand("Quit", "The runs go on", self.action_quit)
+            yield SystemCommand(
+                tr("Go to {run}").format(run=run.run_id), tr(run.record.state.lower()), self._goes_to(run.run_id)
+            )
+        yield SystemCommand(tr("Keys"), tr("Everything that keys do"), self.action_help)
+        yield SystemCommand(tr("Picture"), tr("Save a picture of the screen (SVG)"), self.action_picture)
+        yield SystemCommand(tr("Quit"), tr("The runs go on"), self.action_quit)
 
     def _key_help(self, binding: Binding) -> str:
-        return f"key {' or '.join(self.get_key_display(one) for one in Binding.make_bindings([binding]))}"
+        keys = " / ".join(self.get_key_display(one) for one in Binding.make_bindings([binding]))
+        return tr("key {keys}").format(keys=keys)
 
     def _does(self, action: str) -> Callable[[], object]:
         return lambda: self.call_later(self.screen_of_runs.run_action, action)

@@ -41,6 +41,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--mouse", choices=("on", "off"), help="default: on, but off inside tmux and screen")
     made.add_argument("--vlad-path", metavar="FILE", default="vlad", help="vlad on the other hosts")
     made.add_argument("--ssh-command", metavar="WORDS", default="ssh", help="how to connect, e.g. 'ssh -p 2222'")
+    made.add_argument("--lang", choices=("en", "zh"), help="the language of labels (default: as LANG says)")
     made.add_argument("--web", action="store_true", help="in a browser of this host, at an address with a secret")
     made.add_argument("--port", type=int, default=8765, metavar="N", help="for --web; 0 is any (default: 8765)")
     made.add_argument("--version", action="store_true", help="print the version")
@@ -79,8 +80,10 @@ def _show(arguments: Namespace) -> int:
         raise RecordError("a terminal is needed; `vlad ls` and `vlad logs -f` work without one")
     gc.disable()  # garbage is collected after the first picture: nothing that is loaded until then is any
     from vlatui.app import run_app
+    from vlatui.look.words import Language, choose, language_of
     from vlatui.sites.remote import RemoteSite
 
+    choose(Language(arguments.lang) if arguments.lang else language_of(os.environ))
     others = [RemoteSite(target, way) for target in targets]
     has_multiplexer = "TMUX" in os.environ or "STY" in os.environ
     has_mouse = arguments.mouse == "on" or (arguments.mouse is None and not has_multiplexer)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from textual.binding import Binding
 from textual.dom import DOMNode
 
+from vlatui.look.words import tr
 from vlatui.widgets.config_table import ConfigTable
 from vlatui.widgets.evaluations import EvaluationsPane
 from vlatui.widgets.following_scroll import FollowingScroll
@@ -19,12 +20,12 @@ Group = tuple[str, Sequence[tuple[str, str]]]
 def key_groups(everywhere: Sequence[type[DOMNode]], shown_key: Callable[[Binding], str]) -> list[Group]:
     """Groups of (keys, description): those that work everywhere, then those of each part."""
     return [
-        ("Everywhere", _described(everywhere, shown_key)),
-        ("Runs and other tables", _described((Table, RunTable), shown_key)),
-        ("Log", _described((LogPane, FollowingScroll), shown_key)),
-        ("Evaluations", _described((EvaluationsPane,), shown_key)),
-        ("Config", _described((ConfigTable,), shown_key)),
-        ("Metrics", _described((MetricsPane,), shown_key)),
+        (tr("Everywhere"), _described(everywhere, shown_key)),
+        (tr("Runs and other tables"), _described((Table, RunTable), shown_key)),
+        (tr("Log"), _described((LogPane, FollowingScroll), shown_key)),
+        (tr("Evaluations"), _described((EvaluationsPane,), shown_key)),
+        (tr("Config"), _described((ConfigTable,), shown_key)),
+        (tr("Metrics"), _described((MetricsPane,), shown_key)),
     ]
 
 
@@ -33,6 +34,6 @@ def _described(classes: Sequence[type[DOMNode]], shown_key: Callable[[Binding], 
     keys: dict[tuple[str, str], list[str]] = {}
     for owner in classes:
         for binding in Binding.make_bindings(owner.BINDINGS):
-            description = binding.tooltip or binding.description
+            description = tr(binding.tooltip or binding.description)
             keys.setdefault((binding.action, description), []).append(shown_key(binding))
     return [(" ".join(shown), description) for (_, description), shown in keys.items() if description]

@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
+
 from vlatui.look.tones import Cell, width_of
+from vlatui.look.words import tr
 
 GAP = 2
 LEAST_GAP = 1
@@ -50,7 +53,7 @@ def measured(columns: Sequence[Column], rows: Sequence[Row]) -> dict[str, int]:
 
 def _content_width(column: Column, rows: Sequence[Row]) -> int:
     contents = (width_of(row.cells.get(column.key, ())) for row in rows)
-    return max(column.width, len(column.title), min(column.most, max(contents, default=0)))
+    return max(column.width, cell_len(tr(column.title)), min(column.most, max(contents, default=0)))
 
 
 def laid_out(columns: Sequence[Column], wanted: Mapping[str, int], width: int) -> tuple[Place, ...]:

@@ -1,5 +1,6 @@
 """What colour means: the closed set of tones that every line-API widget paints with, and how spans become a strip."""
 
+import re
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
@@ -55,6 +56,18 @@ def safe(text: str) -> str:
     if text.isprintable():
         return text
     return without_colour(clean_line(text.replace("\n", " ").encode("utf-8", "replace")))
+
+
+def broken_text(text: str, width: int) -> list[str]:
+    """The text in lines of at most `width` cells, broken between words, and between wide characters anywhere."""
+    lines, line, room = [], "", width
+    for part in re.findall(r"[\u1100-\uffff]|[^\s\u1100-\uffff]+|\s", text):
+        if cell_len(part) > room and line.strip():
+            lines.append(line.rstrip())
+            line, room = "", width
+        if line or not part.isspace():
+            line, room = line + part, room - cell_len(part)
+    return [*lines, line.rstrip()] if line.strip() else lines
 
 
 def width_of(spans: Iterable[Span]) -> int:

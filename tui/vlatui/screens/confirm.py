@@ -1,6 +1,5 @@
 """A question before something that cannot be taken back; it says what will be lost."""
 
-import textwrap
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -8,7 +7,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
-from vlatui.look.tones import Line, Span, Tone
+from vlatui.look.tones import Line, Span, Tone, broken_text
+from vlatui.look.words import tr
 from vlatui.widgets.lines import Lines
 
 
@@ -33,8 +33,13 @@ class ConfirmScreen(ModalScreen[bool]):
     def on_mount(self) -> None:
         lines: list[Line] = [[Span(self._title, Tone.TITLE)], []]
         width = max(20, min(64, self.app.size.width - 10))
-        lines += [[Span(line)] for text in self._consequences for line in textwrap.wrap(text, width)]
-        keys = [Span("y ", Tone.ACCENT), Span(self._yes), Span("     n ", Tone.ACCENT), Span("leave it as it is")]
+        lines += [[Span(line)] for text in self._consequences for line in broken_text(text, width)]
+        keys = [
+            Span("y ", Tone.ACCENT),
+            Span(tr(self._yes)),
+            Span("     n ", Tone.ACCENT),
+            Span(tr("leave it as it is")),
+        ]
         self.query_one(Lines).show_lines([*lines, [], keys])
 
     def action_answer(self, answer: bool) -> None:

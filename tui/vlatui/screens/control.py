@@ -10,6 +10,7 @@ from vlad.records.run import State
 from vlatui.asking.messages import ActionDone, ActionFailed
 from vlatui.asking.outside import hand_over
 from vlatui.look.tones import Span
+from vlatui.look.words import tr
 from vlatui.screens.confirm import ConfirmScreen
 from vlatui.screens.selection import Selection
 from vlatui.screens.text import TextScreen
@@ -112,9 +113,14 @@ class Control(Selection):
             self.warn("only a training that vlad did not start can be adopted")
             return
         pid = str(job.process.pid)
-        told = ["It becomes a run: watched, stopped and explained here.", "Closing its terminal still ends it."]
+        told = [tr("It becomes a run: watched, stopped and explained here."), tr("Closing its terminal still ends it.")]
         said, site = f"process {pid} is a run now", self.selected_site
-        self.confirm(f"Adopt process {pid}?", told, "adopt", lambda: self.run_vlad("adopt", pid, said=said, site=site))
+        self.confirm(
+            tr("Adopt process {pid}?").format(pid=pid),
+            told,
+            "adopt",
+            lambda: self.run_vlad("adopt", pid, said=said, site=site),
+        )
 
     def action_attach(self) -> None:
         """Gives the terminal to `vlad attach` until that is left: for a run that was started with a terminal."""

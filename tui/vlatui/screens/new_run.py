@@ -19,6 +19,7 @@ from vlatui.asking.checking import Check, foretold, resolved
 from vlatui.asking.completing import FieldSuggester, field_hint
 from vlatui.asking.start_form import StartForm
 from vlatui.look.tones import Line, Span, Tone
+from vlatui.look.words import tr
 from vlatui.reading.adapters import Adapter
 from vlatui.screens.adapters import AdapterScreen
 from vlatui.session import Session
@@ -82,18 +83,18 @@ class NewRunScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide form") as dialog:
-            dialog.border_title = f"New run on {self._site}" if self._site else "New run"
-            dialog.border_subtitle = "tab next field · ^o adapters · ^s start · escape cancel"
+            dialog.border_title = tr("New run on {host}").format(host=self._site) if self._site else tr("New run")
+            dialog.border_subtitle = tr("tab next field · ^o adapters · ^s start · escape cancel")
             with VerticalScroll(id="fields", can_focus=False):
                 for field, label, hint in FIELDS:
                     with Horizontal(classes="field"):
-                        yield Label(label)
+                        yield Label(tr(label))
                         value = getattr(self._filled_in, field)
                         yield Input(value, placeholder=hint, id=f"field-{field}", compact=True)
             yield Lines(id="preview")
             with Horizontal(classes="buttons"):
-                yield Button("Start", id="start", variant="primary", compact=True)
-                yield Button("Cancel", id="cancel", compact=True)
+                yield Button(tr("Start"), id="start", variant="primary", compact=True)
+                yield Button(tr("Cancel"), id="cancel", compact=True)
 
     def on_mount(self) -> None:
         self.query_one("#field-overrides", Input).suggester = self._suggester
@@ -196,7 +197,7 @@ class NewRunScreen(ModalScreen[str | None]):
             self._say(str(error), Tone.BAD)
             return
         self.query_one("#start", Button).disabled = True
-        self._say("starting…", Tone.INFO)
+        self._say(tr("starting…"), Tone.INFO)
         self._start(arguments)
 
     @work(thread=True, exclusive=True, group="start", exit_on_error=False)

@@ -1,11 +1,15 @@
 """Which runs a key is meant for, and how what was asked for is told; everything else of the screen stands on this."""
 
+from dataclasses import replace
+
+from textual.binding import ActiveBinding
 from textual.screen import Screen
 from vlad.records.foreign import ForeignJob
 from vlad.records.home_view import HomeView, RunView
 from vlad.records.spec import RunSpec
 
 from vlatui.asking.messages import ActionDone, ActionFailed
+from vlatui.look.words import tr
 from vlatui.session import Session
 from vlatui.widgets.run_table import RunTable
 
@@ -20,6 +24,16 @@ class Selection(Screen[None]):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """The keys as the footer shows them, in the user's language."""
+        return {
+            key: ActiveBinding(
+                node, replace(binding, description=tr(binding.description)), is_enabled, tr(tooltip) if tooltip else ""
+            )
+            for key, (node, binding, is_enabled, tooltip) in super().active_bindings.items()
+        }
 
     @property
     def view(self) -> HomeView:

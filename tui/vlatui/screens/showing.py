@@ -14,6 +14,7 @@ from vlad.records.run import State
 from vlad.records.spec import RunSpec
 
 from vlatui.look.tones import Tone
+from vlatui.look.words import tr
 from vlatui.reading.detail import RunDetail, foreign_logs
 from vlatui.reading.messages import DetailRead, FilesChanged, HomeRead, HostRead, ProcessesRead, ReadFailed
 from vlatui.screens.navigation import TABS, Navigation
@@ -200,12 +201,12 @@ class Showing(Navigation):
         if not self.shown.is_read:
             return ("reading…",)
         if self.shown.view.runs:
-            return (f"No run matches {self.filter.text!r}.", "escape clears the filter")
+            return (tr("No run matches {words}.").format(words=repr(self.filter.text)), "escape clears the filter")
         return ("No runs yet.", "n starts one")
 
     def _show_top(self) -> None:
         session = self.session
-        right = f"{'read only   ' if session.readonly else ''}{session.home_name}"
+        right = f"{tr('read only') + '   ' if session.readonly else ''}{session.home_name}"
         line = top_line.top_line(
             self.shown.view, session.settings.sort, self.filter, right, max(1, self.size.width - 2)
         )

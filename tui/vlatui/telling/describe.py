@@ -30,6 +30,7 @@ from vlad.records.run import RunRecord
 from vlad.records.summary import Summary
 
 from vlatui.look.tones import Span, Tone
+from vlatui.look.words import tr
 
 STATES: dict[State, tuple[str, Tone]] = {
     State.QUEUED: ("○", Tone.INFO),
@@ -60,13 +61,13 @@ def state_mark(state: State) -> Span:
 
 
 def state_word(state: State) -> Span:
-    return Span(state.value.lower(), STATES[state][1])
+    return Span(tr(state.value.lower()), STATES[state][1])
 
 
 def standing(record: RunRecord) -> Span:
     """The state, or that a run which should tell something does not."""
     if record.quiet is not None and not record.state.is_final:
-        return Span("hung", Tone.BAD) if record.quiet.is_hung else Span("quiet", Tone.WARN)
+        return Span(tr("hung"), Tone.BAD) if record.quiet.is_hung else Span(tr("quiet"), Tone.WARN)
     return state_word(record.state)
 
 
@@ -82,13 +83,13 @@ def activity(record: RunRecord, summary: Summary) -> Span:
 def phase_word(phase: Phase) -> Span:
     match phase:
         case Phase.LOADING:
-            return Span("loading", Tone.INFO)
+            return Span(tr("loading"), Tone.INFO)
         case Phase.TRAINING:
-            return Span("training", Tone.GOOD)
+            return Span(tr("training"), Tone.GOOD)
         case Phase.EVALUATING:
-            return Span("evaluating", Tone.ACCENT)
+            return Span(tr("evaluating"), Tone.ACCENT)
         case Phase.SAVING:
-            return Span("saving", Tone.INFO)
+            return Span(tr("saving"), Tone.INFO)
         case _:
             assert_never(phase)
 
@@ -168,7 +169,7 @@ def leftover_words(processes: Sequence[Leftover]) -> str:
 def _went_quiet(event: WentQuiet) -> tuple[Span, str]:
     if event.quiet is None:
         return Span("goes on", Tone.GOOD), "it tells something again"
-    word = Span("hung", Tone.BAD) if event.quiet.is_hung else Span("quiet", Tone.WARN)
+    word = Span(tr("hung"), Tone.BAD) if event.quiet.is_hung else Span(tr("quiet"), Tone.WARN)
     stacks = f"; stacks in {event.quiet.stacks}" if event.quiet.stacks else ""
     return word, event.quiet.told(event.at) + stacks
 

@@ -14,6 +14,7 @@ from vlad.records.summary import Summary
 from vlatui.look import bars, format
 from vlatui.look.scales import spark
 from vlatui.look.tones import Line, Span, Tone, justified, safe, width_of
+from vlatui.look.words import tr
 from vlatui.telling import describe, outlook
 
 Fact = list[Span]
@@ -87,7 +88,7 @@ def _progress(run: RunView, now: float, width: int) -> Line | None:
     right = [Span(f" {part:4.0%}" if part is not None else "", Tone.STRONG)]
     if run.is_live:
         right += [Span(f"  {format.pace(summary.typical_step_s)}", Tone.MUTED)]
-        right += [Span("  ETA ", Tone.MUTED), Span(outlook.to_end(summary, now), Tone.STRONG)]
+        right += [Span(f"  {tr('ETA')} ", Tone.MUTED), Span(outlook.to_end(summary, now), Tone.STRONG)]
     tone = Tone.ACCENT if run.is_live else describe.state_mark(run.record.state).tone
     room = width - width_of(left) - width_of(right)
     return [*left, *bars.progress_bar(part, max(0, room), tone), *right]
@@ -108,7 +109,7 @@ def facts(run: RunView, now: float, budget: int | None = None) -> list[Fact]:
 
 
 def _fact(label: str, value: str, tone: Tone = Tone.PLAIN) -> Fact:
-    return [Span(f"{label} ", Tone.MUTED), Span(value, tone)]
+    return [Span(f"{tr(label)} ", Tone.MUTED), Span(value, tone)]
 
 
 def _loss_facts(summary: Summary) -> Iterable[Fact]:
@@ -127,7 +128,7 @@ def _success_facts(summary: Summary) -> Iterable[Fact]:
     if summary.patience:
         count = f" {summary.bad_evaluations}/{summary.patience}"
         squares = bars.gauge(summary.bad_evaluations, summary.patience, Tone.WARN)
-        yield [Span("early stop ", Tone.MUTED), *squares, Span(count if squares else count.strip())]
+        yield [Span(f"{tr('early stop')} ", Tone.MUTED), *squares, Span(count if squares else count.strip())]
 
 
 def _restart_facts(record: RunRecord, budget: int | None) -> Iterable[Fact]:

@@ -8,6 +8,7 @@ from vlad.records import figures
 
 from vlatui.log.file import Extent
 from vlatui.look.tones import Line, Span, Tone, justified
+from vlatui.look.words import tr
 from vlatui.reading.detail import LogSource
 
 
@@ -30,33 +31,37 @@ class LogStatus:
         return justified(self._left(), self._right(), width)
 
     def _left(self) -> Line:
-        spans: Line = [Span("❚❚ paused", Tone.WARN), Span(", f follows", Tone.MUTED)]
+        spans: Line = [Span(f"❚❚ {tr('paused')}", Tone.WARN), Span(f", {tr('f follows')}", Tone.MUTED)]
         if self.follows:
-            spans = [Span("● following", Tone.GOOD) if self.is_live else Span("■ at the end", Tone.MUTED)]
+            spans = [
+                Span(f"● {tr('following')}", Tone.GOOD) if self.is_live else Span(f"■ {tr('at the end')}", Tone.MUTED)
+            ]
         if self.note:
             spans += [Span("  "), Span(self.note, Tone.BAD)]
         if self.matches is not None:
             spans += [Span("  "), Span(self._match_words(self.matches), Tone.MATCH_NOW)]
         if self.only:
-            spans += [Span("  "), Span(f" only {self.only!r} ", Tone.MATCH)]
+            spans += [Span("  "), Span(f" {tr('only {pattern}').format(pattern=repr(self.only))} ", Tone.MATCH)]
         return spans
 
     def _match_words(self, matches: Matches) -> str:
         total = f"{len(matches.lines):,}{'' if matches.is_complete else '+'}"
         if not matches.lines:
-            return f" no match for {matches.pattern!r} "
+            return f" {tr('no match for {pattern}').format(pattern=repr(matches.pattern))} "
         if self.current is None:
-            return f" {total} matching lines "
-        return f" match {bisect_left(matches.lines, self.current) + 1:,} of {total} "
+            return f" {tr('{count} matching lines').format(count=total)} "
+        at = f"{bisect_left(matches.lines, self.current) + 1:,}"
+        return f" {tr('match {at} of {count}').format(at=at, count=total)} "
 
     def _right(self) -> Line:
         words = []
         if not self.extent.is_complete:
-            words.append(f"indexing {self.extent.indexed_bytes / self.extent.size_bytes:.0%}")
+            part = f"{self.extent.indexed_bytes / self.extent.size_bytes:.0%}"
+            words.append(tr("indexing {part}").format(part=part))
         elif self.extent.lines:
             words.append(f"{figures.plural(self.extent.lines, 'line')} · {figures.size(self.extent.size_bytes)}")
         if self.wraps:
-            words.append("wrapped")
+            words.append(tr("wrapped"))
         if self.source is not None:
             of_all = f" of {self.consoles}" if self.source.is_console and self.consoles > 1 else ""
             words.append(f"{self.source.label}{of_all}")

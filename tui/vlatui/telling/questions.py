@@ -2,6 +2,7 @@
 
 from vlad.records.home_view import RunView
 
+from vlatui.look.words import tr
 from vlatui.telling import outlook
 
 MOST_NAMED = 8
@@ -9,20 +10,27 @@ MOST_NAMED = 8
 
 def stop_question(runs: list[RunView], *, is_now: bool) -> tuple[str, list[str]]:
     """The question before stopping, and what each run will lose."""
-    one = runs[0].record.name if len(runs) == 1 else f"{len(runs)} runs"
+    one = runs[0].record.name if len(runs) == 1 else tr("{count} runs").format(count=len(runs))
     if not is_now:
-        saved = ["A checkpoint is saved after the present step, then it ends.", "Nothing is lost; r resumes it."]
-        return f"Stop {one}?", saved
+        saved = tr("A checkpoint is saved after the present step, then it ends.")
+        return tr("Stop {run}?").format(run=one), [saved, tr("Nothing is lost; r resumes it.")]
     losses = []
     for run in runs:
-        steps = outlook.steps_at_risk(run.summary)
-        lost = f"{steps:,} step{'s' * (steps != 1)} since the last checkpoint" if steps else "nothing that is not saved"
-        losses.append(f"{run.record.name}: {lost}")
-    return f"Stop {one} now, without saving?", ["It is killed at once and loses:", *losses]
+        losses.append(f"{run.record.name}: {_lost(outlook.steps_at_risk(run.summary))}")
+    title = tr("Stop {run} now, without saving?").format(run=one)
+    return title, [tr("It is killed at once and loses:"), *losses]
+
+
+def _lost(steps: int | None) -> str:
+    if not steps:
+        return tr("nothing that is not saved")
+    if steps == 1:
+        return tr("1 step since the last checkpoint")
+    return tr("{count} steps since the last checkpoint").format(count=f"{steps:,}")
 
 
 def remove_question(runs: list[RunView]) -> tuple[str, list[str]]:
     """The question before removing runs that have ended."""
-    one = runs[0].record.name if len(runs) == 1 else f"{len(runs)} runs"
-    lost = "Its records and logs are deleted for good. Its checkpoints stay."
-    return f"Remove {one}?", [lost, *(run.run_id for run in runs[:MOST_NAMED])]
+    one = runs[0].record.name if len(runs) == 1 else tr("{count} runs").format(count=len(runs))
+    lost = tr("Its records and logs are deleted for good. Its checkpoints stay.")
+    return tr("Remove {run}?").format(run=one), [lost, *(run.run_id for run in runs[:MOST_NAMED])]

@@ -14,6 +14,7 @@ from vlatui.look import bars
 from vlatui.look.columns import Column, Row
 from vlatui.look.scales import spark
 from vlatui.look.tones import Cell, Span, Tone, cell
+from vlatui.look.words import tr
 from vlatui.telling import describe, outlook
 
 COLUMNS = (
@@ -79,13 +80,13 @@ def run_row(run: RunView, now: float) -> Row:
 
 def _host(run: RunView, now: float) -> Cell:
     if run.stale_since is None:
-        return cell(run.site or HERE, Tone.PLAIN if run.site else Tone.MUTED)
+        return cell(run.site or tr(HERE), Tone.PLAIN if run.site else Tone.MUTED)
     return (Span(run.site), Span(f" {figures.age(now - run.stale_since)}", Tone.WARN))
 
 
 def unreadable_row(name: str) -> Row:
     """A run that cannot be read, or a host that is not reached."""
-    state = cell("unreadable" if RUN_ID.fullmatch(name) else "not reached", Tone.BAD)
+    state = cell(tr("unreadable") if RUN_ID.fullmatch(name) else tr("not reached"), Tone.BAD)
     return Row(name, {"mark": cell("!", Tone.BAD), "name": cell(name), "state": state, "activity": state})
 
 
@@ -104,9 +105,9 @@ def foreign_row(job: ForeignJob, now: float, site: str = "") -> Row:
     cells = {
         "mark": cell("◇", Tone.INFO),
         "name": cell(job_name(job), Tone.PLAIN),
-        "host": cell(site or HERE, Tone.PLAIN if site else Tone.MUTED),
-        "state": cell("foreign", Tone.INFO),
-        "activity": cell("foreign", Tone.INFO),
+        "host": cell(site or tr(HERE), Tone.PLAIN if site else Tone.MUTED),
+        "state": cell(tr("foreign"), Tone.INFO),
+        "activity": cell(tr("foreign"), Tone.INFO),
         "step": _known(step),
         "success": _known(figures.percent(job.success_rate)),
         "ranks": cell(str(len(job.pids)), Tone.MUTED),

@@ -16,6 +16,7 @@ from textual.worker import get_current_worker
 from vlad.logs.search import Matches, compiled
 
 from vlatui.asking.outside import hand_over, pager
+from vlatui.look.words import tr
 from vlatui.reading.detail import LogSource
 from vlatui.telling.log_status import LogStatus
 from vlatui.widgets.lines import Lines
@@ -137,7 +138,7 @@ class LogPane(Vertical):
         """Opens the prompt for a search, a filter or a line number."""
         self._purpose = purpose
         prompt = self.query_one(Input)
-        prompt.placeholder = self.PROMPTS[purpose]
+        prompt.placeholder = tr(self.PROMPTS[purpose])
         prompt.value = ""
         prompt.display = True
         prompt.focus()

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -20,6 +21,7 @@ from vlatui.log.lines import LineCache, ShownLine, broken, styled
 from vlatui.log.place import LocalPlace, LogPlace
 from vlatui.log.reader import LogFailed, LogFetched, LogLooked, LogReader
 from vlatui.look.tones import Span, Tone
+from vlatui.look.words import tr
 from vlatui.reading.threads import start_thread
 from vlatui.widgets.following_scroll import FollowingScroll
 
@@ -262,6 +264,6 @@ class LogView(FollowingScroll, can_focus=True):
         from_top = y - max(0, (self.size.height - len(lines)) // 2)
         if not 0 <= from_top < len(lines):
             return Strip.blank(width, self.base_style)
-        text = lines[from_top]
+        text = tr(lines[from_top])
         tone = Tone.BAD if self.failure and from_top < len(lines) - 1 else Tone.MUTED
-        return self.painted([Span(" " * max(1, (width - len(text)) // 2)), Span(text, tone)], width)
+        return self.painted([Span(" " * max(1, (width - cell_len(text)) // 2)), Span(text, tone)], width)

@@ -8,6 +8,7 @@ from textual.strip import Strip
 
 from vlatui.look.painting import Painted
 from vlatui.look.tones import Line, Span, Tone, width_of
+from vlatui.look.words import tr
 
 
 class TabStrip(Painted):
@@ -32,11 +33,11 @@ class TabStrip(Painted):
 
     def _parts(self) -> list[tuple[str, Line]]:
         """Each tab's spans; without names of the inactive ones where there is no room."""
-        full = [(key, self._tab(number, key, name)) for number, (key, name) in enumerate(self._tabs, 1)]
+        full = [(key, self._tab(number, key, tr(name))) for number, (key, name) in enumerate(self._tabs, 1)]
         if sum(width_of(spans) for _, spans in full) <= self.size.width:
             return full
         return [
-            (key, self._tab(number, key, name if key == self._active else name[:3]))
+            (key, self._tab(number, key, tr(name) if key == self._active else tr(name)[:3]))
             for number, (key, name) in enumerate(self._tabs, 1)
         ]
 

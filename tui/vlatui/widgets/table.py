@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
@@ -13,6 +14,7 @@ from textual.strip import Strip
 from vlatui.look.columns import MARGIN, Column, Place, Row, differs, laid_out, measured
 from vlatui.look.painting import PaintedScroll
 from vlatui.look.tones import Span, Tone, fitted
+from vlatui.look.words import tr
 
 
 class Table(PaintedScroll, can_focus=True):
@@ -200,15 +202,16 @@ class Table(PaintedScroll, can_focus=True):
         from_top = y - max(0, (self.size.height - len(self.when_empty)) // 2)
         if not 0 <= from_top < len(self.when_empty):
             return Strip.blank(width, self.base_style)
-        text = self.when_empty[from_top]
-        blank = Span(" " * max(1, (width - len(text)) // 2))
+        text = tr(self.when_empty[from_top])
+        blank = Span(" " * max(1, (width - cell_len(text)) // 2))
         return self.painted([blank, Span(text, Tone.PLAIN if from_top == 0 else Tone.MUTED)], width)
 
     def _header(self) -> list[Span]:
         spans, at = [], 0
         for place in self._places:
-            title = place.column.title
-            text = title.rjust(place.width) if place.column.align == "right" else title.ljust(place.width)
+            title = tr(place.column.title)
+            room = " " * max(0, place.width - cell_len(title))
+            text = room + title if place.column.align == "right" else title + room
             spans.append(Span(" " * (place.x - at) + text[: place.width], Tone.MUTED))
             at = place.x + place.width
         return spans
