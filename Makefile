@@ -8,7 +8,7 @@ LIBERO := .venv-libero
 LIBERO_PYTHON ?= python3.11
 PROJECT_FILES := pyproject.toml constraints.txt
 # what `make bench` runs: each prints its table, and keeps its figures in benchmarks/results/
-BENCHMARKS := benchmarks/supervisor_costs.py benchmarks/large_set.py
+BENCHMARKS := benchmarks/supervisor_costs.py benchmarks/large_set.py benchmarks/dashboard.py
 # what `make gpu-check` runs; on a machine that has torch already: make gpu-check gpu-run GPU_PYTHON=python3
 GPU_PYTHON ?= $(BIN)/python
 

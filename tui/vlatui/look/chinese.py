@@ -245,4 +245,17 @@ CHINESE: dict[str, str] = {
     "they appear with the first step": "第一步之后显示",
     "OF": "共",
     "SAVED": "保存于",
+    # choosing columns, and what a row of a table offers
+    "COLUMN": "列",
+    "WHAT IT SAYS": "含义",
+    "Columns": "列",
+    "Choose the columns of the runs": "选择运行列表的列",
+    "Show or hide": "显示或隐藏",
+    "Copy the checkpoint's path": "复制检查点路径",
+    "Copy the log's path": "复制日志路径",
+    "Copy the videos' paths": "复制视频路径",
+    "Open the log in $PAGER": "用 $PAGER 打开日志",
+    "Only what is no default": "只看非默认值",
+    "Pan left": "向左平移",
+    "Pan right": "向右平移",
 }
