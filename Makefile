@@ -57,7 +57,7 @@ test: $(VENV)/.dev check  ## format, lint, types, import contracts and tests (un
 test-all: $(VENV)/.dev check  ## the slow tests too
 	@$(BIN)/pytest -n 2 --dist loadgroup -m 'not gpu'
 
-bench: $(VENV)/.dev  ## what supervision costs against a bare Python, and a data set of a million frames (minutes)
+bench: $(VENV)/.dev  ## supervision, the dashboard and a data set of a million frames, against what else there is (minutes)
 	@for script in $(BENCHMARKS); do $(BIN)/python $$script || exit 1; done
 
 faults: $(VENV)/.dev  ## kill -9 of everybody at every moment: 400 faults, and what they cost (5 to 15 minutes)
