@@ -6,7 +6,7 @@ from typing import Literal
 
 Victim = Literal["vlatui", "supervisor", "keeper", "torchrun", "rank", "loader"]
 Holder = Literal["guard", "job", "vlatui", "nobody"]
-Job = Literal["stand-in", "torchrun", "trainer"]
+Job = Literal["stand-in", "terminal", "torchrun", "trainer"]
 Story = Literal["counts", "saves", "fails", "stops"]
 VICTIMS: tuple[Victim, ...] = ("vlatui", "supervisor", "keeper", "torchrun", "rank", "loader")
 GUARDS: tuple[Victim, ...] = ("supervisor", "keeper")
@@ -29,6 +29,11 @@ class Fault:
     story: Story = "counts"
     late: bool = False
     job: Job = "stand-in"
+
+    @property
+    def is_light(self) -> bool:
+        """The processes of the job write down about themselves what is to be known."""
+        return self.job in ("stand-in", "terminal")
 
     @property
     def name(self) -> str:
@@ -102,6 +107,21 @@ def _own_writes_of_vlatui() -> Iterator[Fault]:
         yield Fault(victim="vlatui", when=column, point=f"request.{moment}", holder="vlatui", story="saves")
 
 
+def _in_a_terminal() -> Iterator[Fault]:
+    """Of a run with a terminal of its own (`--tty`), whose log is written for it."""
+    for victim in (*GUARDS, *WORKERS):
+        for point, when, holder in (
+            ("launch.done", "at start-up", "guard"),
+            ("journal.during.RUNNING", WRITES["during"], "guard"),
+            ("report.during", WRITES["during"], "job"),
+            ("in_evaluation", "evaluating", "job"),
+        ):
+            late = holder == "job"
+            yield Fault(victim=victim, when=when, point=point, holder=holder, late=late, job="terminal")  # type: ignore[arg-type]
+        point = "journal.during.STOPPING"
+        yield Fault(victim=victim, when="stopping", point=point, holder="guard", story="stops", job="terminal")
+
+
 VLATUI_SEES = 6
 """A dashboard takes a second to start, and writes nothing but requests: that many of each column are enough."""
 
@@ -112,6 +132,7 @@ def all_faults() -> list[Fault]:
     by_column: dict[str, list[Fault]] = {}
     for fault in (*_own_writes_of_vlatui(), *_of("vlatui")):
         by_column.setdefault(fault.when, []).append(fault)
+    found += _in_a_terminal()
     return [*found, *(fault for column in by_column.values() for fault in column[:VLATUI_SEES])]
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import fault_checks
+import msgspec
 from dashboard_process import Dashboard
 from fault_matrix import GUARDS, WORKERS, Fault
 from supervised_runs import Lab, Run, until
@@ -19,6 +20,7 @@ from vlad.records.outcome import ProcessIdentity
 from vlad.records.requests import Action
 from vlad.records.run import State
 from vlad.records.spec import Kind, RestartPolicy, StopLadder
+from vlad.supervise import detach
 
 STEPS_FIRST = 3
 SEEN_S = 20.0
@@ -81,7 +83,9 @@ class Scene:
         restart = RestartPolicy(budget=3, backoff_s=0.5 if self.fault.story == "fails" else 0.05)
         environment = {"FAULT_WITNESS": str(self.witness), **self.failpoints("job")}
         with variables(self.failpoints("guard")):
-            self.run = self.lab.start(*job, kind=Kind.TRAIN, restart=restart, stop=LADDER, environment=environment)
+            spec = self.lab.spec(*job, kind=Kind.TRAIN, restart=restart, stop=LADDER, environment=environment)
+            self.run = self.lab.create(msgspec.structs.replace(spec, has_terminal=self.fault.job == "terminal"))
+            detach.start(self.run.directory)
         if self.fault.victim == "vlatui":
             self.open_dashboard()
 
@@ -147,7 +151,7 @@ class Scene:
 
     def _worker(self) -> ProcessIdentity | None:
         signed = fault_checks.signed(self.witness, self.fault.victim)
-        found = signed if self.fault.job == "stand-in" else fault_checks.in_tree(self.run, self.fault.victim)
+        found = signed if self.fault.is_light else fault_checks.in_tree(self.run, self.fault.victim)
         living = [one for one in found if processes.is_alive(one)]
         return self.random.choice(living) if living else None
 
@@ -164,6 +168,8 @@ def live_through(fault: Fault, folder: Path, seed: int = 0) -> Outcome:
         if fault.story != "stops":
             scene.enough.touch()
         scene.run.until_ended()
+        if fault.job == "terminal":
+            until(lambda: not scene.run.guards(), "the holder of the terminal sees that the run has ended")
         problems = fault_checks.losses(fault, scene.run, scene.lab.path, scene.witness)
     except AssertionError as error:
         problems = [str(error)]
@@ -191,7 +197,7 @@ def suffer(scene: Scene) -> float:
     stays_held = scene.fault.victim == "torchrun" and scene.fault.holder == "job"  # a rank that hangs, say
     if held is not None and not stays_held:
         processes.signal_process(held, signal.SIGCONT)
-    if scene.fault.victim in ("rank", "loader") and scene.fault.job != "stand-in":
+    if scene.fault.victim in ("rank", "loader") and not scene.fault.is_light:
         began = _end_of_agent(scene.run)
     until(_is_healed(scene, victim, attempts), ("healed", scene.run), SEEN_S)
     return time.monotonic() - began
