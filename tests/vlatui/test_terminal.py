@@ -179,3 +179,30 @@ def test_a_run_that_ends_is_seen_to_end(lab: Lab, open_terminal: Callable[[], Te
     terminal.until("running")
     until_file.touch()
     terminal.until("failed", "bye", "✗ 1 failed")
+
+
+def test_many_sizes_in_a_row_leave_a_whole_screen(lab: Lab, open_terminal: Callable[[], Terminal]) -> None:
+    lab.start("bash", "-c", LINES)
+    terminal = open_terminal()
+    terminal.type(VLATUI)
+    terminal.until("● following", "q Quit")
+    for width, height in ((40, 10), (160, 48), (20, 5), (81, 25), (120, 30), (1, 1), (80, 24)) * 3:
+        terminal.resize(width, height)
+    terminal.until("1 live", "1 Log", "of the run", "● following", "q Quit")
+
+
+def test_t_attaches_to_the_terminal_of_a_run_and_comes_back(lab: Lab, open_terminal: Callable[[], Terminal]) -> None:
+    terminal = open_terminal()
+    script = lab.path / "ask.sh"
+    script.write_text("read -r word; echo you said $word; sleep 60")
+    terminal.type(f"{sys.executable} -m vlad.cli start --tty --name mine -- bash {script}")
+    terminal.until("vlatui 2")
+    lab.runs.append(Run(lab.home.find("mine")))
+    terminal.type(f"clear; {VLATUI}")
+    terminal.until("1 live", "running", "q Quit")
+    terminal.press("t")
+    terminal.until("detaches")
+    terminal.type("hello")
+    terminal.until("you said hello")
+    terminal.press("C-]")
+    terminal.until("1 live", "q Quit", "you said hello")
