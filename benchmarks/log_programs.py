@@ -30,13 +30,13 @@ def large_log(home: Home, console: Path, size_mb: int, tools: dict[str, str]) ->
 
 
 def log_figures(running: TerminalProgram, first: str, middle: int, keys: tuple[str, str]) -> Figures:
-    opened = running.until_shown(first, 120)
+    opened = running.until_shown(first, 40)
     busy_until_quiet(running)
     settled, settled_cpu = time.perf_counter(), running.cpu_s
     asked = running.press(keys[0])
-    there = running.until_shown(f"line {middle:09d}", 60)
+    there = running.until_shown(f"line {middle:09d}", 30)
     searched = running.press(keys[1])
-    shown = running.until_shown(f"{NEEDLE} is here", 120)
+    shown = running.until_shown(f"{NEEDLE} is here", 40)
     return {
         "first_lines_s": since(running.started_at, opened), "quiet_after_s": settled - running.started_at,
         "cpu_until_quiet_s": settled_cpu, "jump_s": since(asked, there), "search_s": since(searched, shown),
@@ -44,7 +44,7 @@ def log_figures(running: TerminalProgram, first: str, middle: int, keys: tuple[s
     }  # fmt: skip
 
 
-def busy_until_quiet(running: TerminalProgram, limit_s: float = 90.0) -> None:
+def busy_until_quiet(running: TerminalProgram, limit_s: float = 30.0) -> None:
     """Waits until it has used next to no processor for a second."""
     end = time.perf_counter() + limit_s
     while time.perf_counter() < end:

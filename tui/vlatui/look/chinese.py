@@ -59,6 +59,7 @@ CHINESE: dict[str, str] = {
     "saving": "保存",
     "unreadable": "无法读取",
     "not reached": "未连接",
+    "connecting": "连接中",
     "here": "本机",
     # keys
     "Up": "上",

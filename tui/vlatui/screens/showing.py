@@ -220,7 +220,11 @@ class Showing(Navigation):
             return
         if run is None:
             failure = dict(self.shown.view.unreadable).get(self.selected_id or "", "")
-            header.show_lines(barred([failure], Tone.BAD, width, most_lines=4) if failure else [])
+            header.show_lines(
+                barred([failure], Tone.INFO if failure.endswith("…") else Tone.BAD, width, most_lines=4)
+                if failure
+                else []
+            )
             return
         most_facts = 0 if self.size.height < 16 else 2 if self.size.height < 30 else 3
         lines = header_lines(run, self.session.clock(), width, most_facts, self._budget)

@@ -43,6 +43,7 @@ from vlatui.sites.vlad import SAID, Answer, answer_of
 LOOK_S = 0.5
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 VERB_S, SEARCH_S = 150.0, 600.0
+CONNECTING = "connecting…"
 MOST_COPIED_BYTES = 64 * 1024 * 1024
 VERBS = {
     Action.STOP: ("stop", "--no-wait"),
@@ -124,7 +125,7 @@ class RemoteSite:
     def _ask(self, ask: Ask, timeout_s: float = REPLY_S) -> Reply:
         connection = self._connection
         if connection is None:
-            raise Unreachable(self._failure or f"{self._target.login}: not connected yet")
+            raise Unreachable(self._failure or CONNECTING)
         try:
             return connection.ask(ask, timeout_s)
         except Unreachable as error:

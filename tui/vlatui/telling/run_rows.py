@@ -84,10 +84,13 @@ def _host(run: RunView, now: float) -> Cell:
     return (Span(run.site), Span(f" {figures.age(now - run.stale_since)}", Tone.WARN))
 
 
-def unreadable_row(name: str) -> Row:
-    """A run that cannot be read, or a host that is not reached."""
+def unreadable_row(name: str, words: str = "") -> Row:
+    """A run that cannot be read, or a host that is not reached; `words` end with … while that is being tried."""
     state = cell(tr("unreadable") if RUN_ID.fullmatch(name) else tr("not reached"), Tone.BAD)
-    return Row(name, {"mark": cell("!", Tone.BAD), "name": cell(name), "state": state, "activity": state})
+    if words.endswith("…"):
+        state = cell(tr("connecting"), Tone.INFO)
+    mark = cell("…", Tone.INFO) if words.endswith("…") else cell("!", Tone.BAD)
+    return Row(name, {"mark": mark, "name": cell(name), "state": state, "activity": state})
 
 
 def _phase(run: RunView) -> Cell:

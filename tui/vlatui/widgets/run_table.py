@@ -25,7 +25,7 @@ class RunTable(Table):
     ) -> None:  # fmt: skip
         """The runs, those that cannot be read, and below them the foreign trainings with their hosts."""
         rows = [run_row(run, now) for run in runs]
-        rows += (unreadable_row(run_id) for run_id, _ in unreadable)
+        rows += (unreadable_row(run_id, words) for run_id, words in unreadable)
         self.show_rows([*rows, *(foreign_row(job, now, site) for site, job in foreign)], when_empty)
 
     def on_resize(self, event: object) -> None:
