@@ -199,6 +199,7 @@ class LogPane(Vertical):
             self._matches = event.matches
             self.view.highlight(compiled(event.matches.pattern))
             self.action_match(-1)
+        self.refresh_bindings()
         self._tell()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -219,6 +220,7 @@ class LogPane(Vertical):
         self._matches, self._filter, self._note = None, "", ""
         self.view.highlight(None)
         self.view.show_only(None)
+        self.refresh_bindings()
 
     def action_clear(self) -> None:
         """Ends the prompt, else the search and the filter, else leaves the log."""
