@@ -21,6 +21,7 @@ from vlad.records.rundir import Home
 
 ESCAPES = re.compile(rb"\x1b\[[0-9;:?<>=]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]", re.DOTALL)
 KEPT_BYTES = 1_000_000
+KEY_S = 0.15
 OURS = (sys.executable, "-m", "vlatui.cli", "--readonly")
 Figures = dict[str, Any]
 
@@ -53,11 +54,13 @@ class TerminalProgram:
                 self._changed.notify_all()
 
     def press(self, keys: str) -> float:
-        """Types; returns when. What was shown before is forgotten."""
-        with self._changed:
-            self._recent = b""
+        """Types key by key; returns when the last one was. What was shown before that is forgotten."""
+        for key in keys[:-1]:
+            os.write(self._terminal, key.encode())
+            time.sleep(KEY_S)
+        self.forget()
         now = time.perf_counter()
-        os.write(self._terminal, keys.encode())
+        os.write(self._terminal, keys[-1].encode())
         return now
 
     def forget(self) -> None:
