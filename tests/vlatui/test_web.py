@@ -113,10 +113,12 @@ def chromium(address: str, tmp_path: Path) -> Iterator[str]:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     port = profile / "DevToolsActivePort"
-    until_true(lambda: port.is_file() and port.read_text().count("\n") == 1, "Chromium listens")
-    yield f"http://127.0.0.1:{port.read_text().splitlines()[0]}/json/list"
-    os.killpg(browser.pid, signal.SIGKILL)
-    browser.wait()
+    try:
+        until_true(lambda: port.is_file() and port.read_text().count("\n") == 1, "Chromium listens")
+        yield f"http://127.0.0.1:{port.read_text().splitlines()[0]}/json/list"
+    finally:
+        os.killpg(browser.pid, signal.SIGKILL)
+        browser.wait()
 
 
 async def test_chromium_shows_the_runs_and_its_keys_reach_them(chromium: str) -> None:
