@@ -77,16 +77,21 @@ def write_log(path: Path, size_bytes: int) -> int:
     return number
 
 
-def tools_in(folder: Path) -> dict[str, str]:
+def tools_in(folder: Path, *, with_toolong: bool = True) -> dict[str, str]:
     """toolong in an environment made here, and lnav where it is installed; says which is not there."""
     found = {}
     if lnav := shutil.which("lnav"):
         found["lnav"] = lnav
-    subprocess.run([sys.executable, "-m", "venv", folder / "toolong"], check=True)
-    pip = [str(folder / "toolong" / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", "toolong"]
-    if subprocess.run(pip, check=False, capture_output=True).returncode == 0:
-        found["toolong"] = str(folder / "toolong" / "bin" / "tl")
-    for name in ("lnav", "toolong"):
+    if with_toolong and (toolong := _toolong_in(folder)):
+        found["toolong"] = toolong
+    for name in ("lnav", "toolong") if with_toolong else ("lnav",):
         if name not in found:
             print(f"{name} is not to be had here: not measured")
     return found
+
+
+def _toolong_in(folder: Path) -> str | None:
+    subprocess.run([sys.executable, "-m", "venv", folder / "toolong"], check=True)
+    pip = [str(folder / "toolong" / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", "toolong"]
+    is_there = subprocess.run(pip, check=False, capture_output=True).returncode == 0
+    return str(folder / "toolong" / "bin" / "tl") if is_there else None

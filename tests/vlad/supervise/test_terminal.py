@@ -288,7 +288,7 @@ def test_after_the_end_nothing_of_the_terminal_is_left(start: Start) -> None:
     run.until_ended()
     until(lambda: not run.guards(), run)
     until(lambda: not run.directory.terminal_socket.exists(), run)
-    assert not locks.is_locked(run.directory.terminal_lock)
+    until(lambda: not locks.is_locked(run.directory.terminal_lock), "the end of the terminal's holder")
 
 
 def test_a_run_without_a_terminal_has_none(lab: Lab) -> None:
