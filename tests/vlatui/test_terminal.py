@@ -206,3 +206,16 @@ def test_t_attaches_to_the_terminal_of_a_run_and_comes_back(lab: Lab, open_termi
     terminal.until("you said hello")
     terminal.press("C-]")
     terminal.until("1 live", "q Quit", "you said hello")
+
+
+def test_ctrl_z_gives_the_shell_back_and_fg_the_dashboard(lab: Lab, open_terminal: Callable[[], Terminal]) -> None:
+    run = lab.start("bash", "-c", LINES)
+    terminal = open_terminal()
+    terminal.type(VLATUI)
+    terminal.until("● following", "of the run", "q Quit")
+    terminal.press("C-z")
+    terminal.until("Stopped")
+    goes_on(run)
+    terminal.type("fg")
+    terminal.until("● following", "q Quit")
+    until_followed(terminal, run)

@@ -37,6 +37,7 @@ class VlatuiApp(App[None]):
         Binding("question_mark", "help", "Help"),
         Binding("q", "quit", "Quit"),
         Binding("ctrl+p,p", "command_palette", "All commands", show=False),
+        Binding("ctrl+z", "suspend_process", "To the shell (fg comes back)", show=False),
         Binding("f12", "picture", "Save a picture of the screen", show=False),
     ]
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it as an instance variable

@@ -26,13 +26,13 @@ async def test_search_goes_backwards_from_the_end_and_counts(dashboard: Make, ru
     async with app.run_test(size=SIZE) as pilot:
         await open_log(pilot)
         await ask(pilot, "slash", "warn line")
-        await until_shown(pilot, "match 10 of 10", "WARN line 1000")
+        await until_shown(pilot, "match 10 of 10", "WARN line 1000", "n Next match")
         await pilot.press("N")
         await until_shown(pilot, "match 9 of 10", "WARN line 900")
         await pilot.press("n", "n")
         await until_shown(pilot, "match 1 of 10", "WARN line 100")
         await pilot.press("escape")
-        await until(pilot, lambda: "match" not in screen_text(app))
+        await until(pilot, lambda: "match" not in screen_text(app) and "n New" in screen_text(app))
 
 
 async def test_n_starts_a_new_run_where_nothing_is_searched(dashboard: Make, run: FakeRun) -> None:
@@ -90,7 +90,7 @@ async def test_a_log_of_another_run_forgets_the_search(dashboard: Make, run: Fak
         await until_shown(pilot, "match 10 of 10")
         app.screen.query_one(RunTable).move_cursor_to(other.directory.run_id)
         await until_shown(pilot, "the other log")
-        assert "match" not in screen_text(app)
+        await until(pilot, lambda: "match" not in screen_text(app))
         assert app.screen.query_one(LogPane).view.pattern is None
 
 

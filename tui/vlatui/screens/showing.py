@@ -180,10 +180,10 @@ class Showing(Navigation):
 
     def show(self) -> None:
         table = self.query_one(RunTable)
-        foreign, now = self.shown.foreign, self.session.clock()
+        foreign = [(site, job) for site, job in self.shown.foreign if self.filter.matches_foreign(job)]
         matching = [run for run in self.shown.view.runs if self.filter.matches(run)]
         runs = arranged(matching, self.session.settings.sort)
-        table.show(runs, self.shown.view.unreadable, foreign, now, self._when_empty())
+        table.show(runs, self.shown.view.unreadable, foreign, self.session.clock(), self._when_empty())
         most = max(LEAST_TABLE, int(self.size.height * MOST_TABLE_PART))
         table.styles.height = min(len(table.rows) + 1, most) if table.rows else LEAST_TABLE
         self._show_top()

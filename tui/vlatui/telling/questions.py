@@ -1,6 +1,7 @@
 """What is asked before something that cannot be taken back: it says what will be lost. Pure."""
 
 from vlad.records.home_view import RunView
+from vlad.records.run import State
 
 from vlatui.look.words import tr
 from vlatui.telling import outlook
@@ -12,13 +13,18 @@ def stop_question(runs: list[RunView], *, is_now: bool) -> tuple[str, list[str]]
     """The question before stopping, and what each run will lose."""
     one = runs[0].record.name if len(runs) == 1 else tr("{count} runs").format(count=len(runs))
     if not is_now:
-        saved = tr("A checkpoint is saved after the present step, then it ends.")
-        return tr("Stop {run}?").format(run=one), [saved, tr("Nothing is lost; r resumes it.")]
+        return tr("Stop {run}?").format(run=one), [_how_it_ends(runs), tr("Nothing is lost; r resumes it.")]
     losses = []
     for run in runs:
         losses.append(f"{run.record.name}: {_lost(outlook.steps_at_risk(run.summary))}")
     title = tr("Stop {run} now, without saving?").format(run=one)
     return title, [tr("It is killed at once and loses:"), *losses]
+
+
+def _how_it_ends(runs: list[RunView]) -> str:
+    if all(run.record.state is State.QUEUED for run in runs):
+        return tr("It leaves the queue; nothing of it has begun.")
+    return tr("A checkpoint is saved after the present step, then it ends.")
 
 
 def _lost(steps: int | None) -> str:

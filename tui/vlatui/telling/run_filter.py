@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
+from vlad.records.foreign import ForeignJob
 from vlad.records.home_view import RunView
 from vlad.records.run import State
 
@@ -61,6 +62,11 @@ class RunFilter:
 
     def matches(self, run: RunView) -> bool:
         return all(_fits(word, run) for word in self.text.lower().split())
+
+    def matches_foreign(self, job: ForeignJob) -> bool:
+        """Of a training that vlad did not start only its command is known; it is live and `foreign`."""
+        command = " ".join(job.command).lower()
+        return all(word in {"live", "foreign"} or word in command for word in self.text.lower().split())
 
 
 def _fits(word: str, run: RunView) -> bool:

@@ -40,7 +40,7 @@ class LogPane(Vertical):
         Binding("slash", "ask('search')", "Search"),
         Binding("ampersand", "ask('filter')", "Only matching", show=False),
         Binding("colon", "ask('line')", "Go to line", show=False),
-        Binding("n", "match(1)", "Next match", show=False),
+        Binding("n", "match(1)", "Next match"),
         Binding("N", "match(-1)", "Previous match", show=False),
         Binding("left_square_bracket", "source(-1)", "Older log", show=False),
         Binding("right_square_bracket", "source(1)", "Newer log", show=False),

@@ -1,0 +1,24 @@
+"""The filter of the runs, applied to trainings that vlad did not start."""
+
+import pytest
+from vlad.records.foreign import ForeignJob
+from vlad.records.outcome import ProcessIdentity
+from vlatui.telling.run_filter import RunFilter
+
+JOB = ForeignJob(
+    process=ProcessIdentity(pid=7, start_ticks=1, boot_id="b"), pids=(7,), user=0,
+    command=("python", "/srv/Finetune_spatial.py"), started_at=0.0,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", True), ("finetune", True), ("SPATIAL", True), ("demo", False), ("live", True), ("foreign spatial", True),
+        ("foreign demo", False), ("failed", False), ("ended", False), ("success>80", False), ("suite:spatial", False),
+    ],
+)  # fmt: skip
+def test_a_foreign_training_is_found_by_its_command_and_hidden_by_what_only_runs_have(
+    text: str, expected: bool
+) -> None:
+    assert RunFilter(text).matches_foreign(JOB) is expected
