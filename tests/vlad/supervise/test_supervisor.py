@@ -70,12 +70,13 @@ def test_a_training_run_counts_to_its_end(lab: Lab) -> None:
 
 
 def test_a_failed_attempt_goes_on_from_its_last_checkpoint(lab: Lab) -> None:
-    job = lab.counting("--steps", "12", "--save-steps", "4", "--fail-at", "6")
+    """One rank: with two, the one that is told to stop because the other failed may save once more."""
+    job = lab.counting("--steps", "12", "--save-steps", "4", "--fail-at", "6", ranks=1)
     run = lab.start(*job, kind=Kind.TRAIN, restart=RestartPolicy(budget=1, backoff_s=0.05))
     record = run.until_ended()
     assert [attempt.start_step for attempt in record.attempts] == [None, 4]
     assert record.attempts[1].resumed_from == str(lab.path / "checkpoint-4")
-    assert run.console(2).startswith("rank 0 step 5\n") or run.console(2).startswith("rank 1 step 5\n")
+    assert run.console(2).startswith("rank 0 step 5\n")
     assert record.state is State.FAILED
 
 
