@@ -139,9 +139,9 @@ def _matching(content: bytes, find: "Finder") -> "array[int]":
     """Numbers of the lines of `content` that match."""
     shown = as_shown(content)
     found, counted, number = array("Q"), 0, 0
-    end_of_last = len(shown) - shown.endswith(b"\n")
+    is_closed = content.endswith(b"\n")  # else its last line may show nothing, as one of colours only does
     for start in find(shown):
-        if start > end_of_last or (start == len(shown) and start > 0 and shown.endswith(b"\n")):
+        if is_closed and 0 < start == len(shown):
             break  # behind the last newline there is no line
         number += shown.count(b"\n", counted, start)
         counted = start

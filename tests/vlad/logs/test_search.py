@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from vlad.logs import search as module
 from vlad.logs.search import compiled, search
@@ -29,6 +29,7 @@ WORDS = st.lists(
 
 
 @settings(max_examples=120, deadline=None)
+@example(b"\n\x1b[31m", "^$")
 @given(
     WORDS,
     st.sampled_from(
