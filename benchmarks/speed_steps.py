@@ -4,7 +4,7 @@ import gc
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -195,7 +195,3 @@ def profiled(contender: Contender, setting: Setting, rows: int = 40) -> list[dic
     for one in found:
         print(f"{one['ms']:9.2f} ms {one['count']:6} x {one['kernel'][:150]}")
     return found
-
-
-def with_settings(contender: Contender, name: str, **settings: Any) -> Contender:
-    return replace(contender, name=name, settings={**(contender.settings or {}), **settings})

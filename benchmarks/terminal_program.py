@@ -71,10 +71,6 @@ class TerminalProgram:
         """The moment at which the text has been written, colours left aside; None where it never is."""
         return self._until(lambda: text.encode() in ESCAPES.sub(b"", self._recent), limit_s)
 
-    def until_written(self, count: int, limit_s: float = 60.0) -> float | None:
-        """The moment at which so many bytes have been written since the last key."""
-        return self._until(lambda: len(self._recent) >= count, limit_s)
-
     def _until(self, holds: Callable[[], bool], limit_s: float) -> float | None:
         end = time.perf_counter() + limit_s
         with self._changed:

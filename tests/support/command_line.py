@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from supervised_runs import Lab, Run
 from vlad.cli import run as run_words
 from vlad.records.files import JournalWriter
 from vlad.records.outcome import Diagnosis, Exit
-from vlad.records.progress import Evaluation, ProgressLine
+from vlad.records.progress import CheckpointSaved, Evaluation, ProgressLine
 from vlad.records.run import AnyEvent, AttemptEnded, AttemptStarted, Moved, State, fold
 from vlad.records.rundir import RunDirectory
 from vlad.report import Reporter
@@ -107,3 +108,9 @@ class Story:
                 else:
                     reporter.progress(line)
         return self
+
+
+def saved(folder: Path, step: int, *, is_best: bool = False) -> CheckpointSaved:
+    """A checkpoint that is there."""
+    (folder / f"step-{step}").mkdir()
+    return CheckpointSaved(at=time.time(), step=step, path=str(folder / f"step-{step}"), size_bytes=1, is_best=is_best)

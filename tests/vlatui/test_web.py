@@ -39,7 +39,7 @@ def address(home: Home, runs: dict[str, RunDirectory], tmp_path: Path) -> Iterat
 
 async def test_who_does_not_know_the_secret_gets_403(address: str) -> None:
     base, secret = address.rstrip("/").rsplit("/", 1)
-    wrong = f"{base}/{secret[:-1]}x/"
+    wrong = f"{base}/{secret[::-1]}/"
     async with aiohttp.ClientSession() as browser:
         for url in (f"{base}/", f"{base}/ws", f"{base}/static/js/textual.js", f"{base}/{secret}", wrong, f"{wrong}ws"):
             assert (await browser.get(url)).status == 403, url

@@ -28,8 +28,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class GuardedServer(Server):
     """Serves only who knows `token`; everybody else gets 403, whatever is asked for."""
 
-    def __init__(self, command: Sequence[str], port: int, token: str) -> None:
-        super().__init__(shlex.join(command), host=LOOPBACK, port=port, title="vlatui")
+    def __init__(self, command: Sequence[str], listening: socket.socket, token: str) -> None:
+        super().__init__(shlex.join(command), host=LOOPBACK, port=listening.getsockname()[1], title="vlatui")
+        self.listening = listening
         self.token = token
 
     @property
@@ -65,17 +66,23 @@ class GuardedServer(Server):
     def initialize_logging(self) -> None:
         """The terminal is for the address alone: requests, with the secret in them, are not logged."""
 
+    def serve(self, debug: bool = False) -> None:
+        """Serves until interrupted, on the socket that listens already: who reads the address can connect."""
+        self.debug = debug
+        self.initialize_logging()
+        web.run_app(self._make_app(), sock=self.listening, print=None)
+
 
 def serve(arguments: Sequence[str], port: int) -> None:
     """Serves a dashboard, started anew with `arguments` for each page, until interrupted.
 
     Raises RecordError where the port is taken.
     """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
+            listening.bind((LOOPBACK, port))
+            listening.listen()
         except OSError as error:
             raise RecordError(f"--port {port}: {error.strerror}; name another one, or 0 for any") from error
-        port = probe.getsockname()[1]
-    GuardedServer([sys.executable, "-m", "vlatui.cli", *arguments], port, secrets.token_urlsafe(32)).serve()
+        GuardedServer([sys.executable, "-m", "vlatui.cli", *arguments], listening, secrets.token_urlsafe(32)).serve()

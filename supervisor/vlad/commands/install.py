@@ -2,13 +2,13 @@
 
 import shutil
 import subprocess
-import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from vlad.commands.command import CliError, Command, our_home, say
 from vlad.commands.provenance import own_user
 from vlad.host.logind import ends_processes_of, is_lingering
+from vlad.host.own_command import VLAD
 from vlad.policy.boot_hooks import UNIT_NAME, Hook, container_entrypoint, crontab_line, systemd_unit, with_line
 
 PATIENCE_S = 20.0
@@ -25,7 +25,7 @@ def _add(parser: ArgumentParser) -> None:
 
 def _run(arguments: Namespace) -> int:
     hook = arguments.hook or fitting_hook()
-    recover = (sys.executable, "-m", "vlad.cli", "recover")
+    recover = (*VLAD, "recover")
     home = str(our_home().path)
     match hook:
         case Hook.CRON:

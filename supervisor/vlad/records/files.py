@@ -1,11 +1,9 @@
 """Files that survive a crash: atomic replacement, append-only journals, and refusal of what is not ours."""
 
-import json
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from vlad.records import failpoints
 
@@ -137,17 +135,6 @@ def last_lines(path: Path, piece_bytes: int = 4096) -> Iterator[str]:
                 yield rest.decode(errors="replace")
     except OSError:
         return
-
-
-def json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The JSON objects of a journal; lines that are none (torn, or from a crash) are left out."""
-    for line in read_lines(path)[0]:
-        try:
-            document = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(document, dict):
-            yield document
 
 
 def private_folder(path: Path) -> Path:

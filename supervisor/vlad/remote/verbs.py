@@ -1,15 +1,12 @@
 """What a dashboard on another host may do here: verbs of vlad by their arguments, never a shell string."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vlad.host.own_command import run_vlad
 from vlad.records.rundir import Home
 from vlad.remote.protocol import MOST_ARGUMENT_CHARACTERS, MOST_ARGUMENTS, Acted
 
-LIMIT_S = 120.0
 KEPT_CHARACTERS = 1024 * 1024
 ALLOWED = frozenset(
     {"start", "ls", "show", "stop", "resume", "save", "evaluate", "config", "plan", "gpus", "rm", "ps", "recover",
@@ -43,12 +40,5 @@ class Verbs:
             raise ValueError(words)
         if self.readonly and arguments[0] not in {"ls", "show", "config", "plan", "gpus", "ps", "why"}:
             raise ValueError(f"vlad {arguments[0]}: this session may only read")
-        try:
-            done = subprocess.run(
-                [sys.executable, "-m", "vlad.cli", *arguments], cwd=self.cwd, stdin=subprocess.DEVNULL,
-                env={**os.environ, "VLAD_HOME": str(self.home.path), "PYTHONUNBUFFERED": "1"}, capture_output=True,
-                text=True, errors="replace", start_new_session=True, timeout=LIMIT_S, check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return Acted(code=124, output="", errors=f"vlad {arguments[0]} did not answer within {LIMIT_S:.0f} s")
+        done = run_vlad(arguments, self.home, self.cwd)
         return Acted(code=done.returncode, output=done.stdout[-KEPT_CHARACTERS:], errors=done.stderr[-KEPT_CHARACTERS:])

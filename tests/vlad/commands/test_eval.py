@@ -1,41 +1,17 @@
 """What vlad eval and vlad demos ask of the trainer."""
 
-import json
-import sys
-import time
 from pathlib import Path
 
 import pytest
-from command_line import Story, Vlad
+from asked_trainer import asked, install
+from command_line import Story, Vlad, saved
 from supervised_runs import Lab
-from vlad.records.progress import CheckpointSaved
-
-FAKE = """\
-#!{python}
-import json, pathlib, sys
-pathlib.Path(__file__).with_name("asked").write_text(json.dumps(sys.argv[1:]))
-sys.exit(3)
-"""
 
 
 @pytest.fixture(autouse=True)
 def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A trainer that writes down what it is asked, and fails."""
-    path = tmp_path / "python"
-    path.write_text(FAKE.format(python=sys.executable))
-    path.chmod(0o755)
-    monkeypatch.setenv("VLAD_PYTHON", str(path))
-
-
-def asked(tmp_path: Path) -> list[str]:
-    words: list[str] = json.loads((tmp_path / "asked").read_text())
-    assert words[:2] == ["-m", "vlatrain.tools"]
-    return words[2:]
-
-
-def saved(folder: Path, step: int, *, is_best: bool = False) -> CheckpointSaved:
-    (folder / f"step-{step}").mkdir()
-    return CheckpointSaved(at=time.time(), step=step, path=str(folder / f"step-{step}"), size_bytes=1, is_best=is_best)
+    install(tmp_path, monkeypatch, code=3)
 
 
 def test_of_a_run_the_best_checkpoint_is_measured_as_the_run_was_configured(

@@ -1,41 +1,17 @@
 """What vlad merge asks of the trainer."""
 
-import json
-import sys
-import time
 from pathlib import Path
 
 import pytest
-from command_line import Story, Vlad
+from asked_trainer import asked, install
+from command_line import Story, Vlad, saved
 from supervised_runs import Lab
-from vlad.records.progress import CheckpointSaved
-
-FAKE = """\
-#!{python}
-import json, pathlib, sys
-pathlib.Path(__file__).with_name("asked").write_text(json.dumps(sys.argv[1:]))
-sys.exit(3)
-"""
 
 
 @pytest.fixture(autouse=True)
 def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A trainer that writes down what it is asked, and fails."""
-    path = tmp_path / "python"
-    path.write_text(FAKE.format(python=sys.executable))
-    path.chmod(0o755)
-    monkeypatch.setenv("VLAD_PYTHON", str(path))
-
-
-def asked(tmp_path: Path) -> list[str]:
-    words: list[str] = json.loads((tmp_path / "asked").read_text())
-    assert words[:3] == ["-m", "vlatrain.tools", "merge"]
-    return words[3:]
-
-
-def saved(folder: Path, step: int, *, is_best: bool = False) -> CheckpointSaved:
-    (folder / f"step-{step}").mkdir()
-    return CheckpointSaved(at=time.time(), step=step, path=str(folder / f"step-{step}"), size_bytes=1, is_best=is_best)
+    install(tmp_path, monkeypatch, code=3)
 
 
 def test_of_a_run_the_best_checkpoint_is_merged_unless_the_last_is_asked_for(
@@ -46,21 +22,21 @@ def test_of_a_run_the_best_checkpoint_is_merged_unless_the_last_is_asked_for(
     answer = vlad("merge", run_id, "--out", "merged")
     assert answer.code == 3
     assert "step 200 (best)" in answer.err
-    assert asked(tmp_path) == ["--adapter", str(tmp_path / "step-200"), "--out", "merged"]
+    assert asked(tmp_path, "merge") == ["--adapter", str(tmp_path / "step-200"), "--out", "merged"]
     assert vlad("merge", run_id, "--out", "merged", "--last").code == 3
-    assert asked(tmp_path)[1] == str(tmp_path / "step-300")
+    assert asked(tmp_path, "merge")[1] == str(tmp_path / "step-300")
 
 
 def test_without_an_evaluation_the_last_checkpoint_is_merged(vlad: Vlad, lab: Lab, tmp_path: Path) -> None:
     run_id = Story(lab, "spatial").attempt().reported(saved(tmp_path, 100), saved(tmp_path, 200)).run.run_id
     assert vlad("merge", run_id, "--out", "merged").code == 3
-    assert asked(tmp_path)[1] == str(tmp_path / "step-200")
+    assert asked(tmp_path, "merge")[1] == str(tmp_path / "step-200")
 
 
 def test_any_adapter_and_base_may_be_named(vlad: Vlad, tmp_path: Path) -> None:
     words = ["--adapter", "a", "--out", "merged", "--base", "openvla/openvla-7b", "--statistics", "s.json"]
     assert vlad("merge", *words).code == 3
-    assert asked(tmp_path) == words
+    assert asked(tmp_path, "merge") == words
 
 
 def test_what_names_no_adapter_is_refused(vlad: Vlad, lab: Lab, tmp_path: Path) -> None:

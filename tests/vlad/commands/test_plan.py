@@ -1,41 +1,24 @@
 """What vlad plan asks of the trainer."""
 
-import json
-import sys
 from pathlib import Path
 
 import pytest
+from asked_trainer import asked, install
 from command_line import Vlad
-
-FAKE = """\
-#!{python}
-import json, pathlib, sys
-pathlib.Path(__file__).with_name("asked").write_text(json.dumps(sys.argv[1:]))
-sys.exit(1)
-"""
 
 
 @pytest.fixture(autouse=True)
 def trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that writes down what it is asked, and says that it does not fit."""
-    path = tmp_path / "python"
-    path.write_text(FAKE.format(python=sys.executable))
-    path.chmod(0o755)
-    monkeypatch.setenv("VLAD_PYTHON", str(path))
+    install(tmp_path, monkeypatch, code=1)
     (tmp_path / "my.yaml").touch()
     monkeypatch.chdir(tmp_path)
-
-
-def asked(tmp_path: Path) -> list[str]:
-    words: list[str] = json.loads((tmp_path / "asked").read_text())
-    assert words[:3] == ["-m", "vlatrain.tools", "plan"]
-    return words[3:]
 
 
 def test_a_plan_takes_the_words_of_start_and_answers_by_its_status(vlad: Vlad, tmp_path: Path) -> None:
     words = ["8", "5000", "--config", "my.yaml", "--profile", "v100_8gpu", "--set", "batch_size=2", "--card", "V100"]
     assert vlad("plan", *words, "--json").code == 1
-    assert asked(tmp_path) == [
+    assert asked(tmp_path, "plan") == [
         "my.yaml",
         "--max_steps=5000",
         "--server_profile=v100_8gpu",
@@ -48,7 +31,7 @@ def test_a_plan_takes_the_words_of_start_and_answers_by_its_status(vlad: Vlad, t
 
 def test_without_a_card_the_trainer_finds_it(vlad: Vlad, tmp_path: Path) -> None:
     assert vlad("plan", "--config", "my.yaml").code == 1
-    assert asked(tmp_path) == ["my.yaml", "--nproc=auto"]
+    assert asked(tmp_path, "plan") == ["my.yaml", "--nproc=auto"]
 
 
 def test_a_mistake_is_one_line(vlad: Vlad, tmp_path: Path) -> None:

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import msgspec
 import torch
-from vlad.records.files import replace_file
+from vlad.records.files import RecordError, replace_file
 from vlad.records.interval import wilson_interval
 from vlad.records.progress import Evaluation, Phase
 from vlad.records.requests import Action
-from vlad.records.run import RunRecord
 from vlad.records.rundir import RunDirectory
 
 from vlatrain.configuration.finetune import FinetuneConfig
@@ -62,12 +61,12 @@ class Job:
         """Why there will be no result; None while there may be one."""
         try:
             directory = RunDirectory(Path(self.run.read_text()))
-            state = msgspec.json.decode(directory.state.read_bytes(), type=RunRecord)
-        except (OSError, msgspec.DecodeError):
+            record = directory.read_record()
+        except (OSError, RecordError):
             return "its run is not there"
-        if not state.state.is_final:
+        if not record.state.is_final:
             return None
-        return f"its run {directory.run_id} ended as {state.state} without a result; `vlad why {directory.run_id}`"
+        return f"its run {directory.run_id} ended as {record.state} without a result; `vlad why {directory.run_id}`"
 
 
 def job_of(session: Session, step: int) -> Job:

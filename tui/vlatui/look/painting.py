@@ -1,7 +1,6 @@
 """How spans become strips of a widget in the colours of the present theme."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 from rich.segment import Segment
 from rich.style import Style
@@ -10,12 +9,6 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from vlatui.look.tones import Span, Tone, fitted, safe
-
-
-class HasTones(Protocol):
-    """An application that gives every tone its style in the present theme."""
-
-    tones: Mapping[Tone, Style]
 
 
 def tone_style(widget: Widget, tone: Tone) -> Style:
@@ -54,24 +47,8 @@ class Painted(Widget):
         return painted(self, spans, width, self.base_style, over)
 
 
-class PaintedScroll(ScrollView):
+class PaintedScroll(ScrollView, Painted):
     """The same for a widget that scrolls."""
-
-    _base: Style | None = None
-
-    @property
-    def base_style(self) -> Style:
-        """As of `Painted`."""
-        if self._base is None:
-            self._base = self.rich_style
-        return self._base
-
-    def notify_style_update(self) -> None:
-        self._base = None
-        super().notify_style_update()
-
-    def painted(self, spans: Sequence[Span], width: int, over: Style | None = None) -> Strip:
-        return painted(self, spans, width, self.base_style, over)
 
     def tone(self, tone: Tone) -> Style:
         return tone_style(self, tone)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vlad.host import processes
 from vlad.host.neighbours import HostView, NeighbourReader
+from vlad.host.own_command import VLAD, environment_of
 from vlad.host.run_processes import ProcessReader, RunProcess
 from vlad.records.home_view import HomeReader, HomeView
 from vlad.records.requests import Action
@@ -14,7 +15,7 @@ from vlad.records.rundir import Home
 
 from vlatui.log.place import LocalPlace
 from vlatui.sites.site import Changed
-from vlatui.sites.vlad import VLAD, Answer, Vlad, ask, environment_of, run_vlad
+from vlatui.sites.vlad import Answer, Vlad, ask, run_vlad
 from vlatui.sites.watch import HomeWatch, is_polled
 
 
