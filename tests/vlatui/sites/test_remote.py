@@ -1,5 +1,6 @@
 """Runs of another host beside those of this one: shown, read, acted upon, lost and found again."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from other_hosts import RealSshd, StandInHost, why_no_sshd
 from screen_text import screen_text, until, until_shown
 from vlad.records.requests import Action
 from vlad.records.rundir import Home
+from vlad.supervise import locks
 from vlatui.sites.remote import RemoteSite
 from vlatui.sites.ssh import Target
 from vlatui.widgets.log_pane import LogPane
@@ -34,8 +36,13 @@ def host(tmp_path: Path, there: Home) -> StandInHost:
 
 
 @pytest.fixture
-def remote_run(there: Home) -> FakeRun:
-    return training_run(there)
+def remote_run(there: Home) -> Iterator[FakeRun]:
+    """The lock of its keeper is held: the real vlad there starts no guard, which would take the requests away."""
+    run = training_run(there)
+    guard = locks.open_lock(run.directory.keeper_lock)
+    assert locks.try_lock(guard)
+    yield run
+    os.close(guard)
 
 
 async def test_runs_of_both_hosts_stand_in_one_table_and_the_tabs_show_the_other_ones(
