@@ -129,3 +129,53 @@ def test_columns_never_overlap_and_end_inside(width: int) -> None:
     ends = [0, *(place.x + place.width for place in places)]
     assert all(place.x >= end for place, end in zip(places, ends, strict=False))
     assert len(places) == 1 or ends[-1] <= width
+
+
+async def test_the_cursor_stays_in_view_when_rows_come_before_it() -> None:
+    app = TableApp()
+    rows = [row(f"{number:02}", number) for number in range(20)]
+    async with app.run_test(size=(40, 8)) as pilot:
+        app.table.focus()
+        app.table.show_rows(rows[12:14])
+        await pilot.press("j")
+        await until(pilot, partial(_stands_on, app, "13"))
+        app.table.show_rows(rows)
+        await until(pilot, partial(_stands_on, app, "13"))
+
+
+async def test_the_cursor_stays_in_view_when_there_is_less_room() -> None:
+    app = TableApp()
+    async with app.run_test(size=(40, 8)) as pilot:
+        app.table.show_rows([row(f"{number:02}", number) for number in range(20)])
+        app.table.move_cursor(5)
+        await until(pilot, partial(_stands_on, app, "05"))
+        await pilot.resize_terminal(40, 4)
+        await until(pilot, lambda: app.table.size.height == 4 and _stands_on(app, "05"))
+
+
+async def test_a_row_that_was_scrolled_out_of_view_stays_there_when_rows_come() -> None:
+    app = TableApp()
+    rows = [row(f"{number:02}", number) for number in range(20)]
+    async with app.run_test(size=(40, 8)) as pilot:
+        app.table.show_rows(rows[1:])
+        await pilot.pause()
+        app.table.scroll_to(y=10, animate=False, force=True)
+        await until(pilot, lambda: "run 11" in widget_text(app.table))
+        app.table.show_rows(rows)
+        assert app.table.cursor_key == "01"
+        assert "run 10" in widget_text(app.table)
+        assert "run 01" not in widget_text(app.table)
+
+
+@pytest.mark.parametrize(("key", "stands_on"), [("G", "19"), ("g", "00")])
+async def test_a_key_to_the_row_of_the_cursor_brings_it_back_into_view(key: str, stands_on: str) -> None:
+    app = TableApp()
+    async with app.run_test(size=(40, 8)) as pilot:
+        app.table.focus()
+        app.table.show_rows([row(f"{number:02}", number) for number in range(20)])
+        await pilot.press(key)
+        await until(pilot, partial(_stands_on, app, stands_on))
+        app.table.scroll_to(y=0 if key == "G" else 13, animate=False, force=True)
+        await until(pilot, lambda: not _stands_on(app, stands_on))
+        await pilot.press(key)
+        await until(pilot, partial(_stands_on, app, stands_on))

@@ -84,7 +84,7 @@ class Table(PaintedScroll, can_focus=True):
         if anew:
             self.rows, self.cursor = (), 0
             self.scroll_to(y=0, animate=False)
-        old, key = self.rows, self.cursor_key
+        old, key, before, was_shown = self.rows, self.cursor_key, self.cursor, self._shows(self.cursor)
         if not anew and old == tuple(rows) and when_empty == self.when_empty:
             return
         self.rows = tuple(rows)
@@ -96,6 +96,8 @@ class Table(PaintedScroll, can_focus=True):
             self._lay_out()
         elif regions := self._changed_regions(old):
             self.refresh(*regions)
+        if was_shown and self.cursor != before:
+            self._scroll_to_cursor()
         if self.cursor_key != key:
             self.post_message(self.CursorMoved(self, self.cursor_key))
 
@@ -128,6 +130,7 @@ class Table(PaintedScroll, can_focus=True):
 
     def on_resize(self, event: events.Resize) -> None:
         self._lay_out()
+        self._scroll_to_cursor()
 
     def _lay_out(self) -> None:
         self._places = laid_out(self.columns, self._widths, self.scrollable_content_region.width)
@@ -137,17 +140,24 @@ class Table(PaintedScroll, can_focus=True):
     def move_cursor(self, number: int) -> None:
         """Puts the cursor on row `number`, as far as there is one, and into view."""
         number = max(0, min(number, len(self.rows) - 1))
-        if number == self.cursor or not self.rows:
-            return
         before, self.cursor = self.cursor, number
-        top, height = self.scroll_offset.y, self.size.height - 1
-        if number < top:
-            self.scroll_to(y=number, animate=False)
-        elif number >= top + height:
-            self.scroll_to(y=number - height + 1, animate=False)
+        self._scroll_to_cursor()
+        if number == before or not self.rows:
+            return
         self.refresh_lines(before + 1)
         self.refresh_lines(number + 1)
         self.post_message(self.CursorMoved(self, self.cursor_key))
+
+    def _shows(self, number: int) -> bool:
+        return 0 <= number - self.scroll_offset.y < self.size.height - 1
+
+    def _scroll_to_cursor(self) -> None:
+        """By force: rows that have just come have no scrollbar yet, and without one Textual does not scroll."""
+        rows_shown = self.size.height - 1
+        if rows_shown > 0 and not self._shows(self.cursor):
+            is_above = self.cursor < self.scroll_offset.y
+            top = self.cursor if is_above else self.cursor - rows_shown + 1
+            self.scroll_to(y=top, animate=False, force=True)
 
     def move_cursor_to(self, key: str) -> None:
         keys = [row.key for row in self.rows]
