@@ -11,6 +11,7 @@ from types import ModuleType
 import vlad
 import vlatui
 from vlad.records.shipped import shipped_configs
+from vlad.supervise.detach import BOOT
 
 SCIENCE = {"torch", "numpy", "transformers", "peft", "safetensors", "tokenizers", "pandas", "scipy"}
 DASHBOARD = {"textual", "rich", "watchfiles"}
@@ -58,6 +59,16 @@ def test_a_supervisor_holds_nothing_in_memory_that_it_can_do_without(tmp_path: P
     loaded = loaded_by("import vlad.supervise.keeper, vlad.supervise.read_log", tmp_path)
     assert not loaded & {"dataclasses", "logging", "threading", "argparse", "subprocess", "socket", "yaml", "psutil"}
     assert not loaded & {"vlad.policy.diagnose", "vlad.policy.notices", "vlad.host.user_config", "vlad.records.summary"}
+
+
+def test_a_guard_of_a_run_holds_no_module_that_only_its_libraries_import(tmp_path: Path) -> None:
+    """As `vlad start` boots it: each of these is up to half a MB, of every run."""
+    boot = BOOT.format(paths=sys.path).removesuffix("main()") + "print(*sys.modules)"
+    argv = [sys.executable, "-I", "-S", "-c", boot, str(tmp_path)]
+    loaded = set(subprocess.run(argv, capture_output=True, check=True, text=True).stdout.split())
+    assert {"vlad.supervise.keeper", "vlad.supervise.supervisor", "msgspec", "pathlib"} <= loaded
+    spared = {"ipaddress", "urllib.parse", "uuid", "platform", "datetime", "decimal", "msgspec.inspect", "textwrap"}
+    assert not loaded & (spared | {"typing_extensions", "resource", "heapq"})
 
 
 def test_no_part_of_vlad_loads_science_or_dashboard_or_the_other_programs(tmp_path: Path) -> None:

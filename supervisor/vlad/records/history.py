@@ -1,15 +1,27 @@
 """Run ids, and which runs ended last, without looking at all of them."""
 
 import os
-import re
 from collections.abc import Callable, Collection
-from heapq import nlargest
 from pathlib import Path
 
 from vlad.records.files import last_lines
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-RUN_ID = re.compile(r"\d{8}-\d{4}-[A-Za-z0-9][A-Za-z0-9_.-]{0,63}-[0-9a-f]{4}")
+
+class Naming:
+    """A regular expression that is compiled when it is first asked: a guard of a run mostly never asks."""
+
+    def __init__(self, expression: str) -> None:
+        self._expression = expression
+
+    def fullmatch(self, name: str) -> bool:
+        """Whether `name` is one."""
+        import re
+
+        return re.fullmatch(self._expression, name) is not None
+
+
+NAME = Naming(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+RUN_ID = Naming(r"\d{8}-\d{4}-[A-Za-z0-9][A-Za-z0-9_.-]{0,63}-[0-9a-f]{4}")
 
 
 def last_ended(listed: Path, most: int, counts: Callable[[str], bool]) -> list[str]:
@@ -25,6 +37,8 @@ def last_ended(listed: Path, most: int, counts: Callable[[str], bool]) -> list[s
 
 def newest_in(runs: Path, most: int, live: Collection[str]) -> list[str]:
     """The newest by name of those that are not live; of a long history only names are read."""
+    from heapq import nlargest
+
     try:
         with os.scandir(runs) as entries:
             newest = nlargest(most + len(live), (entry.name for entry in entries))

@@ -12,9 +12,8 @@ from vlad.records.rundir import RunDirectory
 
 READY = b"ready\n"
 KEPT_ALREADY = b"kept already\n"
-# msgspec loads typing_extensions where it is installed, and needs it not: half a MB less in every supervisor
 BOOT = (
-    "import sys; sys.path[:] = {paths!r}; sys.modules['typing_extensions'] = None; "
+    "import sys; sys.path[:] = {paths!r}; from vlad.supervise.stand_ins import import_leanly; import_leanly(); "
     "from vlad.supervise.keeper import main; main()"
 )
 

@@ -3,9 +3,9 @@
 import ctypes
 import fcntl
 import os
-import resource
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,6 +16,9 @@ from vlad.records.attemptdir import AttemptDirectory
 from vlad.records.files import replace_file
 from vlad.records.outcome import Exit
 from vlad.records.rundir import RunDirectory
+
+if TYPE_CHECKING:
+    import resource
 
 PIDFD_INFO_EXIT = 1 << 3
 
@@ -126,7 +129,7 @@ def write_exit_once(attempt: AttemptDirectory, exit: Exit) -> Exit:
     return exit
 
 
-def _with_usage(exit: Exit, usage: resource.struct_rusage) -> Exit:
+def _with_usage(exit: Exit, usage: "resource.struct_rusage") -> Exit:
     """Adds what the agent and the descendants that it has waited for have used."""
     return msgspec.structs.replace(
         exit, user_s=usage.ru_utime, system_s=usage.ru_stime, peak_memory_bytes=usage.ru_maxrss * 1024

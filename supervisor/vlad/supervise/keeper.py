@@ -13,6 +13,7 @@ from vlad.records import failpoints
 from vlad.records.outcome import ProcessIdentity
 from vlad.records.rundir import RunDirectory
 from vlad.supervise import exits, locks
+from vlad.supervise.observer import load_for
 from vlad.supervise.queue import open_lease
 from vlad.supervise.remarks import remark
 from vlad.supervise.reserve import give_reserve
@@ -44,6 +45,7 @@ def main() -> None:
     lock = locks.open_lock(run.lock)
     locks.try_lock(lock)
     _answer(READY)
+    load_for(run)
     gc.collect()
     gc.freeze()
     processes.release_free_memory()

@@ -1,15 +1,25 @@
 """What the supervisor does for programs that are not our trainer: follows their log, and tells when to stop early."""
 
+import contextlib
+import importlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vlad.records.files import RecordError
 from vlad.records.outcome import Exit
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import Kind, RunSpec
 
 if TYPE_CHECKING:
     from vlad.supervise.read_log import LogReader
+
+
+def load_for(run: RunDirectory) -> None:
+    """What a supervisor of this kind of run will need: loaded before the fork, keeper and supervisor share it."""
+    with contextlib.suppress(RecordError):
+        if run.read_spec().kind is Kind.COMMAND:
+            importlib.import_module("vlad.supervise.read_log")
 
 
 class Observer:
