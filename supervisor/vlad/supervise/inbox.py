@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from vlad.host.folder_watch import FolderWatch, watch
 from vlad.records.files import replace_file
 from vlad.records.requests import Action, Request, pending_requests
 from vlad.records.run import Requested, RunRecord, State
@@ -18,9 +19,27 @@ class Inbox:
     def __init__(self, run: RunDirectory, chronicle: Chronicle) -> None:
         self._run = run
         self._chronicle = chronicle
+        self._watch: FolderWatch | None = None
+
+    @property
+    def wakes_at_request(self) -> int | None:
+        """A descriptor that is readable when a request has come since they were taken; None where one must look."""
+        return self._watch.handle if self._watch is not None else None
+
+    def close(self) -> None:
+        """Watches no more."""
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+    def notice(self) -> None:
+        """Requests that have come until now wake nobody again, whether they can be taken or not."""
+        if self._watch is not None:
+            self._watch.forget()
 
     def consume(self) -> None:
         """Takes every waiting request."""
+        self._watch = self._watch or watch(self._run.requests)
         for path, request in pending_requests(self._run.requests):
             if request.id not in self._chronicle.consumed:
                 self.record(request, self._hand_on(request))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from vlad.host.leases import Lease
 
 IDLE_S = 0.25
+REST_S = 1.0  # while a job runs whose end, whose requests and whose keeper's death wake at once
 BUSY_S = 0.03
 DISK_PAUSE_S = 1.0
 
@@ -71,6 +72,7 @@ class Supervisor:
     def close(self) -> None:
         """Gives up the journal and all handles; the processes of the run go on."""
         self._job.close()
+        self._inbox.close()
         if self._keeper_handle is not None:
             os.close(self._keeper_handle)
         self._chronicle.close()
@@ -117,9 +119,10 @@ class Supervisor:
             self._pause_s = 0.0 if give_reserve(self._run, error) else DISK_PAUSE_S
 
     def _wait(self) -> None:
-        """Until something may have happened; the ends of keeper and agent wake at once."""
-        handles = [handle for handle in (self._keeper_handle, self._job.wakes_at_end) if handle is not None]
-        select.select(handles, [], [], self._pause_s)
+        """Until something may have happened; the ends of keeper and agent and a request wake at once."""
+        wakes = (self._keeper_handle, self._job.wakes_at_end, self._inbox.wakes_at_request)
+        select.select([handle for handle in wakes if handle is not None], [], [], self._pause_s)
+        self._inbox.notice()
 
     def _tick(self) -> None:
         """Makes at most one move; a tick that wrote something is followed by the next at once."""
@@ -190,6 +193,8 @@ class Supervisor:
             self._follow_job()
             self._stop_early_if_due()
             self._end_if_hung()
+            if None not in (self._keeper_handle, self._job.wakes_at_end, self._inbox.wakes_at_request):
+                self._pause_s = REST_S
 
     def _end_if_hung(self) -> None:
         """By the stop ladder without its request, which a hung program does not hear; then it is restarted."""

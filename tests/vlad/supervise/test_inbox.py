@@ -1,5 +1,7 @@
 """Requests are on record before they are gone, and are done once."""
 
+import select
+
 import pytest
 from supervised_runs import Lab, Run
 from vlad.records.progress import RequestDone
@@ -90,3 +92,34 @@ def test_a_resume_waits_for_a_run_that_has_ended(run: Run) -> None:
     assert waiting is not None
     inbox.record(waiting, "resumed")
     assert inbox.resume_request() is None
+
+
+def wakes(inbox: Inbox) -> bool:
+    handle = inbox.wakes_at_request
+    assert handle is not None
+    return bool(select.select([handle], [], [], 0)[0])
+
+
+def test_a_request_wakes_until_it_is_noticed_and_is_taken_then(run: Run) -> None:
+    inbox = inbox_in(run, State.STARTING, State.RUNNING)
+    inbox.consume()
+    assert not wakes(inbox)
+    run.ask(Action.STOP)
+    assert wakes(inbox)
+    inbox.notice()
+    assert not wakes(inbox)
+    inbox.consume()
+    assert run.record.stop_requested
+    inbox.close()
+
+
+def test_where_no_folder_can_be_watched_one_must_look_and_the_watch_comes_with_the_folder(run: Run) -> None:
+    inbox = inbox_in(run, State.STARTING, State.RUNNING)
+    run.directory.requests.rmdir()
+    inbox.consume()
+    assert inbox.wakes_at_request is None
+    run.ask(Action.STOP)
+    inbox.consume()
+    assert run.record.stop_requested
+    assert inbox.wakes_at_request is not None
+    inbox.close()
