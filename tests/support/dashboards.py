@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 
 from screen_text import until, until_shown
+from textual.app import App
 from textual.pilot import Pilot
 from vlad.records.requests import Action, pending_requests
 from vlad.records.rundir import Home, RunDirectory
 from vlatui.app import VlatuiApp
+from vlatui.look.columns import Row
 from vlatui.sites.vlad import Answer
 from vlatui.widgets.run_table import RunTable
 
@@ -46,6 +48,17 @@ def requests_of(run: RunDirectory) -> list[Action]:
 async def until_told(pilot: Pilot[None], words: str) -> None:
     """A notice with these words appears."""
     await until(pilot, lambda: any(words in notice.message for notice in pilot.app._notifications), f"told {words!r}")
+
+
+def run_rows(app: App[None]) -> list[Row]:
+    """The rows of the table of runs, without headings."""
+    return [row for row in app.screen.query_one(RunTable).rows if not row.heading]
+
+
+def headings(app: App[None]) -> list[str]:
+    """The headings of the table of runs, each with its count."""
+    rows = app.screen.query_one(RunTable).rows
+    return ["".join(span.text for span in row.heading).strip() for row in rows if row.heading]
 
 
 async def select(pilot: Pilot[None], run: RunDirectory) -> None:

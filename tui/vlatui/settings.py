@@ -16,6 +16,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tab: str = "log"
     wraps_log: bool = False
     sort: RunSort = RunSort.NEWEST
+    has_headings: bool = True
     rings: bool = False
     hidden_columns: tuple[str, ...] = ()
 

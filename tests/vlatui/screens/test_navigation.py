@@ -1,9 +1,11 @@
 """Moving around the dashboard: tabs, focus, filter, sorting."""
 
 import pytest
-from dashboards import SIZE, Make, Runs, until_read
+from dashboards import SIZE, Make, Runs, headings, run_rows, until_read, until_told
+from fake_runs import FakeRun
 from screen_text import screen_text, until, until_shown
 from textual.widgets import ContentSwitcher, Input
+from vlad.records.rundir import Home
 from vlatui.settings import load_settings
 from vlatui.widgets.log_view import LogView
 from vlatui.widgets.run_table import RunTable
@@ -83,12 +85,12 @@ async def test_slash_filters_while_typing_and_escape_clears(dashboard: Make, run
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await until_read(pilot)
         await pilot.press("slash", *"object")
-        await until(pilot, lambda: len(app.screen.query_one(RunTable).rows) == 1)
+        await until(pilot, lambda: len(run_rows(app)) == 1)
         await pilot.press("enter")
         assert app.screen.query_one(RunTable).cursor_key == runs["failed"].run_id
         assert not app.screen.query_one("#run-filter", Input).display
         await pilot.press("escape")
-        await until(pilot, lambda: len(app.screen.query_one(RunTable).rows) == 6)
+        await until(pilot, lambda: len(run_rows(app)) == 6)
 
 
 async def test_a_filter_that_nothing_fits_says_so(dashboard: Make, runs: Runs) -> None:
@@ -116,12 +118,57 @@ async def test_o_sorts_and_remembers(dashboard: Make, runs: Runs) -> None:
         await until_read(pilot)
         await pilot.press("o")
         await until_shown(pilot, "by name")
-        names = [row.cells["name"][0].text for row in app.screen.query_one(RunTable).rows]
+        names = [row.cells["name"][0].text for row in run_rows(app)]
         assert names == [*sorted(names[:3]), *sorted(names[3:])]
         await until(pilot, lambda: load_settings(app.session.settings_path).sort == "name")
         await pilot.press("o")
         await until_shown(pilot, "by success")
-        assert app.screen.query_one(RunTable).rows[0].key == runs["training"].run_id
+        assert run_rows(app)[0].key == runs["training"].run_id
+
+
+async def test_runs_stand_under_headings_that_can_be_switched_off_and_are_remembered(
+    dashboard: Make, home: Home, runs: Runs
+) -> None:
+    FakeRun(home, "20261122-1200-waits_its_turn-0003", age_s=1)
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_shown(pilot, "waits_its_turn", "step 315 loss")
+        assert headings(app) == ["Live 3", "Queued 1", "Ended 3"]
+        assert app.screen.query_one(RunTable).cursor_key == runs["training"].run_id
+        await pilot.press("j", "j", "j")
+        assert app.screen.query_one(RunTable).cursor_key == "20261122-1200-waits_its_turn-0003"
+        await pilot.press("j")
+        assert app.screen.query_one(RunTable).cursor_key == runs["failed"].run_id
+        await pilot.press("O")
+        await until_told(pilot, "no headings")
+        assert headings(app) == []
+        assert app.screen.query_one(RunTable).cursor_key == runs["failed"].run_id
+        await until(pilot, lambda: not load_settings(app.session.settings_path).has_headings)
+    again = dashboard()
+    async with again.run_test(size=SIZE, notifications=True) as pilot:
+        await until_shown(pilot, "waits_its_turn")
+        assert headings(again) == []
+        await pilot.press("O")
+        await until_told(pilot, "runs under headings")
+        assert headings(again) == ["Live 3", "Queued 1", "Ended 3"]
+
+
+async def test_a_single_group_needs_no_heading(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE) as pilot:
+        await until_read(pilot)
+        await pilot.press("slash", *"live", "enter")
+        await until(pilot, lambda: len(run_rows(app)) == 3)
+        assert headings(app) == []
+
+
+async def test_a_low_screen_spends_no_line_on_headings(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=(80, 15)) as pilot:
+        await until_shown(pilot, "tabletop_demo")
+        assert headings(app) == []
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: headings(app) == ["Live 3", "Ended 3"])
 
 
 async def test_columns_are_chosen_and_remembered(dashboard: Make, runs: Runs) -> None:

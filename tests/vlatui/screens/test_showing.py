@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from dashboards import SIZE, Make, Runs, select, until_read, until_told
+from dashboards import SIZE, Make, Runs, headings, select, until_read, until_told
 from fake_gpus import fake_gpus
 from fake_runs import training_run
 from screen_text import screen_text, until, until_shown
@@ -21,6 +21,9 @@ async def test_every_run_is_listed_with_what_matters(dashboard: Make, runs: Runs
     app = dashboard()
     async with app.run_test(size=(160, 40)) as pilot:
         await until_read(pilot)
+        await pilot.press("O")
+        await until(pilot, lambda: not headings(app))
+        await pilot.pause()
         rows = screen_text(app).splitlines()[2:8]
         expected = (
             "training 315/500 2m 38s 84% of 50 0/5 2 pts/3 13m",

@@ -167,6 +167,64 @@ async def test_a_row_that_was_scrolled_out_of_view_stays_there_when_rows_come() 
         assert "run 01" not in widget_text(app.table)
 
 
+def heading(text: str, key: str = "heading") -> Row:
+    return Row(key, {}, heading=cell(text))
+
+
+async def test_the_cursor_never_stands_on_a_heading() -> None:
+    app = TableApp()
+    async with app.run_test(size=(40, 8)) as pilot:
+        app.table.focus()
+        app.table.show_rows([heading("one", "1"), row("a", 1), row("b", 2), heading("two", "2"), row("c", 3)])
+        await pilot.pause()
+        for key, expected in (("k", "a"), ("j", "b"), ("j", "c"), ("j", "c"), ("k", "b"), ("g", "a"), ("G", "c")):
+            await pilot.press(key)
+            assert app.table.cursor_key == expected, key
+        app.table.show_rows([heading("one", "1"), row("a", 1), row("b", 2), heading("two", "2"), row("d", 3)])
+        assert app.table.cursor_key == "d"
+        app.table.show_rows([heading("one", "1")])
+        assert app.table.cursor_key is None
+
+
+async def test_a_heading_comes_into_view_with_its_first_row() -> None:
+    app = TableApp()
+    rows = [row(f"{number:02}", number) for number in range(20)]
+    async with app.run_test(size=(40, 8)) as pilot:
+        app.table.focus()
+        app.table.show_rows([heading("All of them"), *rows])
+        await pilot.press("G")
+        await until(pilot, partial(_stands_on, app, "19"))
+        assert "All of them" not in widget_text(app.table)
+        await pilot.press("g")
+        await until(pilot, partial(_stands_on, app, "00"))
+        await until(pilot, lambda: "All of them──" in widget_text(app.table))
+
+
+async def test_of_headings_and_rows_only_what_changed_is_repainted() -> None:
+    app = TableApp()
+    async with app.run_test(size=(40, 8)) as pilot:
+        app.table.show_rows([heading("Live 1"), row("a", 1), heading("Ended 1", "2"), row("b", 2)])
+        await pilot.pause()
+        app.table.asked.clear()
+        app.table.show_rows([heading("Live 1"), row("a", 1), heading("Ended 1", "2"), row("b", 2)])
+        assert app.table.asked == []
+        app.table.show_rows([heading("Live 9"), row("a", 1), heading("Ended 1", "2"), row("b", 2)])
+        (regions,) = app.table.asked
+        assert [(region.y, region.height) for region in regions] == [(1, 1)]
+
+
+async def test_a_click_on_a_heading_chooses_nothing() -> None:
+    app = TableApp()
+    async with app.run_test(size=(40, 8)) as pilot:
+        app.table.show_rows([heading("one", "1"), row("a", 1), heading("two", "2"), row("b", 2)])
+        await pilot.pause()
+        await pilot.click(app.table, offset=(5, 4))
+        assert app.table.cursor_key == "b"
+        await pilot.click(app.table, offset=(5, 3))
+        await pilot.click(app.table, offset=(5, 1))
+        assert app.table.cursor_key == "b"
+
+
 @pytest.mark.parametrize(("key", "stands_on"), [("G", "19"), ("g", "00")])
 async def test_a_key_to_the_row_of_the_cursor_brings_it_back_into_view(key: str, stands_on: str) -> None:
     app = TableApp()

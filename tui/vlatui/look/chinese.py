@@ -136,6 +136,8 @@ CHINESE: dict[str, str] = {
     "Sort the runs: newest, name, success, loss": "排序:最新、名称、成功率、损失",
     "Bell": "响铃",
     "Ring the bell when a run ends, or not": "运行结束时响铃,或不响",
+    "Group": "分组",
+    "Headings above the runs: live, queued, ended; or none": "为运行分组加标题:活动、排队、已结束;或不加",
     "Compare": "比较",
     "Compare the marked runs: curves and configuration": "比较已标记的运行:曲线与配置",
     "Hide or show the runs": "隐藏或显示运行列表",
@@ -183,6 +185,14 @@ CHINESE: dict[str, str] = {
     "{count} matching lines": "{count} 行匹配",
     "match {at} of {count}": "第 {at} 个匹配,共 {count}",
     "only {pattern}": "只看 {pattern}",
+    # groups of runs
+    "Live": "活动",
+    "Queued": "排队",
+    "Ended": "已结束",
+    "Cannot be read": "无法读取",
+    "Not started by vlad": "非 vlad 启动",
+    "runs under headings": "运行按组显示标题",
+    "no headings": "不显示标题",
     # questions
     "Stop {run}?": "停止 {run}?",
     "Stop {run} now, without saving?": "立即停止 {run},不保存?",

@@ -30,11 +30,12 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row: one cell a column key; columns without a cell stay blank."""
+    """A row: one cell a column key; columns without a cell stay blank. One with a `heading` has nothing else."""
 
     key: str
     cells: dict[str, Cell]
     is_dimmed: bool = False
+    heading: Cell = ()
 
 
 @dataclass(frozen=True, slots=True)

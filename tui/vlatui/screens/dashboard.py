@@ -39,6 +39,7 @@ class DashboardScreen(Showing):
         Binding("f", "follow", "Follow", tooltip="Follow the end of the log, or pause"),
         Binding("slash", "filter", "Filter", tooltip="Filter the runs: text, failed, live, success>80, suite:spatial"),
         Binding("o", "sort", "Sort", show=False, tooltip="Sort the runs: newest, name, success, loss"),
+        Binding("O", "group", "Group", show=False, tooltip="Headings above the runs: live, queued, ended; or none"),
         Binding("C", "columns", "Columns", show=False, tooltip="Choose the columns of the runs"),
         Binding("B", "bell", "Bell", show=False, tooltip="Ring the bell when a run ends, or not"),
         Binding("x", "compare", "Compare", show=False, tooltip="Compare the marked runs: curves and configuration"),

@@ -3,6 +3,7 @@
 from textual import on
 from textual.widgets import ContentSwitcher, Input
 
+from vlatui.look.words import tr
 from vlatui.screens.starting import Starting
 from vlatui.telling.comparison import told_apart
 from vlatui.telling.run_filter import RunFilter
@@ -82,6 +83,13 @@ class Navigation(Starting):
         sort = self.session.settings.sort.following
         self.session.remember(sort=sort)
         self.notify(f"sorted by {sort.value}", timeout=2, markup=False)
+        self.show()
+
+    def action_group(self) -> None:
+        """Puts the runs under headings, or no longer, and remembers it."""
+        has_headings = not self.session.settings.has_headings
+        self.session.remember(has_headings=has_headings)
+        self.notify(tr("runs under headings") if has_headings else tr("no headings"), timeout=2, markup=False)
         self.show()
 
     def action_columns(self) -> None:

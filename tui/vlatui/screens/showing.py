@@ -36,6 +36,7 @@ TICK_S = 1.0
 REPAINT_S = 0.25
 PROCESS_TICKS = 2
 LEAST_TABLE, MOST_TABLE_PART = 3, 0.35
+LEAST_HEIGHT_FOR_HEADINGS = 16
 
 COLLECT_AFTER_S = 1.0
 
@@ -183,7 +184,10 @@ class Showing(Navigation):
         foreign = [(site, job) for site, job in self.shown.foreign if self.filter.matches_foreign(job)]
         matching = [run for run in self.shown.view.runs if self.filter.matches(run)]
         runs = arranged(matching, self.session.settings.sort)
-        table.show(runs, self.shown.view.unreadable, foreign, self.session.clock(), self._when_empty())
+        table.show(
+            runs, self.shown.view.unreadable, foreign, self.session.clock(), self._when_empty(),
+            has_headings=self.session.settings.has_headings and self.size.height >= LEAST_HEIGHT_FOR_HEADINGS,
+        )  # fmt: skip
         most = max(LEAST_TABLE, int(self.size.height * MOST_TABLE_PART))
         table.styles.height = min(len(table.rows) + 1, most) if table.rows else LEAST_TABLE
         self._show_top()

@@ -7,6 +7,7 @@ from textual.binding import Binding, BindingType
 from vlad.records.foreign import ForeignJob
 from vlad.records.home_view import RunView
 
+from vlatui.telling.run_groups import Grouped, RunGroup, group_of, under_headings
 from vlatui.telling.run_rows import columns_for, foreign_row, run_row, unreadable_row
 from vlatui.widgets.table import Table
 
@@ -21,12 +22,13 @@ class RunTable(Table):
 
     def show(
         self, runs: Sequence[RunView], unreadable: Sequence[tuple[str, str]], foreign: Sequence[tuple[str, ForeignJob]],
-        now: float, when_empty: tuple[str, ...],
+        now: float, when_empty: tuple[str, ...], *, has_headings: bool,
     ) -> None:  # fmt: skip
         """The runs, those that cannot be read, and below them the foreign trainings with their hosts."""
-        rows = [run_row(run, now) for run in runs]
-        rows += (unreadable_row(run_id, words) for run_id, words in unreadable)
-        self.show_rows([*rows, *(foreign_row(job, now, site) for site, job in foreign)], when_empty)
+        rows: list[Grouped] = [(group_of(run), run_row(run, now)) for run in runs]
+        rows += ((RunGroup.UNREAD, unreadable_row(run_id, words)) for run_id, words in unreadable)
+        rows += ((RunGroup.FOREIGN, foreign_row(job, now, site)) for site, job in foreign)
+        self.show_rows(under_headings(rows) if has_headings else [row for _, row in rows], when_empty)
 
     def on_resize(self, event: object) -> None:
         self._choose_columns()

@@ -13,14 +13,14 @@ from textual.strip import Strip
 
 from vlatui.look.columns import MARGIN, Column, Place, Row, differs, laid_out, measured
 from vlatui.look.painting import PaintedScroll
-from vlatui.look.tones import Span, Tone, fitted
+from vlatui.look.tones import Span, Tone, fitted, width_of
 from vlatui.look.words import tr
 
 
 class Table(PaintedScroll, can_focus=True):
     """Rows under a pinned header, a cursor on one of them, marks on any.
 
-    Give it rows with `show_rows`; the cursor stays on the row with the same key.
+    Give it rows with `show_rows`; the cursor stays on the row with the same key, and never stands on a heading.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -71,7 +71,7 @@ class Table(PaintedScroll, can_focus=True):
 
     @property
     def cursor_key(self) -> str | None:
-        return self.rows[self.cursor].key if self.rows else None
+        return self.rows[self.cursor].key if self.rows and not self.rows[self.cursor].heading else None
 
     def show_columns(self, columns: Sequence[Column]) -> None:
         if tuple(columns) != self.columns:
@@ -109,7 +109,15 @@ class Table(PaintedScroll, can_focus=True):
 
     def _follow_cursor(self, key: str | None) -> None:
         keys = [row.key for row in self.rows]
-        self.cursor = keys.index(key) if key in keys else min(self.cursor, max(0, len(keys) - 1))
+        self.cursor = keys.index(key) if key in keys else self._choosable(self.cursor, 1)
+
+    def _choosable(self, number: int, by: int) -> int:
+        """The row nearest to `number` that is no heading: looked for downwards (`by` 1) or upwards first."""
+        last = len(self.rows) - 1
+        number = max(0, min(number, last))
+        ways = [range(number, last + 1), range(min(number, last), -1, -1)]
+        found = (at for way in (ways if by > 0 else reversed(ways)) for at in way if not self.rows[at].heading)
+        return next(found, number)
 
     def _changed_regions(self, old: tuple[Row, ...]) -> list[Region]:
         """Of the rows on screen that differ from the `old` ones, the part up to the last cell that differs.
@@ -120,7 +128,7 @@ class Table(PaintedScroll, can_focus=True):
         top = self.scroll_offset.y
         for number in range(top, min(len(self.rows), top + self.size.height - 1)):
             before, after, y = old[number], self.rows[number], number - top + 1
-            if before.key != after.key or before.is_dimmed != after.is_dimmed:
+            if (before.key, before.is_dimmed, before.heading) != (after.key, after.is_dimmed, after.heading):
                 regions.append(Region(0, y, self.size.width, 1))
                 continue
             changed = [place for place in self._places if differs(before, after, place.column.key)]
@@ -138,8 +146,8 @@ class Table(PaintedScroll, can_focus=True):
         self.refresh()
 
     def move_cursor(self, number: int) -> None:
-        """Puts the cursor on row `number`, as far as there is one, and into view."""
-        number = max(0, min(number, len(self.rows) - 1))
+        """Puts the cursor on row `number`, as far as there is one, and into view; past a heading."""
+        number = self._choosable(number, 1 if number >= self.cursor else -1)
         before, self.cursor = self.cursor, number
         self._scroll_to_cursor()
         if number == before or not self.rows:
@@ -154,9 +162,11 @@ class Table(PaintedScroll, can_focus=True):
     def _scroll_to_cursor(self) -> None:
         """By force: rows that have just come have no scrollbar yet, and without one Textual does not scroll."""
         rows_shown = self.size.height - 1
-        if rows_shown > 0 and not self._shows(self.cursor):
-            is_above = self.cursor < self.scroll_offset.y
-            top = self.cursor if is_above else self.cursor - rows_shown + 1
+        has_heading = rows_shown > 1 and self.cursor > 0 and bool(self.rows[self.cursor - 1].heading)
+        first = self.cursor - has_heading
+        if rows_shown > 0 and not (self._shows(self.cursor) and self._shows(first)):
+            is_above = first < self.scroll_offset.y
+            top = first if is_above else self.cursor - rows_shown + 1
             self.scroll_to(y=top, animate=False, force=True)
 
     def move_cursor_to(self, key: str) -> None:
@@ -179,8 +189,9 @@ class Table(PaintedScroll, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
-        if offset is not None and 0 < offset.y <= len(self.rows) - self.scroll_offset.y:
-            self.move_cursor(offset.y - 1 + self.scroll_offset.y)
+        number = -1 if offset is None else offset.y - 1 + self.scroll_offset.y
+        if offset is not None and offset.y > 0 and number < len(self.rows) and not self.rows[number].heading:
+            self.move_cursor(number)
 
     def toggle_mark(self) -> None:
         """Marks the row under the cursor, or takes its mark away."""
@@ -227,6 +238,9 @@ class Table(PaintedScroll, can_focus=True):
         return spans
 
     def _line(self, row: Row, has_cursor: bool) -> list[Span]:
+        if row.heading:
+            rest = self.size.width - MARGIN - width_of(row.heading)
+            return [Span(" " * MARGIN), *row.heading, Span("─" * max(0, rest), Tone.FAINT)]
         marker = "▌" if has_cursor else " "
         mark = Span("•", Tone.MARK) if row.key in self.marked else Span(" ")
         spans, at = [Span(marker, Tone.ACCENT), mark], MARGIN
