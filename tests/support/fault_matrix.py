@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-Victim = Literal["vlatui", "supervisor", "keeper", "torchrun", "rank", "loader"]
+Victim = Literal["vlatui", "supervisor", "keeper", "terminal", "torchrun", "rank", "loader"]
 Holder = Literal["guard", "job", "vlatui", "nobody"]
 Job = Literal["stand-in", "terminal", "torchrun", "trainer"]
 Story = Literal["counts", "saves", "fails", "stops"]
-VICTIMS: tuple[Victim, ...] = ("vlatui", "supervisor", "keeper", "torchrun", "rank", "loader")
+VICTIMS: tuple[Victim, ...] = ("vlatui", "supervisor", "keeper", "terminal", "torchrun", "rank", "loader")
 GUARDS: tuple[Victim, ...] = ("supervisor", "keeper")
 WORKERS: tuple[Victim, ...] = ("torchrun", "rank", "loader")
 WRITES = {"before": "before a write", "during": "during a write", "after": "after a write"}
@@ -122,17 +122,41 @@ def _in_a_terminal() -> Iterator[Fault]:
         yield Fault(victim=victim, when="stopping", point=point, holder="guard", story="stops", job="terminal")
 
 
+def _who_serves_the_terminal() -> Iterator[Fault]:
+    """The process that logs and shows a terminal, killed in its own work too: what it has read and not logged."""
+
+    def fault(when: str, point: str, holder: Holder = "guard", story: Story = "counts", late: bool = False) -> Fault:
+        return Fault(victim="terminal", when=when, point=point, holder=holder, story=story, late=late, job="terminal")
+
+    for point in ("terminal.held", "launch.after_fork", "launch.done"):
+        yield fault("at start-up", point)
+    yield fault(WRITES["before"], "terminal.read", late=True)
+    yield fault(WRITES["after"], "terminal.written", late=True)
+    for moment, column in WRITES.items():
+        yield fault(column, f"journal.{moment}.RUNNING")
+        yield fault(column, f"report.{moment}", "job", late=True)
+        yield fault(column, f"exit.{moment}")
+    yield fault("evaluating", "in_evaluation", "job", late=True)
+    for point in ("writing_checkpoint", "after_checkpoint_rename"):
+        yield fault("saving", point, "job", late=True)
+    for point in ("journal.during.BACKOFF", "moved.BACKOFF"):
+        yield fault("in backoff", point, story="fails")
+    for point in ("journal.during.STOPPING", "exit.before"):
+        yield fault("stopping", point, story="stops")
+    yield fault("stopping", "rank.stopping", "job", story="stops")
+
+
 VLATUI_SEES = 6
 """A dashboard takes a second to start, and writes nothing but requests: that many of each column are enough."""
 
 
 def all_faults() -> list[Fault]:
     """The whole matrix."""
-    found = [fault for victim in VICTIMS if victim != "vlatui" for fault in _of(victim)]
+    found = [fault for victim in VICTIMS if victim not in ("vlatui", "terminal") for fault in _of(victim)]
     by_column: dict[str, list[Fault]] = {}
     for fault in (*_own_writes_of_vlatui(), *_of("vlatui")):
         by_column.setdefault(fault.when, []).append(fault)
-    found += _in_a_terminal()
+    found += [*_in_a_terminal(), *_who_serves_the_terminal()]
     return [*found, *(fault for column in by_column.values() for fault in column[:VLATUI_SEES])]
 
 

@@ -20,7 +20,7 @@ from vlad.records.outcome import ProcessIdentity
 from vlad.records.requests import Action
 from vlad.records.run import State
 from vlad.records.spec import Kind, RestartPolicy, StopLadder
-from vlad.supervise import detach
+from vlad.supervise import detach, locks
 
 STEPS_FIRST = 3
 SEEN_S = 20.0
@@ -134,6 +134,8 @@ class Scene:
                 return self.dashboard.identity if self.dashboard else None
             case "keeper" | "supervisor":
                 return self._guard()
+            case "terminal":
+                return self.serving()
             case "torchrun":
                 return held if self.fault.point == "launch.claimed" else self._worker()
             case "rank" if held is not None and self.fault.holder == "job" and self.fault.point != "loader.start":
@@ -147,6 +149,13 @@ class Scene:
         if told is not None and processes.is_alive(told):
             return told
         named = (pid for pid in self.run.guards() if _name(pid) == f"vlad-{self.fault.victim}")
+        return next((processes.identity_of(pid) for pid in named), None)
+
+    def serving(self) -> ProcessIdentity | None:
+        """Of the terminal; before it has locked it, a fork of the supervisor has no name of its own."""
+        if not locks.is_locked(self.run.directory.terminal_lock):
+            return None
+        named = (pid for pid in self.run.guards() if _name(pid) == "vlad-terminal")
         return next((processes.identity_of(pid) for pid in named), None)
 
     def _worker(self) -> ProcessIdentity | None:
@@ -223,8 +232,14 @@ def _is_healed(scene: Scene, victim: ProcessIdentity, attempts: int) -> Callable
         is_next = len(record.attempts) > attempts and record.attempts[-1].agent is not None
         return record.state.is_final or is_next
 
+    def served() -> bool:
+        is_held = locks.is_locked(run.directory.terminal_lock)
+        return run.record.state.is_final or (is_held and scene.serving() not in (None, victim))
+
     if scene.fault.victim in GUARDS:
         return guarded
+    if scene.fault.victim == "terminal":
+        return served
     return restarted if scene.fault.victim in WORKERS else lambda: True
 
 

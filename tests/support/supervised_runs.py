@@ -95,6 +95,11 @@ class Run:
         """Keeper and supervisor, as the kernel knows them: not from any record."""
         return tagged(b"VLAD_SUPERVISES", self.directory.run_id)
 
+    def is_unguarded(self) -> bool:
+        """No guard lives, and none that dies has its locks still: a process loses its name before its files."""
+        held = (self.directory.keeper_lock, self.directory.supervisor_lock)
+        return not self.guards() and not any(locks.is_locked(one) for one in held)
+
     def workers(self) -> list[int]:
         return tagged(b"VLAD_RUN_ID", self.directory.run_id)
 
@@ -140,7 +145,7 @@ def kill_both(run: Run) -> None:
         processes.signal_process(guard, signal.SIGSTOP)
     for guard in guards:
         kill(guard)
-    until(lambda: not run.guards(), "nobody looks after the run")
+    until(run.is_unguarded, "nobody looks after the run")
 
 
 class Lab:

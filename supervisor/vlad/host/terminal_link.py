@@ -96,12 +96,12 @@ def frames(buffered: bytes) -> tuple[list[tuple[Frame, bytes]], bytes]:
 
 
 def handed_over(path: Path, patience_s: float) -> tuple[int, ...]:
-    """Both ends of the terminal, from the process that holds it; nothing where there is none."""
+    """Both ends of the terminal and its memory, from the process that holds it; nothing where there is none."""
     try:
         with connect(path) as client:
             client.settimeout(patience_s)
             client.sendall(frame(Frame.HAND_OVER))
-            _, handles, _, _ = socket.recv_fds(client, 1, 2)
-            return tuple(handles)
+            _, handles, _, _ = socket.recv_fds(client, 1, 3)
+            return tuple(handles) if len(handles) > 1 else ()
     except (OSError, RecordError):
         return ()

@@ -1,7 +1,8 @@
 """The terminal of a run that has one: both its ends are held by keeper and supervisor, and served by a holder.
 
 The holder is a fork of the supervisor that drains, logs and shows. Whichever of the three is killed, the others keep
-the terminal open, so that the job notices nothing, and the supervisor replaces the holder.
+the terminal open, so that the job notices nothing, and the supervisor replaces the holder; what that had read and not
+logged is in memory that all three share.
 """
 
 import fcntl
@@ -9,6 +10,7 @@ import os
 import struct
 import termios
 import time
+from itertools import pairwise
 
 import msgspec
 
@@ -20,16 +22,20 @@ from vlad.supervise.remarks import remark, remark_on_exception
 
 ROWS, COLUMNS = 24, 80
 HAND_OVER_S = 2.0
-DRAINED_WITHIN_S = 2.0
+DRAINED_WITHIN_S = 5.0
 POLL_S = 0.02
 
 
 class Terminal(msgspec.Struct, frozen=True):
-    """Descriptors of a pseudo-terminal: `master` is what a person sees, `slave` what the job has."""
+    """Descriptors of a pseudo-terminal: `master` is what a person sees, `slave` what the job has.
+
+    `memory` is for what was read and not logged yet.
+    """
 
     run: RunDirectory
     master: int
     slave: int
+    memory: int
 
     def tend(self) -> None:
         """Starts a holder where none lives."""
@@ -43,10 +49,8 @@ class Terminal(msgspec.Struct, frozen=True):
         """In the forked child: never returns. What keeper and supervisor lock must not stay locked by this process."""
         status = 1
         try:
-            low, high = sorted((self.master, self.slave))
-            os.closerange(3, low)
-            os.closerange(low + 1, high)
-            os.closerange(high + 1, os.sysconf("SC_OPEN_MAX"))
+            for low, high in pairwise((2, *sorted((self.master, self.slave, self.memory)), os.sysconf("SC_OPEN_MAX"))):
+                os.closerange(low + 1, high)
             from vlad.supervise.terminal_holder import hold
 
             hold(self)
@@ -58,13 +62,16 @@ class Terminal(msgspec.Struct, frozen=True):
 
     def wait_until_drained(self) -> None:
         """After the end of the job: until what it wrote last is in the log."""
+        from vlad.supervise.unlogged import Unlogged
+
+        unlogged = Unlogged(self.memory)
         deadline = time.monotonic() + DRAINED_WITHIN_S
-        while time.monotonic() < deadline:
+        times_empty = 0
+        while times_empty < 2 and time.monotonic() < deadline:
             self.tend()
-            time.sleep(POLL_S)  # what was written arrives, and what was read is logged
-            if unread_bytes(self.master) == 0:
-                time.sleep(POLL_S)
-                return
+            time.sleep(POLL_S)  # what was written arrives
+            is_empty = unread_bytes(self.master) == 0 and unlogged.is_empty
+            times_empty = times_empty + 1 if is_empty else 0
 
 
 def open_terminal(run: RunDirectory) -> Terminal | None:
@@ -75,12 +82,13 @@ def open_terminal(run: RunDirectory) -> Terminal | None:
     except RecordError:
         return None
     from vlad.host.terminal_link import handed_over
+    from vlad.supervise.unlogged import make_memory
 
     kept = handed_over(run.terminal_socket, HAND_OVER_S)
-    master, slave = kept if len(kept) == 2 else os.openpty()
+    master, slave, *memory = kept or os.openpty()
     if not kept:
         resize(master, ROWS, COLUMNS)
-    return Terminal(run, master, slave)
+    return Terminal(run, master, slave, memory[0] if memory else make_memory())
 
 
 def resize(terminal: int, rows: int, columns: int) -> None:

@@ -11,14 +11,16 @@ from vlad.host import terminal_link as link
 from vlad.host.processes import set_process_name
 from vlad.host.terminal_link import Frame
 from vlad.policy.replay import Replay, replay_of
+from vlad.records import failpoints
 from vlad.records.files import RecordError
 from vlad.records.rundir import RunDirectory
 from vlad.supervise import locks
 from vlad.supervise.terminal import Terminal, resize, size_of
+from vlad.supervise.unlogged import Unlogged
 
 LOOK_MS = 500
 LAST_WORDS_S = 1.0
-PIECE_BYTES = 1 << 16
+ASKED_BYTES = 1 << 16
 REPLAY_BYTES = 1 << 18
 MOST_BACKLOG = 1 << 22
 MOST_TYPED = 1 << 16
@@ -30,6 +32,7 @@ def hold(terminal: Terminal) -> None:
     if not locks.try_lock(lock):
         return
     set_process_name("vlad-terminal")
+    failpoints.reach("terminal.held")
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     os.set_blocking(terminal.master, False)
     Holder(terminal).serve()
@@ -51,12 +54,13 @@ class Holder:
 
     def __init__(self, terminal: Terminal) -> None:
         self._run = terminal.run
-        self._master, self._slave = terminal.master, terminal.slave
+        self._master, self._slave, self._memory = terminal.master, terminal.slave, terminal.memory
         self._server = link.listen(terminal.run.terminal_socket)
         self._server.setblocking(False)
         self._views: dict[int, View] = {}
         self._typed = bytearray()
-        self._log = Log(terminal.run)
+        self._unlogged = Unlogged(terminal.memory)
+        self._log = Log(terminal.run, self._unlogged)
         self._state_mark = (0, 0)
 
     def serve(self) -> None:
@@ -98,7 +102,8 @@ class Holder:
 
     def _drain(self) -> None:
         with suppress(BlockingIOError):
-            piece = os.read(self._master, PIECE_BYTES)
+            piece = self._unlogged.read_from(self._master)
+            failpoints.reach("terminal.read")
             self._log.write(piece)
             for view in [one for one in self._views.values() if one.is_shown]:
                 view.backlog += piece
@@ -124,7 +129,7 @@ class Holder:
 
     def _hear(self, view: View) -> None:
         try:
-            said = view.connection.recv(PIECE_BYTES)
+            said = view.connection.recv(ASKED_BYTES)
             if not said:
                 raise ConnectionResetError
             found, view.asked = link.frames(view.asked + said)
@@ -146,7 +151,7 @@ class Holder:
                 self._typed += content
                 self._type()
             case Frame.HAND_OVER:
-                socket.send_fds(view.connection, [b"h"], [self._master, self._slave])
+                socket.send_fds(view.connection, [b"h"], [self._master, self._slave, self._memory])
             case _:
                 return
 
@@ -189,22 +194,35 @@ class Holder:
 class Log:
     """console.log of the newest attempt, with the line ends of a file. A disk that refuses holds nobody up."""
 
-    def __init__(self, run: RunDirectory) -> None:
+    def __init__(self, run: RunDirectory, unlogged: Unlogged) -> None:
+        """Begins with what a holder that was killed has left."""
         self._run = run
-        self._has_return = False
+        self._unlogged = unlogged
         self._early = b""
+        handle = self._open(os.O_RDONLY)
+        piece, self._has_return = unlogged.left_by_another(os.fstat(handle) if handle is not None else None)
+        if handle is not None:
+            os.close(handle)
+        if piece:
+            self.write(piece)
+        else:
+            unlogged.forget(held_return=self._has_return)
 
     def write(self, piece: bytes) -> None:
-        whole = b"\r" * self._has_return + piece
+        held_return = self._has_return
+        whole = b"\r" * held_return + piece
         self._has_return = whole.endswith(b"\r")
         content = self._early + whole.removesuffix(b"\r").replace(b"\r\n", b"\n")
         if (handle := self._open(os.O_WRONLY | os.O_CREAT | os.O_APPEND)) is None:
             self._early = content[:MOST_TYPED]  # typed before there is an attempt
-            return
-        self._early = b""
-        with suppress(OSError):
-            os.write(handle, content)
-        os.close(handle)
+        else:
+            self._early = b""
+            self._unlogged.about_to_write(os.fstat(handle), held_return=held_return)
+            with suppress(OSError):
+                os.write(handle, content)
+            failpoints.reach("terminal.written")
+            os.close(handle)
+        self._unlogged.forget(held_return=self._has_return)
 
     def tail(self, size: int) -> bytes:
         if (handle := self._open(os.O_RDONLY)) is None:

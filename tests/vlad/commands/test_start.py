@@ -222,7 +222,7 @@ def test_waiting_heals_a_run_whose_whole_guard_was_killed(vlad: Vlad, tmp_path: 
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for guard in guards:
             signal_process(guard, number)
-    until(lambda: not run.guards(), "end of keeper and supervisor")
+    until(run.is_unguarded, "end of keeper and supervisor")
     assert vlad("wait", "orphan", "--timeout", "0.1").code == 124
     until(lambda: run.is_guarded_by(run.record), "a new keeper and supervisor")
     gate.touch()

@@ -66,7 +66,7 @@ def test_keeper_and_supervisor_killed_at_once_at_any_point_launch_once_in_all(
     monkeypatch.setenv("VLAD_FAILPOINTS", f"{failpoint}:kill_both")
     monkeypatch.setenv("VLAD_FAILPOINTS_ONCE", str(acted))
     run = lab.start("bash", "-c", f"echo launched >> {lab.path}/launches; sleep 0.1; exit 5")
-    until(lambda: list(acted.iterdir()) and not run.guards(), "death of both")
+    until(lambda: list(acted.iterdir()) and run.is_unguarded(), "death of both")
     until(lambda: adopt.adopt_orphans(lab.home) or run.record.state.is_final, "adoption")
     record = run.until_ended()
     assert (lab.path / "launches").read_text() == "launched\n"
