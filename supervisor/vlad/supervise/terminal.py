@@ -41,6 +41,8 @@ class Terminal(msgspec.Struct, frozen=True):
         """Starts a holder where none lives."""
         if locks.is_locked(self.run.terminal_lock):
             return
+        if self.run.terminal_socket.exists():
+            remark("who served the terminal has died; the job notices nothing, and another serves it")
         failpoints.reach("terminal.before_fork")
         if os.fork() == 0:
             self._become_holder()

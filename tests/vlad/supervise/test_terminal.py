@@ -200,6 +200,7 @@ def test_a_kill_of_any_one_process_leaves_the_terminal_alive(start: Start, watch
     after.type("\x04")
     assert run.until_ended().state is State.SUCCEEDED
     assert run.console() == "one\ngot:one\ntwo\ngot:two\n"
+    assert ("who served the terminal has died" in run.directory.supervisor_log.read_text()) is (victim == "holder")
 
 
 def test_a_new_guard_gets_the_terminal_of_a_run_that_had_lost_both(lab: Lab, start: Start, watch: Watch) -> None:
