@@ -9,7 +9,7 @@ from vlad.records.requests import Action, pending_requests
 from vlad.records.rundir import Home, RunDirectory
 from vlatui.app import VlatuiApp
 from vlatui.look.columns import Row
-from vlatui.sites.vlad import Answer
+from vlatui.sites.vlad import Answer, run_vlad
 from vlatui.widgets.run_table import RunTable
 
 Make = Callable[..., VlatuiApp]
@@ -22,18 +22,22 @@ DONE = Answer(True, "done", "20261122-0931-tabletop_demo-7f3a\n")
 class FakeVlad:
     """Remembers the command lines it was given, and answers; `answers` are those of single verbs."""
 
-    def __init__(self, answer: Answer = DONE, **answers: Answer) -> None:
+    def __init__(self, answer: Answer = DONE, *, real: Sequence[str] = (), **answers: Answer) -> None:
+        """`real`: the verbs that vlad itself answers."""
+        self.real = real
         self.answer = answer
         self.answers = answers
         self.asked: list[list[str]] = []
 
     def __call__(self, arguments: Sequence[str], home: Home) -> Answer:
         self.asked.append(list(arguments))
+        if arguments[0] in self.real:
+            return run_vlad(arguments, home)
         return self.answers.get(arguments[0], self.answer)
 
     def asked_to(self, verb: str) -> list[list[str]]:
-        """The command lines of one verb."""
-        return [words for words in self.asked if words[0] == verb]
+        """The command lines of one verb; a start that is only checked is none."""
+        return [words for words in self.asked if words[0] == verb and "--dry-run" not in words]
 
 
 async def until_read(pilot: Pilot[None]) -> None:

@@ -1,5 +1,6 @@
 """One visit to a home of runs: where, what may be done, what the threads look at, and what is remembered."""
 
+import shlex
 import threading
 import time
 from collections.abc import Callable
@@ -8,12 +9,15 @@ from pathlib import Path
 
 import msgspec
 from textual.message import Message
+from vlad.policy.secrets import redacted
 
 from vlatui.asking.messages import ActionFailed
 from vlatui.reading.threads import Threads
 from vlatui.settings import Settings, load_settings, save_settings
 from vlatui.sites.sites import Sites
 from vlatui.sites.vlad import Answer
+
+MOST_LINES = 50
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -38,6 +42,16 @@ class Session:
         """Keeps settings for the next visit; written by a thread that the end of the program waits for."""
         self.settings = msgspec.structs.replace(self.settings, **changes)
         threading.Thread(target=self._write, name="settings").start()
+
+    def remember_started(self, line: str) -> None:
+        """Keeps the arguments of a `vlad start` as the newest line of the history; those with a secret are not kept."""
+        try:
+            has_secret = redacted(shlex.split(line)) != shlex.split(line)
+        except ValueError:
+            return
+        if line.strip() and not has_secret:
+            others = [one for one in self.settings.started if one != line]
+            self.remember(started=(*others[1 - MOST_LINES :], line))
 
     def _write(self) -> None:
         """Writes the newest settings, so that several changes at once end with the last of them."""

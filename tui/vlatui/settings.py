@@ -19,6 +19,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     has_headings: bool = True
     rings: bool = False
     hidden_columns: tuple[str, ...] = ()
+    starts_by_line: bool = False
+    started: tuple[str, ...] = ()
 
 
 def settings_file() -> Path:

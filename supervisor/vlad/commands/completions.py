@@ -2,26 +2,34 @@
 
 import sys
 from argparse import Action, ArgumentParser, Namespace
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
 
-from vlad.commands.command import CliError, Command, our_home
+from vlad.commands.command import CliError, Command, our_home, print_json
 from vlad.commands.completion_scripts import SCRIPTS, Takes, Verb, Word
 from vlad.commands.verbs import VERBS, command_of
+from vlad.policy.launch_argv import POSITIONALS
 from vlad.records.shipped import shipped_configs
 
 RUNS = "runs"
+START = "start"
 RECENT = 50
 GPU_WORDS = ("auto", "none")
 
 
 def _add(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "shell", metavar="SHELL", choices=(*SCRIPTS, RUNS), help=f"{', '.join(SCRIPTS)}; `{RUNS}` lists runs"
-    )
+        "shell", metavar="SHELL", choices=(*SCRIPTS, RUNS, START),
+        help=f"{', '.join(SCRIPTS)}; `{RUNS}` lists runs; `{START}` tells, as JSON, what `vlad start` takes here",
+    )  # fmt: skip
 
 
 def _run(arguments: Namespace) -> int:
     if arguments.shell == RUNS:
         sys.stdout.writelines(f"{name}\n" for name in run_names())
+    elif arguments.shell == START:
+        print_json(start_words())
     else:
         print(SCRIPTS[arguments.shell](described_verbs()), end="")
     return 0
@@ -35,10 +43,26 @@ def run_names() -> list[str]:
     return list(dict.fromkeys(["last", *names, *ids])) if ids else []
 
 
-def described_verbs() -> list[Verb]:
-    """All verbs with their words, as their parsers have them."""
+def start_words() -> dict[str, object]:
+    """What stands on the command line of `vlad start` here: its options, configurations, profiles, runs to follow."""
+    own, shipped = Path("configs"), shipped_configs()
+    configs = [str(path) for folder in (Path(), own, shipped) for path in sorted(folder.glob("*.yaml"))]
+    options = [word for verb in described_verbs((START,)) for word in verb.options]
+    return {
+        "options": [asdict(word) for word in options], "figures": POSITIONALS, "configs": configs,
+        "profiles": _profiles(), "runs": run_names(),
+    }  # fmt: skip
+
+
+def _profiles() -> tuple[str, ...]:
+    return tuple(sorted(file.stem for file in (shipped_configs() / "profiles").glob("*.yaml")))
+
+
+def described_verbs(names: Iterable[str] = tuple(VERBS)) -> list[Verb]:
+    """These verbs (all) with their words, as their parsers have them."""
     found = []
-    for name, (_, summary) in VERBS.items():
+    for name in names:
+        summary = VERBS[name][1]
         try:
             command = command_of(name)
         except ImportError as error:
@@ -71,7 +95,7 @@ def _known_values(action: Action) -> tuple[str, ...]:
     if action.dest == "gpus":
         return GPU_WORDS
     if action.dest == "profile":
-        return tuple(sorted(file.stem for file in (shipped_configs() / "profiles").glob("*.yaml")))
+        return _profiles()
     return ()
 
 

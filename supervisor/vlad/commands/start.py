@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import sys
 import time
@@ -58,6 +59,7 @@ def _add(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--attach", action="store_true", help="--tty, and attach at once")
     parser.add_argument("--follow", action="store_true", help="follow the log; exit with the run's outcome")
+    parser.add_argument("--dry-run", action="store_true", help="check everything, say what would run, start nothing")
     parser.add_argument(
         "--restarts", type=_budget, metavar="N",
         help=f"restarts without new checkpoint between (default {RestartPolicy().budget}, of a COMMAND {NO_RESTART})",
@@ -72,6 +74,8 @@ def _add(parser: ArgumentParser) -> None:
 
 def _run(arguments: Namespace) -> int:
     spec = _training_spec(arguments) if arguments.command is None else _command_spec(arguments)
+    if arguments.dry_run:
+        return _told(spec, as_json=arguments.json)
     run = _started(our_home(), spec)
     if arguments.json:
         print_json({"run_id": run.run_id, "directory": str(run.path), "log": str(run.attempt(1).console)})
@@ -83,6 +87,16 @@ def _run(arguments: Namespace) -> int:
         return 0
     record = follow_until_end(run, 1, 0, output_to(sys.stdout))
     return DETACHED if record is None else exit_code(record)
+
+
+def _told(spec: RunSpec, *, as_json: bool) -> int:
+    """What would be started; nothing of it is written down."""
+    argv = redacted(spec.argv)
+    if as_json:
+        print_json({"name": spec.name, "argv": argv, "nproc": spec.nproc, "gpus": spec.gpus and spec.gpus.count})
+    else:
+        print(f"{spec.name}: {shlex.join(argv)}")
+    return 0
 
 
 def attached(run: RunDirectory) -> int:
@@ -246,6 +260,7 @@ START = Command(
     vlad start --gpus 2 --after spatial --config my.yaml when spatial has succeeded, on two GPUs that are free
     vlad start --name theirs --gpus auto -- torchrun --nproc-per-node 8 their_script.py
     vlad start --early-stop patience=5,min_delta=0.1 -- bash run_method_train.sh
+    vlad start auto 10000 --gpus 2 --dry-run             checks it all, starts nothing
     vlad start --attach -- python -m pdb my_script.py    a terminal of its own, which survives this one
     """,
 )

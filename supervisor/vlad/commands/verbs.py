@@ -37,6 +37,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     "our trainer": {
         "config": ("config:CONFIG", "print every configured value with where it came from"),
         "plan": ("plan:PLAN", "predict whether a configuration fits on a card, and its time"),
+        "adapters": ("adapters:ADAPTERS", "list the adapters that a run can go on from"),
         "demos": ("demos:DEMOS", "record demonstrations of the tabletop or of LIBERO"),
         "eval": ("eval:EVAL", "measure the success rate of a checkpoint, outside its run"),
         "merge": ("merge:MERGE", "merge a run's adapter into its base model"),

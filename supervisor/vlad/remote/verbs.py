@@ -10,8 +10,9 @@ from vlad.remote.protocol import MOST_ARGUMENT_CHARACTERS, MOST_ARGUMENTS, Acted
 KEPT_CHARACTERS = 1024 * 1024
 ALLOWED = frozenset(
     {"start", "ls", "show", "stop", "resume", "save", "evaluate", "config", "plan", "gpus", "rm", "ps", "recover",
-     "adopt", "why", "stacks"}
+     "adopt", "why", "stacks", "adapters", "completions"}
 )  # fmt: skip
+ONLY_READING = frozenset({"ls", "show", "config", "plan", "gpus", "ps", "why", "adapters", "completions"})
 
 
 def refusal(arguments: Sequence[str]) -> str:
@@ -38,7 +39,7 @@ class Verbs:
         """Waits for its end. Raises ValueError for what may not be asked for, and OSError."""
         if words := refusal(arguments):
             raise ValueError(words)
-        if self.readonly and arguments[0] not in {"ls", "show", "config", "plan", "gpus", "ps", "why"}:
+        if self.readonly and arguments[0] not in ONLY_READING:
             raise ValueError(f"vlad {arguments[0]}: this session may only read")
         done = run_vlad(arguments, self.home, self.cwd)
         return Acted(code=done.returncode, output=done.stdout[-KEPT_CHARACTERS:], errors=done.stderr[-KEPT_CHARACTERS:])

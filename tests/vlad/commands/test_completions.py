@@ -111,3 +111,20 @@ def test_the_names_of_runs_are_listed_once_each(vlad: Vlad, lab: Lab) -> None:
 def test_another_shell_is_refused(vlad: Vlad) -> None:
     answer = vlad("completions", "tcsh")
     assert (answer.code, "bash" in answer.err) == (2, True)
+
+
+def test_what_start_takes_is_told_to_programs(
+    vlad: Vlad, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Story(lab, "spatial")
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "mine.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    told = vlad("completions", "start").json
+    options = {flag: option for option in told["options"] for flag in option["flags"]}
+    assert options["--gpus"]["values"] == ["auto", "none"]
+    assert options["--tty"]["takes"] == "nothing"
+    assert told["figures"][0] == "NPROC"
+    assert told["configs"][0] == "configs/mine.yaml"
+    assert "v100_8gpu" in told["profiles"]
+    assert told["runs"][:2] == ["last", "spatial"]

@@ -251,3 +251,27 @@ def test_a_time_that_is_none_is_refused(vlad: Vlad, word: str) -> None:
     assert answer.code == 2
     assert f"{word!r} is no time" in answer.err or "expected one argument" in answer.err
     assert vlad.lab.home.run_ids() == []
+
+
+def test_a_dry_run_tells_what_would_run_and_makes_nothing(vlad: Vlad, lab: Lab, trainer: Path) -> None:
+    (trainer.parent / "my.yaml").write_text("batch_size: 2\n")
+    words = ("start", "2", "500", "--config", "my.yaml", "--name", "mine", "--dry-run")
+    assert vlad(*words).out.startswith("mine: ")
+    told = vlad(*words, "--json").json
+    assert (told["name"], told["gpus"]) == ("mine", None)
+    assert "vlatrain" in told["argv"]
+    assert lab.home.run_ids() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--gpus", "many", "--", "true"), "many"),
+        (("--after", "nobody", "--", "true"), "there are no runs"),
+        (("--", "/nowhere/program"), "command not found"),
+    ],
+)
+def test_a_dry_run_refuses_what_a_start_would_refuse(vlad: Vlad, lab: Lab, words: tuple[str, ...], said: str) -> None:
+    answer = vlad("start", "--dry-run", *words)
+    assert answer.code == 2
+    assert said in answer.err

@@ -24,6 +24,8 @@ def spec(**changes: Any) -> RunSpec:
         (StartForm(overrides="a=1 'b=two words'"), ["start", "--set", "a=1", "--set", "b=two words"]),
         (StartForm(gpus="0,2", after="spatial"), ["start", "--gpus", "0,2", "--after", "spatial"]),
         (StartForm(folder="/data"), ["start", "--project-root", "/data"]),
+        (StartForm(figures="10000 1000"), ["start", "auto", "10000", "1000"]),
+        (StartForm(nproc="2", options="--restarts 3 --tty"), ["start", "2", "--restarts", "3", "--tty"]),
         (StartForm(gpus="auto", command="a"), ["start", "--gpus", "auto", "--", "a"]),
         (StartForm(name="n", command="bash -c 'a; b'"), ["start", "--name", "n", "--", "bash", "-c", "a; b"]),
     ],
@@ -39,6 +41,8 @@ def test_a_form_means_a_command_line(form: StartForm, arguments: list[str]) -> N
         (StartForm(nproc="two"), "a whole number from 1, or auto"),
         (StartForm(overrides="seed"), "write it as field=value"),
         (StartForm(command="'torchrun"), "No closing quotation"),
+        (StartForm(figures="10000 often"), "steps 'often': whole numbers"),
+        (StartForm(options="--follow"), "the log is followed here"),
     ],
 )
 def test_what_cannot_be_meant_is_said(form: StartForm, words: str) -> None:
@@ -73,6 +77,7 @@ def test_the_preview_can_be_pasted_into_a_shell() -> None:
 
 def test_the_same_form_is_asked_about_before_it_is_started() -> None:
     form = StartForm(nproc="2", config="a.yaml", overrides="seed=3", name="n", gpus="auto")
-    configured, planned = form.questions()
-    assert configured == ["config", "--config", "a.yaml", "--set", "seed=3", "--json"]
-    assert planned == ["plan", "2", "--config", "a.yaml", "--set", "seed=3", "--json"]
+    asked = form.questions()
+    assert asked.configured == ["config", "--config", "a.yaml", "--set", "seed=3", "--json"]
+    assert asked.planned == ["plan", "2", "--config", "a.yaml", "--set", "seed=3", "--json"]
+    assert asked.checked == ["start", "--dry-run", "--json", *form.arguments()[1:]]

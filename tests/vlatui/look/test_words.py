@@ -21,10 +21,10 @@ from vlatui.look.columns import Column, Place, Row, laid_out, measured
 from vlatui.look.tones import broken_text, cell
 from vlatui.look.words import Language, choose, language_of, tr
 from vlatui.screens.navigation import TABS
-from vlatui.screens.new_run import FIELDS
 from vlatui.telling.run_filter import RunSort
 from vlatui.telling.run_groups import RunGroup
 from vlatui.widgets.log_pane import LogPane
+from vlatui.widgets.start_fields import FIELDS
 
 SOURCES = Path(vlatui.__file__).parent
 IN_BRACES = re.compile(r"\{\w+\}")

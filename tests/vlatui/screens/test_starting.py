@@ -83,7 +83,7 @@ async def test_shift_r_offers_the_checkpoints_and_fills_the_form(dashboard: Make
     folders = [saved_adapter(adapters / "step-000300", age_s=9), saved_adapter(adapters / "step-000200", age_s=99)]
     run.progress(CheckpointSaved(at=NOW, step=300, path=str(folders[0])))
     run.evaluation(300, 42, 50, 84.0, 0, at=NOW, checkpoint=str(folders[0]))
-    app = dashboard()
+    app = dashboard(vlad=FakeVlad(real=("adapters",)))
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await until_shown(pilot, "step 315 loss", "Evaluations 8")
         await pilot.press("R")
@@ -143,7 +143,7 @@ async def test_an_adapter_is_chosen_from_those_found(dashboard: Make, home: Home
     run = training_run(home)
     folder = saved_adapter(tmp_path / "adapters" / "step-000300", age_s=9)
     run.progress(CheckpointSaved(at=NOW, step=300, path=str(folder)))
-    app = dashboard(vlad=FakeVlad())
+    app = dashboard(vlad=FakeVlad(real=("adapters",)))
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await until_shown(pilot, "step 315 loss", "Evaluations 7")
         await pilot.press("n", "ctrl+o")

@@ -1,6 +1,6 @@
 """What vlad says of a form before it is started: the configuration it comes to, and whether it fits. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 from vlad.records.spec import ConfigValue
@@ -45,6 +45,7 @@ class Check:
     resolved: Resolved | None = None
     foretold: Foretold | None = None
     no_plan: str = ""
+    is_verified: bool = False
 
 
 def resolved(answer: Answer) -> Check:
@@ -57,10 +58,16 @@ def resolved(answer: Answer) -> Check:
         return Check()
 
 
+def verified(check: Check, answer: Answer) -> Check:
+    """The check with what the answer of `vlad start --dry-run` adds: a refusal of the whole command."""
+    refusal = "" if answer.is_done else answer.words.removeprefix("vlad: ")
+    return replace(check, refusal=refusal, is_verified=answer.is_done)
+
+
 def foretold(check: Check, answer: Answer) -> Check:
     """The check with what the answer of `vlad plan --json` adds; a plan that does not fit is an answer too."""
     try:
         plan = msgspec.json.decode(answer.output, type=Foretold)
     except msgspec.DecodeError:
-        return Check(check.refusal, check.resolved, None, answer.words.removeprefix("vlatrain plan: "))
-    return Check(check.refusal, check.resolved, plan)
+        return replace(check, no_plan=answer.words.removeprefix("vlatrain plan: "))
+    return replace(check, foretold=plan)

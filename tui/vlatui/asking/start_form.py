@@ -7,54 +7,93 @@ from dataclasses import dataclass
 from vlad.records.spec import Kind, RunSpec
 
 CHOSEN_BY_HAND = "command line"
+BESIDE_FIELDS = {"--follow": "the log is followed here", "--attach": "t attaches later, with --tty",
+                 "--json": "the answer is read here", "--dry-run": "it is checked as you type"}  # fmt: skip
+CONFIGURING = frozenset({"--from-scratch", "--python"})
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """The arguments that have `vlad` resolve the configuration, check the whole command, foretell memory and time."""
+
+    checked: list[str]
+    configured: list[str] | None = None
+    planned: list[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartForm:
-    """Everything as typed."""
+    """Everything as typed. `figures` follow the processes; `options` are those without a field of their own."""
 
     config: str = ""
     profile: str = ""
     name: str = ""
     nproc: str = ""
+    figures: str = ""
     overrides: str = ""
     resume: str = ""
     gpus: str = ""
     after: str = ""
     folder: str = ""
+    options: str = ""
     command: str = ""
 
     def arguments(self) -> list[str]:
         """The arguments for `vlad`. Raises ValueError with words for what cannot be meant."""
-        waiting = self._options(("--gpus", self.gpus), ("--after", self.after))
+        common = [
+            *self._options(("--name", self.name), ("--gpus", self.gpus), ("--after", self.after)),
+            *self._others(),
+        ]
         if self.is_command:
-            return ["start", *self._options(("--name", self.name)), *waiting, "--", *_words(self.command)]
-        return ["start", *self._processes(), *self._configured(), *self._options(("--name", self.name)), *waiting]
+            return ["start", *common, "--", *words_of(self.command)]
+        return ["start", *self._processes(), *self._configured(), *common]
 
     @property
     def is_command(self) -> bool:
         """Whether a command is to be supervised instead of our trainer."""
         return bool(self.command.strip())
 
-    def questions(self) -> tuple[list[str], list[str]]:
-        """The arguments that have `vlad` resolve the configuration, and foretell memory and time. Raises ValueError."""
-        configured = self._configured()
-        return ["config", *configured, "--json"], ["plan", *self._processes(), *configured, "--json"]
+    def questions(self) -> Questions:
+        """What vlad is asked before anything is started. Raises ValueError."""
+        verb, *arguments = self.arguments()
+        checked = [verb, "--dry-run", "--json", *arguments]
+        if self.is_command:
+            return Questions(checked)
+        configured = [*self._configured(), *self._configuring()]
+        return Questions(
+            checked, ["config", *configured, "--json"], ["plan", *self._processes(), *configured, "--json"]
+        )
 
     def _configured(self) -> list[str]:
         named = (("--config", self.config), ("--profile", self.profile), ("--resume", self.resume))
         options = list(self._options(*named, ("--project-root", self.folder)))
-        for override in _words(self.overrides):
+        for override in words_of(self.overrides):
             if "=" not in override:
                 raise ValueError(f"override {override!r}: write it as field=value")
             options += ["--set", override]
         return options
 
     def _processes(self) -> list[str]:
-        nproc = self.nproc.strip()
+        nproc, figures = self.nproc.strip(), words_of(self.figures)
         if nproc and nproc != "auto" and not (nproc.isdecimal() and int(nproc) > 0):
             raise ValueError(f"processes {nproc!r}: a whole number from 1, or auto")
-        return [nproc] if nproc else []
+        wrong = next((figure for figure in figures if not figure.isdecimal()), None)
+        if wrong is not None:
+            raise ValueError(f"steps {wrong!r}: whole numbers: steps, save every, evaluate every, patience")
+        return [nproc or "auto", *figures] if nproc or figures else []
+
+    def _others(self) -> list[str]:
+        words = words_of(self.options)
+        refused = next((word for word in words if word in BESIDE_FIELDS), None)
+        if refused is not None:
+            raise ValueError(f"{refused}: leave it out, {BESIDE_FIELDS[refused]}")
+        return words
+
+    def _configuring(self) -> list[str]:
+        """Of the other options those that decide about the configuration."""
+        words = self._others()
+        pairs = zip(["", *words], words, strict=False)
+        return [word for before, word in pairs if word.split("=")[0] in CONFIGURING or before == "--python"]
 
     def _options(self, *options: tuple[str, str]) -> Iterable[str]:
         return [part for option, value in options if value.strip() for part in (option, value.strip())]
@@ -84,7 +123,8 @@ def _text(value: object) -> str:
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
+    """The words of a command line. Raises ValueError for a quotation that does not end."""
     try:
         return shlex.split(text)
     except ValueError as error:

@@ -8,9 +8,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
+from vlad.records.adapters import Adapter
 
 from vlatui.look.tones import Span, Tone
-from vlatui.reading.adapters import Adapter
+from vlatui.look.words import tr
 from vlatui.telling.adapter_rows import COLUMNS, NO_ADAPTERS, adapter_rows
 from vlatui.widgets.lines import Lines
 from vlatui.widgets.table import Table
@@ -22,7 +23,7 @@ class AdapterScreen(ModalScreen[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "dismiss", "Close")]
 
     def __init__(self, title: str, find: Callable[[], tuple[Adapter, ...]], clock: Callable[[], float]) -> None:
-        """`find` looks on the disk; it is called in a thread."""
+        """`find` is called in a thread; ValueError says why there is no list."""
         super().__init__()
         self._title = title
         self._find = find
@@ -31,21 +32,24 @@ class AdapterScreen(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog full") as dialog:
             dialog.border_title = self._title
-            dialog.border_subtitle = "enter takes it · escape closes"
+            dialog.border_subtitle = tr("enter takes it · escape closes")
             yield Table(COLUMNS, id="adapters")
             yield Lines(id="adapter-path")
 
     def on_mount(self) -> None:
-        self.query_one(Table).show_rows((), ("looking…",))
+        self.query_one(Table).show_rows((), (tr("looking…"),))
         self.query_one(Table).focus()
         self._look()
 
     @work(thread=True, exit_on_error=False)
     def _look(self) -> None:
-        self.app.call_from_thread(self._show, self._find())
+        try:
+            self.app.call_from_thread(self._show, self._find())
+        except ValueError as error:
+            self.app.call_from_thread(self._show, (), (str(error),))
 
-    def _show(self, adapters: tuple[Adapter, ...]) -> None:
-        self.query_one(Table).show_rows(adapter_rows(adapters, self._clock()), NO_ADAPTERS)
+    def _show(self, adapters: tuple[Adapter, ...], empty: tuple[str, ...] = NO_ADAPTERS) -> None:
+        self.query_one(Table).show_rows(adapter_rows(adapters, self._clock()), empty)
         self._show_path()
 
     @on(Table.CursorMoved, "#adapters")

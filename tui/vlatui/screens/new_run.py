@@ -1,119 +1,131 @@
-"""The form for a new run: what will be run is shown, checked and foretold while it is typed."""
+"""A new run, by a form or by one line: what will be run is shown, checked and foretold while it is typed."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
-from textual.suggester import SuggestFromList
 from textual.timer import Timer
 from textual.widgets import Button, Input, Label
 from textual.worker import get_current_worker
-from vlad.records.shipped import shipped_configs
+from vlad.records.adapters import Adapter
 
-from vlatui.asking.checking import Check, foretold, resolved
-from vlatui.asking.completing import FieldSuggester, field_hint
-from vlatui.asking.start_form import StartForm
-from vlatui.look.tones import Line, Span, Tone
+from vlatui.asking.adapters import adapters_in, adapters_question
+from vlatui.asking.checking import Check, foretold, resolved, verified
+from vlatui.asking.completing import field_hint
+from vlatui.asking.line_completing import StartWords, start_words, unknown_option
+from vlatui.asking.start_form import Questions, StartForm
+from vlatui.asking.start_line import form_of_line, line_of
+from vlatui.look.tones import Span, Tone
 from vlatui.look.words import tr
-from vlatui.reading.adapters import Adapter
 from vlatui.screens.adapters import AdapterScreen
 from vlatui.session import Session
 from vlatui.sites.vlad import Answer
-from vlatui.telling.check_lines import check_lines, command_lines
+from vlatui.telling.check_lines import candidate_lines, check_lines, command_lines, wrapped
 from vlatui.widgets.lines import Lines
+from vlatui.widgets.start_fields import StartFields
+from vlatui.widgets.start_line import StartLine
 
-FIELDS = (
-    ("config", "Configuration", "configs/demo.yaml; → completes"),
-    ("profile", "Profile", "from the configuration; → completes"),
-    ("nproc", "Processes", "one a GPU, or as the profile says"),
-    ("gpus", "GPUs", "auto, none, 2, or 0,2: waits until they are free"),
-    ("name", "Name", "from the data set"),
-    ("resume", "Resume from", "^o chooses an adapter; empty starts anew"),
-    ("overrides", "Overrides", "learning_rate=1e-4 max_steps=500; → completes"),
-    ("folder", "Project folder", "where relative paths stand: this folder"),
-    ("after", "After run", "waits until that one has succeeded"),
-    ("command", "Or a command", "torchrun --nproc-per-node 2 train.py"),
-)
 CHECK_AFTER_S = 0.4
-
-FindAdapters = Callable[[list[Path]], tuple[Adapter, ...]]
-
-
-def known_configs(folders: tuple[Path, ...]) -> list[str]:
-    """Configuration files that can be named: those of the working folder first. Touches the disk."""
-    found = []
-    for folder in folders:
-        found += sorted(str(path) for path in folder.glob("*.yaml")) if folder.is_dir() else []
-    return found
-
-
-def known_profiles(folder: Path) -> list[str]:
-    return sorted(path.stem for path in (folder / "profiles").glob("*.yaml"))
+AS_ONE_LINE = "auto 10000 1000 1000 5 --config my.yaml --gpus 2"
 
 
 class NewRunScreen(ModalScreen[str | None]):
     """Dismissed with what `vlad` printed when it started the run, None when cancelled."""
 
-    AUTO_FOCUS = "Input"
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "Cancel"),
         Binding("ctrl+s,ctrl+enter", "start", "Start"),
         Binding("ctrl+o", "choose_adapter", "Choose an adapter"),
+        Binding("ctrl+t", "switch", "One line, or the form"),
     ]
 
-    def __init__(self, session: Session, filled_in: StartForm, find: FindAdapters, site: str = "") -> None:
-        """`find` looks for adapters below the folders it is given, and wherever runs have saved some.
-
-        `site` names the host on which the run is to be.
-        """
+    def __init__(self, session: Session, filled_in: StartForm, site: str = "") -> None:
+        """`site` names the host on which the run is to be."""
         super().__init__()
         self._site = site
         self._session = session
         self._filled_in = filled_in
-        self._find = find
+        self._left: dict[bool, tuple[StartForm, str]] = {}
         self._check: Check | None = None
-        self._said: Line | None = None
-        self._suggester = FieldSuggester()
+        self._said: Span | None = None
         self._due: Timer | None = None
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide form") as dialog:
             dialog.border_title = tr("New run on {host}").format(host=self._site) if self._site else tr("New run")
-            dialog.border_subtitle = tr("tab next field · ^o adapters · ^s start · escape cancel")
-            with VerticalScroll(id="fields", can_focus=False):
-                for field, label, hint in FIELDS:
-                    with Horizontal(classes="field"):
-                        yield Label(tr(label))
-                        value = getattr(self._filled_in, field)
-                        yield Input(value, placeholder=hint, id=f"field-{field}", compact=True)
+            yield StartFields(self._filled_in, id="fields")
+            with Horizontal(classes="field", id="one-line"):
+                yield Label("vlad start")
+                yield StartLine(self._session.settings.started, placeholder=AS_ONE_LINE, id="line")
             yield Lines(id="preview")
             with Horizontal(classes="buttons"):
                 yield Button(tr("Start"), id="start", variant="primary", compact=True)
                 yield Button(tr("Cancel"), id="cancel", compact=True)
 
     def on_mount(self) -> None:
-        self.query_one("#field-overrides", Input).suggester = self._suggester
-        if not self._site:
-            self._find_suggestions()
-        self._changed()
+        self._fields, self._line = self.query_one(StartFields), self.query_one(StartLine)
+        self._learn_words()
+        self._line.show(line_of(self._filled_in))
+        self._show_mode(is_line=self._session.settings.starts_by_line)
 
     @work(thread=True, exit_on_error=False)
-    def _find_suggestions(self) -> None:
-        configs = known_configs((Path("configs"), shipped_configs()))
-        self.app.call_from_thread(self._suggest, configs, known_profiles(shipped_configs()))
+    def _learn_words(self) -> None:
+        words = start_words(self._session.ask_vlad("completions", "start", site=self._site))
+        if self.is_attached:
+            self.app.call_from_thread(self._know, words)
 
-    def _suggest(self, configs: list[str], profiles: list[str]) -> None:
-        self.query_one("#field-config", Input).suggester = SuggestFromList(configs)
-        self.query_one("#field-profile", Input).suggester = SuggestFromList(profiles)
+    def _know(self, words: StartWords) -> None:
+        self._line.know(words)
+        self._fields.suggest(words.configs, words.profiles, words.runs)
+        self._show()
+
+    # the form, or one line
+
+    @property
+    def is_line(self) -> bool:
+        return self.query_one("#one-line").display
 
     @property
     def form(self) -> StartForm:
-        return StartForm(**{field: self.query_one(f"#field-{field}", Input).value for field, _, _ in FIELDS})
+        """What is asked for. Raises ValueError for a line that cannot be meant."""
+        return form_of_line(self._line.value) if self.is_line else self._fields.form
+
+    def _show_mode(self, *, is_line: bool) -> None:
+        self._fields.display, self.query_one("#one-line").display = not is_line, is_line
+        dialog = self.query_one(".dialog")
+        other = tr("tab completes · ↑ history · ^t form") if is_line else tr("tab next field · ^t one line")
+        dialog.border_subtitle = f"{other} · {tr('^o adapters · ^s start · escape cancel')}"
+        if is_line:
+            self._line.focus()
+        else:
+            self._fields.focus_first()
+        self._changed()
+
+    def action_switch(self) -> None:
+        """What was typed is kept: word for word where nothing changed meanwhile, else as it is meant."""
+        is_line = self.is_line
+        try:
+            form = self.form
+            line = line_of(form)
+        except ValueError as error:
+            self._say(str(error), Tone.BAD)
+            return
+        self._left[is_line] = (form, self._line.value)
+        before, text = self._left.get(not is_line, (None, ""))
+        is_same = before is not None and line_of(before) == line
+        if is_line:
+            self._fields.fill(before if is_same and before else form)
+        else:
+            self._line.show(text if is_same else line)
+        self._session.remember(starts_by_line=not is_line)
+        self._show_mode(is_line=not is_line)
+
+    # checking while it is typed
 
     @on(Input.Changed)
     def _changed(self) -> None:
@@ -125,87 +137,105 @@ class NewRunScreen(ModalScreen[str | None]):
         self._due = self.set_timer(CHECK_AFTER_S, self._check_form)
 
     def _check_form(self) -> None:
-        form = self.form
-        if form.is_command:
-            self._show_check(form, Check())
-            return
         try:
+            form = self.form
             questions = form.questions()
         except ValueError:
             return
-        self._ask(form, *questions)
+        self._ask(form, questions)
 
     @work(thread=True, exclusive=True, group="check", exit_on_error=False)
-    def _ask(self, form: StartForm, configured: list[str], planned: list[str]) -> None:
+    def _ask(self, form: StartForm, questions: Questions) -> None:
+        """The fields first, then the whole command, then what it will take; each answer is shown when it comes."""
         worker = get_current_worker()
-        check = resolved(self._session.ask_vlad(*configured, site=self._site))
-        if not worker.is_cancelled:
-            self.app.call_from_thread(self._show_check, form, check)
-        if check.resolved is not None and not worker.is_cancelled:
-            check = foretold(check, self._session.ask_vlad(*planned, site=self._site))
+
+        def ask(arguments: list[str]) -> Answer:
+            return self._session.ask_vlad(*arguments, site=self._site)
+
+        def show(check: Check) -> bool:
             if not worker.is_cancelled:
                 self.app.call_from_thread(self._show_check, form, check)
+            return not worker.is_cancelled and not check.refusal
+
+        check = resolved(ask(questions.configured)) if questions.configured else Check()
+        if not show(check) or (questions.configured and check.resolved is None):
+            return
+        check = verified(check, ask(questions.checked))
+        if show(check) and questions.planned:
+            show(foretold(check, ask(questions.planned)))
 
     def _show_check(self, form: StartForm, check: Check) -> None:
         """An answer that comes after something else was typed is none."""
-        if not self.is_attached or form != self.form:
+        try:
+            if not self.is_attached or form != self.form:
+                return
+        except ValueError:
             return
         self._check = check
         if check.resolved is not None:
-            self._suggester.fields = tuple(check.resolved.config)
+            self._fields.suggest_fields(tuple(check.resolved.config))
+            self._line.know(fields=tuple(check.resolved.config))
         self._show()
 
     def _show(self) -> None:
         preview = self.query_one("#preview", Lines)
-        if self._said is not None:
-            preview.show_lines([self._said])
-            return
         width = max(20, min(preview.size.width or 76, 100))
+        if self._said is not None:
+            preview.show_lines(wrapped("", self._said.text, self._said.tone, width))
+            return
+        offered = candidate_lines(self._line.completion, width) if self.is_line else []
         try:
+            if self.is_line and (words := unknown_option(self._line.value, self._line.words)):
+                raise ValueError(words)
             lines = command_lines(self.form.preview(), width)
         except ValueError as error:
-            preview.show_lines([[Span(str(error), Tone.BAD)]])
+            preview.show_lines([*offered, *wrapped("✗ ", str(error), Tone.BAD, width)])
             return
         config = self._check.resolved.config if self._check and self._check.resolved else {}
-        overrides = self.query_one("#field-overrides", Input)
-        hint = field_hint(overrides.value, config) if overrides.has_focus else ""
-        preview.show_lines([*lines, *check_lines(self._check, hint, width)])
+        typed = self._line.value if self.is_line else self._fields.override_typed
+        preview.show_lines([*offered, *lines, *check_lines(self._check, field_hint(typed, config), width)])
 
     def _say(self, words: str, tone: Tone) -> None:
         """Stands until something is typed: an answer to the check must not hide it."""
-        self._said = [Span(words, tone)]
+        self._said = Span(words, tone)
         self._show()
 
+    # choosing an adapter, starting
+
     def action_choose_adapter(self) -> None:
-        """Opens the list of adapters found; the chosen one goes into its field."""
+        """Opens the list of adapters found there; the chosen one goes into its field."""
         adapters = self._check.resolved.paths.get("adapters") if self._check and self._check.resolved else None
-        folders = [Path(adapters).parent] if adapters else []
+        question = adapters_question([str(Path(adapters).parent)] if adapters else [])
+
+        def find() -> tuple[Adapter, ...]:
+            return adapters_in(self._session.ask_vlad(*question, site=self._site))
 
         def chosen(path: str | None) -> None:
             if path is not None:
-                self.query_one("#field-resume", Input).value = path
+                (self._line if self.is_line else self._fields).choose_adapter(path)
 
-        find = self._find
-        self.app.push_screen(AdapterScreen("Resume from", lambda: find(folders), self._session.clock), chosen)
+        self.app.push_screen(AdapterScreen(tr("Resume from"), find, self._session.clock), chosen)
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#start")
     def action_start(self) -> None:
         try:
-            arguments = self.form.arguments()
+            form = self.form
+            arguments, line = form.arguments(), self._line.value if self.is_line else line_of(form)
         except ValueError as error:
             self._say(str(error), Tone.BAD)
             return
         self.query_one("#start", Button).disabled = True
         self._say(tr("starting…"), Tone.INFO)
-        self._start(arguments)
+        self._start(arguments, line)
 
     @work(thread=True, exclusive=True, group="start", exit_on_error=False)
-    def _start(self, arguments: list[str]) -> None:
-        self.app.call_from_thread(self._answered, self._session.ask_vlad(*arguments, site=self._site))
+    def _start(self, arguments: list[str], line: str) -> None:
+        self.app.call_from_thread(self._answered, self._session.ask_vlad(*arguments, site=self._site), line)
 
-    def _answered(self, answer: Answer) -> None:
+    def _answered(self, answer: Answer, line: str) -> None:
         if answer.is_done:
+            self._session.remember_started(line)
             self.dismiss(answer.output or answer.words)
             return
         self.query_one("#start", Button).disabled = False

@@ -16,7 +16,7 @@ class Starting(Control):
         """On the host of the run under the cursor."""
         from vlatui.screens.forms import new_form
 
-        self.app.push_screen(new_form(self.session, self.view.runs, self.selected_site), self._started)
+        self.app.push_screen(new_form(self.session, self.selected_site), self._started)
 
     def action_duplicate(self) -> None:
         """Fills the form for a new run with what the selected one was started with."""
@@ -29,15 +29,14 @@ class Starting(Control):
     def _open_form_like(self, spec: RunSpec, site: str, resume: str = "") -> None:
         from vlatui.screens.forms import form_like
 
-        self.app.push_screen(form_like(self.session, self.view.runs, spec, site, resume), self._started)
+        self.app.push_screen(form_like(self.session, spec, site, resume), self._started)
 
     def action_resume_from(self) -> None:
         """Fills the form with the selected run and an adapter of it that is chosen from a list."""
         from vlatui.screens.forms import checkpoints_of
 
         spec, run = self.selected_spec, self.selected
-        saved = run.summary.last_checkpoint if run else None
-        if run is None or spec is None or spec.kind is Kind.COMMAND or saved is None:
+        if run is None or spec is None or spec.kind is Kind.COMMAND or run.summary.last_checkpoint is None:
             self.warn("this run has told of no checkpoint yet")
             return
 
@@ -45,7 +44,7 @@ class Starting(Control):
             if path is not None:
                 self._open_form_like(spec, run.site, path)
 
-        self.app.push_screen(checkpoints_of(self.session, run, saved.path), chosen)
+        self.app.push_screen(checkpoints_of(self.session, run), chosen)
 
     def _started(self, output: str | None) -> None:
         if output is None:

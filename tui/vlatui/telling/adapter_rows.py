@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from vlad.records import figures
+from vlad.records.adapters import Adapter
 
 from vlatui.look.columns import Column, Row
 from vlatui.look.tones import Span, Tone, cell
-from vlatui.reading.adapters import Adapter
 
 COLUMNS = (
     Column("step", "STEP", 6, align="right"),

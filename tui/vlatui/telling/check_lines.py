@@ -5,10 +5,13 @@ import textwrap
 from vlad.records import figures
 
 from vlatui.asking.checking import Check, Foretold
-from vlatui.look.tones import Line, Span, Tone
+from vlatui.asking.line_completing import Completion
+from vlatui.look.tones import Line, Span, Tone, broken_text
+from vlatui.look.words import tr
 
 GB = 1e9
 MOST_WARNINGS = 2
+MOST_LINES = 3
 
 
 def command_lines(command: str, width: int) -> list[Line]:
@@ -17,40 +20,57 @@ def command_lines(command: str, width: int) -> list[Line]:
     return [[Span("$ " if number == 0 else "  ", Tone.ACCENT), Span(text)] for number, text in enumerate(wrapped)]
 
 
+def candidate_lines(completion: Completion, width: int) -> list[Line]:
+    """What could be typed next: a hint, and as many candidates as one line has room for."""
+    lines: list[Line] = [[Span(completion.hint[:width], Tone.INFO)]] if completion.hint else []
+    if completion.word or completion.hint.startswith("--"):
+        offered = textwrap.shorten("  ".join(completion.candidates).replace("  ", " · "), width, placeholder=" …")
+        lines += [[Span(offered, Tone.MUTED)]] if offered else []
+    return lines
+
+
 def check_lines(check: Check | None, hint: str, width: int) -> list[Line]:
     """What vlad says of the form; None while it is being asked."""
     lines: list[Line] = [[Span(hint, Tone.INFO)]] if hint else []
     if check is None:
-        return [*lines, [Span("checking…", Tone.MUTED)]]
+        return [*lines, [Span(tr("checking…"), Tone.MUTED)]]
     if check.refusal:
-        return [*lines, *_wrapped("✗ ", check.refusal, Tone.BAD, width)]
+        return [*lines, *wrapped("✗ ", check.refusal, Tone.BAD, width)]
     if check.resolved is not None:
-        name = f"would be {check.resolved.run_name}" if check.resolved.run_name else "can be started"
-        lines += _wrapped("✓ ", name, Tone.GOOD, width)
+        name = check.resolved.run_name
+        name = tr("would be {run}").format(run=name) if name else tr("can be started")
+        lines += wrapped("✓ ", name, Tone.GOOD, width)
         for warning in check.resolved.warnings[:MOST_WARNINGS]:
-            lines += _wrapped("! ", warning, Tone.WARN, width)
+            lines += wrapped("! ", warning, Tone.WARN, width)
+    elif check.is_verified:
+        lines += wrapped("✓ ", tr("can be started"), Tone.GOOD, width)
     if check.foretold is not None:
         lines += _foretold(check.foretold, width)
     elif check.no_plan:
-        lines += _wrapped("  ", check.no_plan, Tone.MUTED, width)
+        lines += wrapped("  ", check.no_plan, Tone.MUTED, width)
     return lines
 
 
 def _foretold(plan: Foretold, width: int) -> list[Line]:
     spare = (plan.memory_bytes - plan.total_bytes) / GB
-    of = f"{plan.total_bytes / GB:.1f} of {plan.memory_bytes / GB:.1f} GB on {plan.nproc} x {plan.card}"
-    verdict = f"fits, {spare:.1f} GB to spare" if plan.fits else f"does not fit, {-spare:.1f} GB too much"
-    pace = f" · about {figures.duration(plan.step_s)} a step" if plan.step_s and plan.step_s >= 1 else ""
-    lines = _wrapped("✓ " if plan.fits else "✗ ", f"{of}: {verdict}{pace}", Tone.GOOD if plan.fits else Tone.BAD, width)
+    of = tr("{needed} of {memory} GB on {count} x {card}").format(
+        needed=f"{plan.total_bytes / GB:.1f}", memory=f"{plan.memory_bytes / GB:.1f}", count=plan.nproc, card=plan.card
+    )
+    verdict = tr("fits, {size} GB to spare") if plan.fits else tr("does not fit, {size} GB too much")
+    has_pace = plan.step_s is not None and plan.step_s >= 1
+    pace = f" · {tr('about {time} a step').format(time=figures.duration(plan.step_s))}" if has_pace else ""
+    told = f"{of}: {verdict.format(size=f'{abs(spare):.1f}')}{pace}"
+    lines = wrapped("✓ " if plan.fits else "✗ ", told, Tone.GOOD if plan.fits else Tone.BAD, width)
     if not plan.fits and plan.remedies:
-        lines += _wrapped("→ ", f"would fit with {' '.join(plan.remedies[0].changes)}", Tone.ACCENT, width)
+        lines += wrapped(
+            "→ ", tr("would fit with {changes}").format(changes=" ".join(plan.remedies[0].changes)), Tone.ACCENT, width
+        )
     if plan.assumed:
-        lines += _wrapped("  ", plan.assumed, Tone.MUTED, width)
+        lines += wrapped("  ", plan.assumed, Tone.MUTED, width)
     return lines
 
 
-def _wrapped(mark: str, text: str, tone: Tone, width: int) -> list[Line]:
-    wrapped = textwrap.wrap(text, max(8, width - len(mark)), max_lines=3, placeholder="…") or [""]
-    return [
-        [Span(mark if number == 0 else " " * len(mark), tone), Span(one, tone)] for number, one in enumerate(wrapped)
-    ]
+def wrapped(mark: str, text: str, tone: Tone, width: int) -> list[Line]:
+    """The text behind its mark, in a few lines."""
+    texts = broken_text(text, max(8, width - len(mark)))[:MOST_LINES] or [""]
+    return [[Span(mark if number == 0 else " " * len(mark), tone), Span(one, tone)] for number, one in enumerate(texts)]

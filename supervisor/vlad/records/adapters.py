@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from vlad.records.files import read_lines
-from vlad.records.progress import CheckpointSaved, Evaluation, decode_evaluations, decode_progress
+from vlad.records.progress import Evaluation, decode_evaluations
 from vlad.records.rundir import RunDirectory
+from vlad.records.summary import read_summary
 
 MARK = "adapter_config.json"
 STEP_IN_NAME = re.compile(r"step-(\d+)$|--(\d+)_chkpt$")
@@ -15,8 +17,7 @@ MOST_FOLDERS = 2_000
 MOST_FOUND = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Adapter:
+class Adapter(msgspec.Struct, frozen=True):
     """A folder with an adapter. `saved_at` in Unix seconds; `step` and the success in percent where they are known."""
 
     path: Path
@@ -45,16 +46,10 @@ def find_adapters(folders: Iterable[Path], evaluations: Iterable[Evaluation] = (
     return tuple(sorted(found.values(), key=lambda adapter: (-adapter.saved_at, str(adapter.path))))[:MOST_FOUND]
 
 
-def adapters_told(run: RunDirectory) -> tuple[Adapter, ...]:
-    """The checkpoints that a run has told of, newest first; for one whose folders are on another host."""
-    told = {one.step: one for one in evaluations_of([run]) if one.failure is None}
-    found = []
-    for line in decode_progress(read_lines(run.progress)[0]):
-        if isinstance(line, CheckpointSaved):
-            one = told.get(line.step)
-            rate, episodes = (one.success_rate, one.episodes) if one else (None, None)
-            found.append(Adapter(Path(line.path), line.at, line.step, rate, episodes))
-    return tuple(reversed(found))[:MOST_FOUND]
+def checkpoint_folders(runs: Iterable[RunDirectory]) -> list[Path]:
+    """Where the runs keep their checkpoints, as far as they have told of one."""
+    saved = [read_summary(run).summary.last_checkpoint for run in runs]
+    return list(dict.fromkeys(Path(one.path).parent for one in saved if one))
 
 
 def evaluations_of(runs: Iterable[RunDirectory]) -> list[Evaluation]:

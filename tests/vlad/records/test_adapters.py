@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from fake_runs import NOW, training_run
 from saved_adapters import saved_adapter
+from vlad.records.adapters import evaluations_of, find_adapters
 from vlad.records.rundir import Home
-from vlatui.reading.adapters import evaluations_of, find_adapters
 
 
 def test_adapters_are_found_in_both_layouts_newest_first(tmp_path: Path) -> None:
@@ -20,10 +20,9 @@ def test_adapters_are_found_in_both_layouts_newest_first(tmp_path: Path) -> None
     ]
 
 
-def test_an_adapter_has_the_success_that_a_run_told_of_it(home: Home, tmp_path: Path) -> None:
+def test_an_adapter_has_the_success_that_a_run_told_of_it(tmp_path: Path) -> None:
     folder = saved_adapter(tmp_path / "final", age_s=5)
-    home.prepare()
-    run = training_run(home)
+    run = training_run(Home(tmp_path / "home").prepare())
     run.evaluation(350, 45, 50, 90.0, 0, at=NOW, checkpoint=str(folder))
     (found,) = find_adapters([tmp_path], evaluations_of([run.directory]))
     assert (found.step, found.success_rate, found.episodes) == (350, 90.0, 50)
