@@ -1,5 +1,6 @@
 """Other hosts for tests: a command that stands in for ssh, and a real sshd on loopback."""
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -7,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from vlad.records.rundir import Home
@@ -32,8 +34,9 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 UsePAM no
 StrictModes no
-SetEnv VLAD_HOME={home} PYTHONPATH={path}
+SetEnv {variables}
 """
+BANNER_S = 30.0
 
 
 def vlad_script(folder: Path) -> Path:
@@ -75,30 +78,58 @@ class StandInHost:
 class RealSshd:
     """sshd on a port of loopback, with keys of its own, that lets only this user in."""
 
-    def __init__(self, folder: Path, home: Home) -> None:
-        folder.mkdir(exist_ok=True)
+    def __init__(self, folder: Path, home: Home, **variables: str) -> None:
+        """`variables` are set for whatever is run there."""
+        folder.mkdir(parents=True, exist_ok=True)
         for name in ("host_key", "client_key"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        config = folder / "config"
-        config.write_text(SSHD.format(port=self.port, folder=folder, home=home.path, path=os.pathsep.join(sys.path)))
         self._folder = folder
+        told = {"VLAD_HOME": str(home.path), "PYTHONPATH": os.pathsep.join(sys.path), **variables}
+        self._variables = " ".join(f'"{name}={value}"' for name, value in told.items())
+        self.listen()
+
+    def listen(self) -> None:
+        """Also once more after `close`; whoever connects reads the port from the client's configuration."""
+        while not self._listens_on(port := _free_port()):
+            pass  # somebody else took the port that was free
+        (self._folder / "ssh_config").write_text(f"Port {port}\n")
+
+    def _listens_on(self, port: int) -> bool:
+        """Starts sshd; whether it got its port and greets."""
+        config = self._folder / "config"
+        config.write_text(SSHD.format(port=port, folder=self._folder, variables=self._variables))
         self._daemon = subprocess.Popen([sshd() or "sshd", "-D", "-e", "-f", config], stderr=subprocess.DEVNULL)
+        end = time.monotonic() + BANNER_S
+        while self._daemon.poll() is None:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), BANNER_S) as line:
+                if line.recv(4) == b"SSH-":
+                    return True
+            assert time.monotonic() < end, "sshd does not greet"
+        return False
 
     def way(self) -> Way:
         options = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR")
-        ssh = ("ssh", "-F", "none", "-p", str(self.port), "-i", str(self._folder / "client_key"), *options)
+        ssh = ("ssh", "-F", str(self._folder / "ssh_config"), "-i", str(self._folder / "client_key"), *options)
         return Way(ssh=ssh, vlad=str(vlad_script(self._folder)))
 
     @property
     def login(self) -> str:
         return f"{getpass.getuser()}@127.0.0.1"
 
+    def cut(self, site: RemoteSite) -> None:
+        """Kills the connection, as a network that is gone does."""
+        assert site._connection is not None
+        os.killpg(site._connection._process.pid, signal.SIGKILL)
+
     def close(self) -> None:
         self._daemon.terminate()
         self._daemon.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def sshd() -> str | None:

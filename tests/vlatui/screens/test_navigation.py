@@ -9,6 +9,7 @@ from vlad.records.rundir import Home
 from vlatui.settings import load_settings
 from vlatui.widgets.log_view import LogView
 from vlatui.widgets.run_table import RunTable
+from vlatui.widgets.table import Table
 
 
 @pytest.mark.parametrize(
@@ -202,3 +203,24 @@ async def test_the_configuration_shows_only_what_was_chosen(dashboard: Make, run
         assert "learning_rate" in screen_text(app)
         await pilot.press("ampersand")
         await until_shown(pilot, "lora_rank")
+
+
+async def test_the_configuration_is_compared_with_that_of_another_run(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("6", "enter")
+        await until_shown(pilot, "lora_rank", "learning_rate")
+        await pilot.press("equals_sign")
+        await until_shown(pilot, "What differs from", runs["failed"].run_id)
+        choice = app.screen.query_one(Table)
+        choice.move_cursor_to(runs["failed"].run_id)
+        await pilot.press("enter")
+        await until_shown(pilot, "tabletop_demo", "libero_object", "dataset_name")
+        await until(pilot, lambda: "batch_size" not in screen_text(app), "only what differs is left")
+        app.screen.query_one(RunTable).move_cursor_to(runs["evaluating"].run_id)
+        await until_shown(pilot, "libero_spatial", "libero_object")
+        app.screen.query_one(RunTable).move_cursor_to(runs["failed"].run_id)
+        await until_shown(pilot, "Both runs were started with the same configuration.")
+        await pilot.press("ampersand")
+        await until_shown(pilot, "lora_rank", "batch_size")

@@ -1,48 +1,23 @@
 """Runs of another host beside those of this one: shown, read, acted upon, lost and found again."""
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from dashboards import Make, requests_of, select, until_told
-from fake_runs import FakeRun, succeeded_run, training_run
-from other_hosts import RealSshd, StandInHost, why_no_sshd
+from fake_runs import FakeRun, succeeded_run
+from other_hosts import StandInHost
 from screen_text import screen_text, until, until_shown
 from vlad.records.requests import Action
 from vlad.records.rundir import Home
-from vlad.supervise import locks
-from vlatui.sites.remote import RemoteSite
-from vlatui.sites.ssh import Target
 from vlatui.widgets.log_pane import LogPane
 from vlatui.widgets.run_table import RunTable
 
 SIZE = (140, 40)
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def there(tmp_path: Path) -> Home:
-    return Home(tmp_path / "there").prepare()
-
-
 @pytest.fixture
 def host(tmp_path: Path, there: Home) -> StandInHost:
     return StandInHost(tmp_path / "gpubox", there)
-
-
-@pytest.fixture
-def remote_run(there: Home) -> Iterator[FakeRun]:
-    """The lock of its keeper is held: the real vlad there starts no guard, which would take the requests away."""
-    run = training_run(there)
-    guard = locks.open_lock(run.directory.keeper_lock)
-    assert locks.try_lock(guard)
-    yield run
-    os.close(guard)
 
 
 async def test_runs_of_both_hosts_stand_in_one_table_and_the_tabs_show_the_other_ones(
@@ -169,22 +144,3 @@ def test_nothing_of_another_host_stays_on_this_one(host: StandInHost, tmp_path: 
     assert site.home.path.parent.stat().st_mode & 0o077 == 0
     site.stop()
     assert not any((tmp_path / "cache" / "vlatui").iterdir())
-
-
-@pytest.fixture
-def sshd(tmp_path: Path, there: Home) -> Iterator[RealSshd]:
-    if words := why_no_sshd():
-        pytest.skip(words)
-    running = RealSshd(tmp_path / "sshd", there)
-    yield running
-    running.close()
-
-
-async def test_a_real_sshd_is_between(
-    dashboard: Make, sshd: RealSshd, remote_run: FakeRun, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app = dashboard(others=[RemoteSite(Target(sshd.login), sshd.way(), adopts=False)])
-    async with app.run_test(size=SIZE) as pilot:
-        await until_shown(pilot, "127.0.0.1", "step 315 loss")
-        await pilot.press("c")
-        await until(pilot, lambda: requests_of(remote_run.directory) == [Action.SAVE], "the request is there")

@@ -1,12 +1,16 @@
 """Moving around the dashboard: tabs, focus, the filter of the runs."""
 
-from textual import on
+from textual import on, work
 from textual.widgets import ContentSwitcher, Input
+from vlad.records.files import RecordError
+from vlad.records.home_view import RunView
 
+from vlatui.asking.messages import ActionFailed
 from vlatui.look.words import tr
 from vlatui.screens.starting import Starting
 from vlatui.telling.comparison import told_apart
 from vlatui.telling.run_filter import RunFilter
+from vlatui.widgets.config_table import ConfigTable
 from vlatui.widgets.log_pane import LogPane
 from vlatui.widgets.run_table import RunTable
 from vlatui.widgets.tab_strip import TabStrip
@@ -121,6 +125,31 @@ class Navigation(Starting):
         from vlatui.screens.compare import CompareScreen  # loaded when it is wanted: the first picture does not wait
 
         self.app.push_screen(CompareScreen(runs))
+
+    @on(ConfigTable.OtherWanted)
+    def _choose_other_config(self) -> None:
+        """Has the run chosen whose configuration the Config tab is compared with."""
+        from vlatui.screens.run_choice import RunChoiceScreen
+
+        others = [run for run in self.view.runs if self.selected is None or run.run_id != self.selected.run_id]
+
+        def chosen(run_id: str | None) -> None:
+            if run := next((run for run in others if run.run_id == run_id), None):
+                self._read_other_config(run)
+
+        title = tr("What differs from")
+        self.app.push_screen(RunChoiceScreen(title, others, self.session.clock()), chosen)
+
+    @work(thread=True, exclusive=True, group="other configuration", exit_on_error=False)
+    def _read_other_config(self, run: RunView) -> None:
+        site = self.session.sites.named(run.site)
+        try:
+            site.bring(run.run_id)
+            spec = site.home.run(run.run_id).read_spec()
+        except (OSError, RecordError) as error:
+            self.post_message(ActionFailed(str(error)))
+            return
+        self.app.call_from_thread(self.query_one(ConfigTable).show_difference_to, spec)
 
     def action_repaint(self) -> None:
         """For a screen that something else wrote into."""

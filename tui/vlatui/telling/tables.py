@@ -1,13 +1,11 @@
-"""The Processes, Events and Config tabs: what their tables say. The rows are pure functions of values."""
+"""The Processes and Events tabs: what their tables say. The rows are pure functions of values."""
 
 import time
 from collections.abc import Sequence
 
 from vlad.host.run_processes import Role, RunProcess
-from vlad.policy.secrets import redacted
 from vlad.records import figures
 from vlad.records.run import AnyEvent
-from vlad.records.spec import RunSpec
 
 from vlatui.look.columns import Column, Row
 from vlatui.look.tones import Span, Tone, cell
@@ -29,15 +27,8 @@ PROCESS_COLUMNS = (
     Column("age", "AGE", 3, align="right", priority=4),
     Column("command", "COMMAND", 10, grows=True, priority=6),
 )
-CONFIG_COLUMNS = (
-    Column("field", "FIELD", 16),
-    Column("value", "VALUE", 14, grows=True),
-    Column("origin", "FROM", 12, priority=1, most=40),
-)
 NO_EVENTS = ("No events yet.",)
 NO_PROCESSES = ("No process of this run is alive on this host.",)
-NO_CONFIG = ("This run has no configuration of its own.", "it supervises a command")
-DEFAULT = "default"
 STATE_WORDS = {"R": "runs", "S": "sleeps", "D": "waits for a disk", "T": "stopped", "t": "traced", "Z": "zombie"}
 
 
@@ -71,32 +62,3 @@ def _process_row(process: RunProcess, now: float) -> Row:
         "command": cell(process.command, Tone.MUTED),
     }
     return Row(str(process.pid), cells)
-
-
-def config_rows(spec: RunSpec | None, *, only_chosen: bool = False) -> list[Row]:
-    """What was asked for: the command, where, and every configured value (or only those that are no defaults)."""
-    if spec is None:
-        return []
-    asked = {"command": " ".join(redacted(spec.argv)), "working folder": spec.cwd, "started by": spec.created_by}
-    if spec.config_file:
-        asked["configuration file"] = spec.config_file
-    if spec.git_commit:
-        asked["git commit"] = spec.git_commit
-    rows = [
-        Row(f"run:{name}", {"field": cell(name, Tone.MUTED), "value": cell(value)})
-        for name, value in asked.items()
-        if value
-    ]
-    shown = [name for name in sorted(spec.config) if not (only_chosen and spec.config[name].origin == DEFAULT)]
-    return rows + [_config_row(name, spec.config[name].value, spec.config[name].origin) for name in shown]
-
-
-def _config_row(name: str, value: object, origin: str) -> Row:
-    is_default = origin == DEFAULT
-    shown = "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    cells = {
-        "field": cell(name, Tone.MUTED if is_default else Tone.STRONG),
-        "value": cell(shown, Tone.MUTED if is_default else Tone.PLAIN),
-        "origin": cell(origin, Tone.FAINT if is_default else Tone.ACCENT),
-    }
-    return Row(name, cells)
