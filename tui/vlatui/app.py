@@ -119,7 +119,7 @@ class VlatuiApp(App[None]):
 
     def action_picture(self) -> None:
         path = self.save_screenshot()
-        self.notify(f"saved {path}", markup=False)
+        self.notify(tr("saved {path}", path=path), markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every key of the dashboard, every run, themes."""
@@ -131,7 +131,7 @@ class VlatuiApp(App[None]):
                 yield SystemCommand(tr(binding.description), described, self._does(binding.action))
         for run in self.screen_of_runs.view.runs:
             yield SystemCommand(
-                tr("Go to {run}").format(run=run.run_id), tr(run.record.state.lower()), self._goes_to(run.run_id)
+                tr("Go to {run}", run=run.run_id), tr(run.record.state.lower()), self._goes_to(run.run_id)
             )
         yield SystemCommand(tr("Keys"), tr("Everything that keys do"), self.action_help)
         yield SystemCommand(tr("Picture"), tr("Save a picture of the screen (SVG)"), self.action_picture)
@@ -139,7 +139,7 @@ class VlatuiApp(App[None]):
 
     def _key_help(self, binding: Binding) -> str:
         keys = " / ".join(self.get_key_display(one) for one in Binding.make_bindings([binding]))
-        return tr("key {keys}").format(keys=keys)
+        return tr("key {keys}", keys=keys)
 
     def _does(self, action: str) -> Callable[[], object]:
         return lambda: self.call_later(self.screen_of_runs.run_action, action)

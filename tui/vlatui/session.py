@@ -12,6 +12,7 @@ from textual.message import Message
 from vlad.policy.secrets import redacted
 
 from vlatui.asking.messages import ActionFailed
+from vlatui.look.words import tr
 from vlatui.reading.threads import Threads
 from vlatui.settings import Settings, load_settings, save_settings
 from vlatui.sites.sites import Sites
@@ -59,7 +60,7 @@ class Session:
             try:
                 save_settings(self.settings_path, self.settings)
             except OSError as error:
-                self.tell(ActionFailed(f"settings cannot be kept: {error}"))
+                self.tell(ActionFailed(tr("settings cannot be kept: {error}", error=error)))
 
     def ask_vlad(self, *arguments: str, site: str = "") -> Answer:
         """Runs `vlad` on the host of that name and waits for it; not being able to is an answer too."""

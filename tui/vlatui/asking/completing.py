@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from textual.suggester import Suggester
 from vlad.records.spec import ConfigValue
 
+from vlatui.look.words import tr
+
 
 def last_word(text: str) -> str:
     """The word that is being typed: what follows the last space."""
@@ -28,7 +30,12 @@ def field_hint(text: str, config: Mapping[str, ConfigValue]) -> str:
     if field not in config:
         return ""
     value = config[field].value
-    return f"{field} is {'none' if value is None else value}, from {config[field].origin}"
+    return tr(
+        "{field} is {value}, from {origin}",
+        field=field,
+        value="none" if value is None else value,
+        origin=config[field].origin,
+    )
 
 
 class FieldSuggester(Suggester):

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 import msgspec
 from textual.suggester import Suggester
 
+from vlatui.look.words import tr
 from vlatui.sites.vlad import Answer
 
 MOST_CANDIDATES = 12
@@ -65,7 +66,7 @@ def completion(line: str, words: StartWords, fields: Iterable[str]) -> Completio
     *before, word = line.split(" ")
     before = [one for one in before if one]
     if "--" in before:
-        return Completion(word, (), "a command to supervise, word for word")
+        return Completion(word, (), tr("a command to supervise, word for word"))
     flag, equals, value = word.partition("=")
     if word.startswith("-") and equals:
         return _of_value(words, flag, value, fields)
@@ -94,7 +95,7 @@ def _of_figure(words: StartWords, before: list[str], word: str) -> Completion:
     """Figures stand first; what comes after an option is left alone."""
     count = sum(not one.startswith("-") for one in before)
     if any(one.startswith("-") for one in before) or count >= len(words.figures):
-        return Completion(word, (), "" if word else "- lists the options")
+        return Completion(word, (), "" if word else tr("- lists the options"))
     told = [f"[{name}]" if number == count else name for number, name in enumerate(words.figures)]
     candidates = ("auto",) if count == 0 and "auto".startswith(word) and word not in ("", "auto") else ()
     return Completion(word, candidates, " ".join(told))
@@ -115,7 +116,9 @@ def unknown_option(line: str, words: StartWords) -> str:
         flag = word.partition("=")[0]
         if flag.startswith("--") and flag != "--" and flag not in flags:
             close = get_close_matches(flag, flags, n=1)
-            return f"{flag} is no option of vlad start" + (f", did you mean {close[0]}?" if close else "")
+            if close:
+                return tr("{option} is no option of vlad start, did you mean {close}?", option=flag, close=close[0])
+            return tr("{option} is no option of vlad start", option=flag)
     return ""
 
 

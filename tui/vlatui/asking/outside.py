@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from textual.app import App, SuspendNotSupported
 
+from vlatui.look.words import tr
+
 
 def hand_over(app: App[None], argv: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
     """Gives the terminal to a program until it ends. Returns why it could not be started, else nothing."""
@@ -14,7 +16,7 @@ def hand_over(app: App[None], argv: Sequence[str], environment: Mapping[str, str
         with app.suspend():
             subprocess.run(argv, env=environment, check=False)
     except (OSError, SuspendNotSupported) as error:
-        return f"{argv[0]} cannot be opened: {error}"
+        return tr("{program} cannot be opened: {error}", program=argv[0], error=error)
     return ""
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from vlad.records.spec import Kind, RunSpec
 
+from vlatui.look.words import tr
+
 CHOSEN_BY_HAND = "command line"
 BESIDE_FIELDS = {"--follow": "the log is followed here", "--attach": "t attaches later, with --tty",
                  "--json": "the answer is read here", "--dry-run": "it is checked as you type"}  # fmt: skip
@@ -69,24 +71,26 @@ class StartForm:
         options = list(self._options(*named, ("--project-root", self.folder)))
         for override in words_of(self.overrides):
             if "=" not in override:
-                raise ValueError(f"override {override!r}: write it as field=value")
+                raise ValueError(tr("override {override}: write it as field=value", override=repr(override)))
             options += ["--set", override]
         return options
 
     def _processes(self) -> list[str]:
         nproc, figures = self.nproc.strip(), words_of(self.figures)
         if nproc and nproc != "auto" and not (nproc.isdecimal() and int(nproc) > 0):
-            raise ValueError(f"processes {nproc!r}: a whole number from 1, or auto")
+            raise ValueError(tr("processes {nproc}: a whole number from 1, or auto", nproc=repr(nproc)))
         wrong = next((figure for figure in figures if not figure.isdecimal()), None)
         if wrong is not None:
-            raise ValueError(f"steps {wrong!r}: whole numbers: steps, save every, evaluate every, patience")
+            raise ValueError(
+                tr("steps {wrong}: whole numbers: steps, save every, evaluate every, patience", wrong=repr(wrong))
+            )
         return [nproc or "auto", *figures] if nproc or figures else []
 
     def _others(self) -> list[str]:
         words = words_of(self.options)
         refused = next((word for word in words if word in BESIDE_FIELDS), None)
         if refused is not None:
-            raise ValueError(f"{refused}: leave it out, {BESIDE_FIELDS[refused]}")
+            raise ValueError(tr("{option}: leave it out, {why}", option=refused, why=tr(BESIDE_FIELDS[refused])))
         return words
 
     def _configuring(self) -> list[str]:

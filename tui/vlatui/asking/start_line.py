@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator
 
 from vlatui.asking.start_form import StartForm, words_of
+from vlatui.look.words import tr
 
 FIELD_OF = {
     "--config": "config", "--profile": "profile", "--name": "name", "--resume": "resume", "--gpus": "gpus",
@@ -42,7 +43,8 @@ def form_of_line(line: str) -> StartForm:
         else:
             others += [option] if value is None else [option, value]
     if values["command"] and (figures or overrides):
-        raise ValueError(f"{(figures or overrides)[0]!r} is for our trainer; it means nothing to the command after --")
+        wrong = repr((figures or overrides)[0])
+        raise ValueError(tr("{word} is for our trainer; it means nothing to the command after --", word=wrong))
     return StartForm(
         **values, nproc=figures[0] if figures else "", figures=shlex.join(figures[1:]), overrides=" ".join(overrides),
         options=shlex.join(others),

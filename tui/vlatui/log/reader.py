@@ -12,6 +12,7 @@ from vlad.logs.content import LocalLog, LogContent
 
 from vlatui.log.file import Change, Extent, LogFile
 from vlatui.log.lines import ShownLine, shown_line
+from vlatui.look.words import tr
 
 SLICE_BYTES = 32 * 1024 * 1024
 TAIL_FIRST_BYTES = 16 * 1024 * 1024
@@ -119,9 +120,11 @@ class LogReader:
 
     def _fail(self, error: OSError) -> None:
         """The next look tries again."""
-        path = self._file.path.name if self._file else "the log"
+        path = self._file.path.name if self._file else tr("the log")
         self._has_failed = True
-        self._tell(LogFailed(self._generation, f"{path} cannot be read: {error.strerror or error}"))
+        self._tell(
+            LogFailed(self._generation, tr("{file} cannot be read: {error}", file=path, error=error.strerror or error))
+        )
 
     def _close(self) -> None:
         if self._file is not None:

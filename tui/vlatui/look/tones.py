@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 from vlad.records.terminal_text import clean_line, without_colour
 
 
@@ -61,13 +61,19 @@ def safe(text: str) -> str:
 def broken_text(text: str, width: int) -> list[str]:
     """The text in lines of at most `width` cells, broken between words, and between wide characters anywhere."""
     lines, line, room = [], "", width
-    for part in re.findall(r"[\u1100-\uffff]|[^\s\u1100-\uffff]+|\s", text):
+    parts = re.findall(r"[\u1100-\uffff]|[^\s\u1100-\uffff]+|\s", text)
+    for part in (piece for whole in parts for piece in chop_cells(whole, width)):
         if cell_len(part) > room and line.strip():
             lines.append(line.rstrip())
             line, room = "", width
         if line or not part.isspace():
             line, room = line + part, room - cell_len(part)
     return [*lines, line.rstrip()] if line.strip() else lines
+
+
+def cut(text: str, width: int) -> str:
+    """`text` within `width` cells, an ellipsis in place of what is cut."""
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
 
 
 def width_of(spans: Iterable[Span]) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from vlatui.look.chinese import CHINESE
+from vlatui.look.chinese_sentences import SENTENCES
 
 
 class Language(StrEnum):
@@ -13,7 +14,7 @@ class Language(StrEnum):
     CHINESE = "zh"
 
 
-CATALOGUES: Mapping[Language, Mapping[str, str]] = {Language.ENGLISH: {}, Language.CHINESE: CHINESE}
+CATALOGUES: Mapping[Language, Mapping[str, str]] = {Language.ENGLISH: {}, Language.CHINESE: CHINESE | SENTENCES}
 _chosen = [CATALOGUES[Language.ENGLISH]]
 
 
@@ -22,9 +23,13 @@ def choose(language: Language) -> None:
     _chosen[0] = CATALOGUES[language]
 
 
-def tr(label: str) -> str:
-    """A label of ours in the chosen language. Never for what a run, a log or a user says."""
-    return _chosen[0].get(label, label)
+def tr(label: str, /, **values: object) -> str:
+    """A label of ours in the chosen language, with `values` for what stands in braces.
+
+    Never for what a run, a log or a user says.
+    """
+    words = _chosen[0].get(label, label)
+    return words.format(**values) if values else words
 
 
 def language_of(environment: Mapping[str, str]) -> Language:

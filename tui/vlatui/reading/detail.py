@@ -22,9 +22,11 @@ from vlad.records.run import AnyEvent, decode_event
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import RunSpec
 
+from vlatui.look.words import tr
 from vlatui.reading.series import Curve, GrowingCurve
 
 MOST_RANK_FILES = 256
+ATTEMPT = "attempt {number}"
 PIECE_BYTES = 4 * 1024 * 1024
 
 
@@ -175,17 +177,19 @@ def log_sources(run: RunDirectory) -> tuple[LogSource, ...]:
     sources = []
     for number in attempts:
         attempt = run.attempt(number)
-        sources.append(LogSource(f"attempt {number}", attempt.console, number, is_outside=attempt.console.is_symlink()))
+        sources.append(
+            LogSource(tr(ATTEMPT, number=number), attempt.console, number, is_outside=attempt.console.is_symlink())
+        )
         ranks = sorted(path for path in attempt.ranks.rglob("*") if path.is_file()) if attempt.ranks.is_dir() else []
         for path in ranks[:MOST_RANK_FILES]:
-            label = f"attempt {number} · {path.relative_to(attempt.ranks)}"
+            label = f"{tr(ATTEMPT, number=number)} · {path.relative_to(attempt.ranks)}"
             sources.append(LogSource(label, path, number, is_console=False))
     return tuple(sources)
 
 
 def foreign_logs(job: ForeignJob, path_of: Callable[[str], Path] = Path) -> tuple[LogSource, ...]:
     """The log of a training that vlad did not start, where one was found; `path_of` says how to open it here."""
-    name = f"log of process {job.process.pid}"
+    name = tr("log of process {pid}", pid=job.process.pid)
     return (LogSource(name, path_of(job.log), 1, is_outside=True),) if job.log else ()
 
 

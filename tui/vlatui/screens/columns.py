@@ -10,6 +10,7 @@ from textual.screen import ModalScreen
 
 from vlatui.look.columns import Column, Row
 from vlatui.look.tones import Tone, cell
+from vlatui.look.words import tr
 from vlatui.telling.run_rows import CHOOSABLE
 from vlatui.widgets.table import Table
 
@@ -32,13 +33,15 @@ class ColumnsScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide") as dialog:
-            dialog.border_title = "Columns"
-            dialog.border_subtitle = "space shows or hides · escape closes"
+            dialog.border_title = tr("Columns")
+            dialog.border_subtitle = tr("space shows or hides · escape closes")
             yield Table(COLUMNS, id="columns")
 
     def on_mount(self) -> None:
         table = self.query_one(Table)
-        rows = [Row(key, {"title": cell(title), "told": cell(told, Tone.MUTED)}) for key, title, told in CHOOSABLE]
+        rows = [
+            Row(key, {"title": cell(tr(title)), "told": cell(tr(says), Tone.MUTED)}) for key, title, says in CHOOSABLE
+        ]
         table.show_rows(rows)
         table.styles.height = len(CHOOSABLE) + 1
         table.marked = frozenset(key for key, _, _ in CHOOSABLE) - self._hidden

@@ -13,6 +13,7 @@ from vlad.records.files import RecordError
 
 from vlatui.look.painting import Painted
 from vlatui.look.tones import Line, Span, Tone
+from vlatui.look.words import tr
 from vlatui.reading.detail import DetailReader, RunDetail
 from vlatui.sites.site import Site
 from vlatui.telling.comparison import Compared, difference_columns, difference_rows, metrics_of_all, overlay, tone_of
@@ -62,14 +63,14 @@ class CompareScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog full") as dialog:
-            dialog.border_title = "Compare"
-            dialog.border_subtitle = "[ ] metric · o smoothing · escape closes"
+            dialog.border_title = tr("Compare")
+            dialog.border_subtitle = tr("[ ] metric · o smoothing · escape closes")
             yield Lines(id="legend")
             yield Drawing(self._chart, id="overlay")
             yield Table((), id="differences")
 
     def on_mount(self) -> None:
-        self.query_one(Lines).show_lines([[Span("reading…", Tone.MUTED)]])
+        self.query_one(Lines).show_lines([[Span(tr("reading…"), Tone.MUTED)]])
         self.query_one(Table).focus()
         self._read()
 
@@ -95,7 +96,7 @@ class CompareScreen(ModalScreen[None]):
     def _show_chart(self) -> None:
         metric = metrics_of_all(self._runs)[self._metric]
         names = [[Span("━━ ", tone_of(number)), Span(run.name)] for number, run in enumerate(self._runs)]
-        title = [[Span(metric, Tone.TITLE)]]
+        title = [[Span(tr(metric), Tone.TITLE)]]
         self.query_one(Lines).show_lines(flowed([*title, *names], max(20, self.query_one(Lines).size.width)))
         self.query_one(Drawing).draw()
 
@@ -104,7 +105,7 @@ class CompareScreen(ModalScreen[None]):
             return []
         metric = metrics_of_all(self._runs)[self._metric]
         rows = overlay(self._runs, metric, SMOOTHINGS[self._smoothing], width, height)
-        return rows or [[Span(f"none of the runs has told any {metric}", Tone.MUTED)]]
+        return rows or [[Span(tr("none of the runs has told any {metric}", metric=tr(metric)), Tone.MUTED)]]
 
     def action_metric(self, by: int) -> None:
         if self._runs:

@@ -17,6 +17,10 @@ from vlatui.screens.text import TextScreen
 from vlatui.telling.questions import remove_question, stop_question
 from vlatui.telling.why import why_lines
 
+NOT_RUNNING = {
+    Action.SAVE: "{run} is {state}: only a running run can save",
+    Action.EVALUATE: "{run} is {state}: only a running run can evaluate",
+}
 CHANGING = frozenset(
     {"new", "duplicate", "stop", "resume", "save", "evaluate", "adopt", "remove", "attach", "resume_from"}
 )
@@ -41,7 +45,7 @@ class Control(Selection):
     def action_stop(self, is_now: bool) -> None:
         runs = [run for run in self.chosen if run.is_live]
         if not runs:
-            self.say_nothing_to_do("stop", "live")
+            self.say_nothing_to_do("{run} is {state}: only a live run can stop")
             return
         title, losses = stop_question(runs, is_now=is_now)
         action = Action.STOP_NOW if is_now else Action.STOP
@@ -59,16 +63,16 @@ class Control(Selection):
         if runs:
             self._request(runs, action)
         else:
-            self.say_nothing_to_do(action.value, "running")
+            self.say_nothing_to_do(NOT_RUNNING[action])
 
     @work(thread=True, group="actions", exit_on_error=False)
     def _request(self, runs: list[RunView], action: Action) -> None:
         for run in runs:
             try:
                 words = self.session.sites.named(run.site).ask(run.run_id, action)
-                self.post_message(ActionDone(f"{run.run_id} is {words}", run.run_id))
+                self.post_message(ActionDone(tr("{run} is {what}", run=run.run_id, what=tr(words)), run.run_id))
             except OSError as error:
-                self.post_message(ActionFailed(f"{run.run_id} cannot be asked: {error}"))
+                self.post_message(ActionFailed(tr("{run} cannot be asked: {error}", run=run.run_id, error=error)))
 
     def action_resume(self) -> None:
         """Goes on with runs that have ended, from their last checkpoint."""
@@ -76,13 +80,13 @@ class Control(Selection):
         if runs:
             self._resume(runs)
         else:
-            self.say_nothing_to_do("be resumed", "finished")
+            self.say_nothing_to_do("{run} is {state}: only a finished run can be resumed")
 
     @work(thread=True, group="actions", exit_on_error=False)
     def _resume(self, runs: list[RunView]) -> None:
         for run in runs:
             answer = self.session.ask_vlad("resume", run.run_id, site=run.site)
-            done = ActionDone(f"{run.run_id} goes on", run.run_id)
+            done = ActionDone(tr("{run} goes on", run=run.run_id), run.run_id)
             self.post_message(done if answer.is_done else ActionFailed(answer.words))
 
     @work(thread=True, group="actions", exit_on_error=False)
@@ -96,13 +100,13 @@ class Control(Selection):
         """Removes runs that have ended."""
         runs = [run for run in self.chosen if not run.is_live]
         if not runs:
-            self.say_nothing_to_do("be removed", "finished")
+            self.say_nothing_to_do("{run} is {state}: only a finished run can be removed")
             return
         title, told = remove_question(runs)
 
         def remove() -> None:
             for site in dict.fromkeys(run.site for run in runs):
-                self.run_vlad("rm", *(run.run_id for run in runs if run.site == site), said="removed", site=site)
+                self.run_vlad("rm", *(run.run_id for run in runs if run.site == site), said=tr("removed"), site=site)
 
         self.confirm(title, told, "remove", remove)
 
@@ -110,13 +114,13 @@ class Control(Selection):
         """Makes a run of the foreign training under the cursor."""
         job = self.selected_foreign
         if job is None:
-            self.warn("only a training that vlad did not start can be adopted")
+            self.warn(tr("only a training that vlad did not start can be adopted"))
             return
         pid = str(job.process.pid)
         told = [tr("It becomes a run: watched, stopped and explained here."), tr("Closing its terminal still ends it.")]
-        said, site = f"process {pid} is a run now", self.selected_site
+        said, site = tr("process {pid} is a run now", pid=pid), self.selected_site
         self.confirm(
-            tr("Adopt process {pid}?").format(pid=pid),
+            tr("Adopt process {pid}?", pid=pid),
             told,
             "adopt",
             lambda: self.run_vlad("adopt", pid, said=said, site=site),
@@ -126,10 +130,10 @@ class Control(Selection):
         """Gives the terminal to `vlad attach` until that is left: for a run that was started with a terminal."""
         run = self.selected
         if run is None or not run.is_live:
-            self.say_nothing_to_do("be attached to", "live")
+            self.say_nothing_to_do("{run} is {state}: only a live run can be attached to")
             return
         if self.selected_spec is not None and not self.selected_spec.has_terminal:
-            self.warn(f"{run.record.name} was started without --tty and has no terminal to attach to")
+            self.warn(tr("{run} was started without --tty and has no terminal to attach to", run=run.record.name))
             return
         argv, environment = self.session.sites.named(run.site).attaching(run.run_id)
         if failure := hand_over(self.app, argv, environment):
@@ -139,9 +143,9 @@ class Control(Selection):
         """Where the processes of the selected run are in their code, now."""
         run = self.selected
         if run is None or not run.is_live:
-            self.say_nothing_to_do("show its stacks", "live")
+            self.say_nothing_to_do("{run} is {state}: only a live run can show its stacks")
             return
-        self.say("looking at its processes…")
+        self.say(tr("looking at its processes…"))
         self._read_stacks(run)
 
     @work(thread=True, exclusive=True, group="stacks", exit_on_error=False)
@@ -149,7 +153,7 @@ class Control(Selection):
         answer = self.session.ask_vlad("stacks", run.run_id, site=run.site)
         if answer.is_done:
             lines = [[Span(line)] for line in answer.output.splitlines()]
-            self.app.call_from_thread(self.app.push_screen, TextScreen(f"Stacks · {run.record.name}", lines))
+            self.app.call_from_thread(self.app.push_screen, TextScreen(f"{tr('Stacks')} · {run.record.name}", lines))
         else:
             self.post_message(ActionFailed(answer.words))
 
@@ -159,4 +163,4 @@ class Control(Selection):
         if run is not None:
             width = min(100, self.size.width - 8)
             lines = why_lines(run, self.session.clock(), width)
-            self.app.push_screen(TextScreen(f"Why · {run.record.name}", lines))
+            self.app.push_screen(TextScreen(f"{tr('Why')} · {run.record.name}", lines))

@@ -28,4 +28,4 @@ def checkpoints_of(session: Session, run: RunView) -> AdapterScreen:
     def find() -> tuple[Adapter, ...]:
         return adapters_in(session.ask_vlad(*adapters_question(run_id=run.run_id), site=run.site))
 
-    return AdapterScreen(tr("Resume {run} from").format(run=run.record.name), find, session.clock)
+    return AdapterScreen(tr("Resume {run} from", run=run.record.name), find, session.clock)

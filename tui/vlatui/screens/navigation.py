@@ -86,7 +86,7 @@ class Navigation(Starting):
         """Sorts the runs in the next way, and remembers it."""
         sort = self.session.settings.sort.following
         self.session.remember(sort=sort)
-        self.notify(f"sorted by {sort.value}", timeout=2, markup=False)
+        self.notify(tr("sorted by {order}", order=tr(sort.value)), timeout=2, markup=False)
         self.show()
 
     def action_group(self) -> None:
@@ -112,7 +112,7 @@ class Navigation(Starting):
         """Rings when a run ends, or no longer does."""
         rings = not self.session.settings.rings
         self.session.remember(rings=rings)
-        self.notify("the bell rings when a run ends" if rings else "no bell", timeout=3, markup=False)
+        self.notify(tr("the bell rings when a run ends") if rings else tr("no bell"), timeout=3, markup=False)
 
     def action_compare(self) -> None:
         """Shows the marked runs side by side."""
@@ -120,7 +120,7 @@ class Navigation(Starting):
         sites = [self.session.sites.named(run.site) for run in self.chosen]
         runs = [(site, run.run_id, name) for site, run, name in zip(sites, self.chosen, names, strict=True)]
         if len(runs) < 2:
-            self.warn("mark two runs or more with space, then compare")
+            self.warn(tr("mark two runs or more with space, then compare"))
             return
         from vlatui.screens.compare import CompareScreen  # loaded when it is wanted: the first picture does not wait
 

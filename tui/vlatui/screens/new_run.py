@@ -57,7 +57,7 @@ class NewRunScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide form") as dialog:
-            dialog.border_title = tr("New run on {host}").format(host=self._site) if self._site else tr("New run")
+            dialog.border_title = tr("New run on {host}", host=self._site) if self._site else tr("New run")
             yield StartFields(self._filled_in, id="fields")
             with Horizontal(classes="field", id="one-line"):
                 yield Label("vlad start")

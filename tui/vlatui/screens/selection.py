@@ -72,11 +72,11 @@ class Selection(Screen[None]):
     def warn(self, words: str) -> None:
         self.notify(words, severity="warning", markup=False)
 
-    def say_nothing_to_do(self, verb: str, state: str) -> None:
-        """Why a key did nothing: none of the chosen runs is in the state that it needs."""
+    def say_nothing_to_do(self, why: str) -> None:
+        """Why a key did nothing: none of the chosen runs is in the state that it needs. `why` has {run} and {state}."""
         run = self.selected
-        words = f"{run.record.name} is {run.record.state.lower()}" if run else "no run is selected"
-        self.warn(f"{words}: only a {state} run can {verb}")
+        name, state = (run.record.name, tr(run.record.state.lower())) if run else ("", "")
+        self.warn(tr(why, run=name, state=state) if run else tr("no run is selected"))
 
     def on_action_done(self, message: ActionDone) -> None:
         self.say(message.words)

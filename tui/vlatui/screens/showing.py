@@ -98,7 +98,8 @@ class Showing(Navigation):
             if was is None or not was.is_live or run.is_live:
                 continue
             is_bad = run.record.state is State.FAILED
-            words = f"{run.record.name} {run.record.state.lower()}: {describe.outcome(run.record) or 'w says why'}"
+            why = describe.outcome(run.record) or tr("w says why")
+            words = f"{run.record.name} {tr(run.record.state.lower())}: {why}"
             self.notify(words, severity="error" if is_bad else "information", timeout=10, markup=False)
             if self.session.settings.rings:
                 self.app.bell()
@@ -205,7 +206,7 @@ class Showing(Navigation):
         if not self.shown.is_read:
             return ("reading…",)
         if self.shown.view.runs:
-            return (tr("No run matches {words}.").format(words=repr(self.filter.text)), "escape clears the filter")
+            return (tr("No run matches {words}.", words=repr(self.filter.text)), "escape clears the filter")
         return ("No runs yet.", "n starts one")
 
     def _show_top(self) -> None:

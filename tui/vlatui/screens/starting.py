@@ -4,6 +4,7 @@ import re
 
 from vlad.records.spec import Kind, RunSpec
 
+from vlatui.look.words import tr
 from vlatui.screens.control import Control
 
 RUN_ID_IN_TEXT = re.compile(r"\d{8}-\d{4}-[A-Za-z0-9][A-Za-z0-9_.-]{0,63}-[0-9a-f]{4}")
@@ -22,7 +23,7 @@ class Starting(Control):
         """Fills the form for a new run with what the selected one was started with."""
         spec = self.selected_spec
         if spec is None:
-            self.warn("what this run was started with cannot be read")
+            self.warn(tr("what this run was started with cannot be read"))
             return
         self._open_form_like(spec, self.selected_site)
 
@@ -37,7 +38,7 @@ class Starting(Control):
 
         spec, run = self.selected_spec, self.selected
         if run is None or spec is None or spec.kind is Kind.COMMAND or run.summary.last_checkpoint is None:
-            self.warn("this run has told of no checkpoint yet")
+            self.warn(tr("this run has told of no checkpoint yet"))
             return
 
         def chosen(path: str | None) -> None:
@@ -51,5 +52,5 @@ class Starting(Control):
             return
         if found := RUN_ID_IN_TEXT.search(output):
             self.wanted = found[0]
-            self.say(f"{found[0]} is started")
+            self.say(tr("{run} is started", run=found[0]))
         self.session.threads.look()

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from vlad.remote.frames import BrokenFrame, FrameReader, write_frame
 from vlad.remote.protocol import PROTOCOL, Ask, Asked, FromServer, Hello, Refused, Replied, Reply
 
-from vlatui.sites.ssh import failure_words
+from vlatui.look.words import tr
+from vlatui.sites.ssh import failure_words, no_answer, other_protocol
 
 HELLO_S = 30.0
 REPLY_S = 20.0
@@ -49,15 +50,11 @@ class Connection:
         try:
             said = self._hello.get(timeout=timeout_s)
         except queue.Empty:
-            raise Unreachable(f"{self._login}: no answer within {timeout_s:.0f} s") from None
+            raise Unreachable(no_answer(self._login, timeout_s)) from None
         if said is None:
             raise Unreachable(self._why())
         if said.protocol != PROTOCOL:
-            newer = "there" if said.protocol < PROTOCOL else "here"
-            raise Unreachable(
-                f"{self._login}: its vlad {said.version} speaks protocol {said.protocol}, this vlatui {PROTOCOL}; "
-                f"update the one {newer}"
-            )
+            raise Unreachable(other_protocol(self._login, said.version, said.protocol))
         return said
 
     def ask(self, ask: Ask, timeout_s: float = REPLY_S) -> Reply:
@@ -70,7 +67,7 @@ class Connection:
         try:
             reply = answer.get(timeout=timeout_s)
         except queue.Empty:
-            raise Unreachable(f"{self._login}: no answer within {timeout_s:.0f} s") from None
+            raise Unreachable(no_answer(self._login, timeout_s)) from None
         finally:
             self._waiting.pop(number, None)
         if reply is None:
@@ -120,7 +117,7 @@ class Connection:
             self._said = (self._said + content)[-KEPT_WORDS:]
 
     def _why(self) -> str:
-        return self._failure or f"{self._login}: the connection has ended"
+        return self._failure or tr("{login}: the connection has ended", login=self._login)
 
     @property
     def is_open(self) -> bool:

@@ -14,6 +14,7 @@ from vlad.records.run import RunRecord
 from vlad.records.rundir import Home
 
 from vlatui.log.place import LocalPlace
+from vlatui.look.words import tr
 from vlatui.sites.site import Changed
 from vlatui.sites.vlad import Answer, Vlad, ask, run_vlad
 from vlatui.sites.watch import HomeWatch, is_polled
@@ -64,7 +65,7 @@ class LocalSite(LocalPlace):
         try:
             return self._vlad(arguments, self.home)
         except OSError as error:
-            return Answer(False, f"vlad cannot be started: {error.strerror}")
+            return Answer(False, tr("vlad cannot be started: {error}", error=error.strerror))
 
     def attaching(self, run_id: str) -> tuple[list[str], dict[str, str] | None]:
         return [*VLAD, "attach", run_id], environment_of(self.home)

@@ -33,6 +33,7 @@ from vlad.remote.protocol import (
     SearchLog,
 )
 
+from vlatui.look.words import tr
 from vlatui.sites.connection import REPLY_S, Connection, Declined, Unreachable
 from vlatui.sites.mirror import Mirror
 from vlatui.sites.remote_log import RemoteLog
@@ -98,7 +99,7 @@ class RemoteSite:
         try:
             connection = Connection(self._target.login, self._way.argv(self._target))
         except OSError as error:
-            self._lost(f"{self._way.ssh[0]} cannot be started: {error.strerror}")
+            self._lost(tr("{program} cannot be started: {error}", program=self._way.ssh[0], error=error.strerror))
             return False
         try:
             connection.hello()
@@ -125,7 +126,7 @@ class RemoteSite:
     def _ask(self, ask: Ask, timeout_s: float = REPLY_S) -> Reply:
         connection = self._connection
         if connection is None:
-            raise Unreachable(self._failure or CONNECTING)
+            raise Unreachable(self._failure or tr(CONNECTING))
         try:
             return connection.ask(ask, timeout_s)
         except Unreachable as error:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vlad.records.files import RecordError
+from vlad.remote.protocol import PROTOCOL
+
+from vlatui.look.words import tr
 
 SSH = ("ssh",)
 OPTIONS = (
@@ -15,6 +18,8 @@ OPTIONS = (
 _TARGET = re.compile(
     r"(?P<login>(?:[A-Za-z0-9_.-]+@)?(?:[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:]+\]))(?::(?P<home>.*))?"
 )
+OLDER_THERE = "{login}: its vlad {version} speaks protocol {theirs}, this vlatui {ours}; update the one there"
+OLDER_HERE = "{login}: its vlad {version} speaks protocol {theirs}, this vlatui {ours}; update the one here"
 NOT_FOUND = 127
 SSH_FAILED = 255
 
@@ -82,13 +87,23 @@ def failure_words(login: str, code: int | None, said: str) -> str:
     """Why there is no connection, and what to do, from ssh's exit code and last words."""
     last = said.strip().splitlines()[-1].strip() if said.strip() else ""
     if code == NOT_FOUND:
-        return f"{login}: vlad is not found there; install it or say where it is with --vlad-path"
+        return tr("{login}: vlad is not found there; install it or say where it is with --vlad-path", login=login)
     if "invalid choice" in said or "is no verb" in said:
-        return f"{login}: the vlad there knows no `serve`; update it"
+        return tr("{login}: the vlad there knows no `serve`; update it", login=login)
     if "Permission denied" in said:
-        return f"{login}: ssh asks for a password, which nobody can type here; use a key or an agent"
+        return tr("{login}: ssh asks for a password, which nobody can type here; use a key or an agent", login=login)
     if "Host key verification failed" in said:
-        return f"{login}: its host key is not known; connect once with `ssh {login}`"
+        return tr("{login}: its host key is not known; connect once with `ssh {login}`", login=login)
     if code == SSH_FAILED:
-        return f"{login}: {last or 'ssh lost the connection'}"
-    return f"{login}: {last or 'the connection has ended'}"
+        return f"{login}: {last or tr('ssh lost the connection')}"
+    return f"{login}: {last or tr('the connection has ended')}"
+
+
+def no_answer(login: str, seconds: float) -> str:
+    return tr("{login}: no answer within {seconds} s", login=login, seconds=f"{seconds:.0f}")
+
+
+def other_protocol(login: str, version: str, protocol: int) -> str:
+    """Which of the two is to be updated."""
+    words = OLDER_THERE if protocol < PROTOCOL else OLDER_HERE
+    return tr(words, login=login, version=version, theirs=protocol, ours=PROTOCOL)

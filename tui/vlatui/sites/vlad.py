@@ -9,6 +9,8 @@ from vlad.host import own_command
 from vlad.records.requests import Action, send_request
 from vlad.records.rundir import Home, RunDirectory
 
+from vlatui.look.words import tr
+
 SAID = {
     Action.STOP: "asked to stop: it saves a checkpoint first",
     Action.STOP_NOW: "asked to stop now",
@@ -48,5 +50,5 @@ def run_vlad(arguments: Sequence[str], home: Home) -> Answer:
 def answer_of(verb: str, code: int, output: str, errors: str) -> Answer:
     """What a verb that has ended said, in its last line."""
     said = (errors if code else output).strip()
-    last = said.splitlines()[-1] if said else f"vlad {verb} ended with exit code {code}"
+    last = said.splitlines()[-1] if said else tr("vlad {verb} ended with exit code {code}", verb=verb, code=code)
     return Answer(code == 0, last, output)

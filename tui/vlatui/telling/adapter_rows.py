@@ -7,6 +7,7 @@ from vlad.records.adapters import Adapter
 
 from vlatui.look.columns import Column, Row
 from vlatui.look.tones import Span, Tone, cell
+from vlatui.look.words import tr
 
 COLUMNS = (
     Column("step", "STEP", 6, align="right"),
@@ -28,11 +29,13 @@ def _row(adapter: Adapter, best: float | None, now: float) -> Row:
     success = cell(figures.UNKNOWN, Tone.FAINT)
     if adapter.success_rate is not None:
         rate = Span(figures.percent(adapter.success_rate), Tone.GOOD if is_best else Tone.PLAIN)
-        success = (rate, Span(f" of {adapter.episodes}", Tone.MUTED)) if adapter.episodes else (rate,)
+        success = (
+            (rate, Span(f" {tr('of {count}', count=adapter.episodes)}", Tone.MUTED)) if adapter.episodes else (rate,)
+        )
     cells = {
         "step": cell(figures.UNKNOWN if adapter.step is None else f"{adapter.step:,}", Tone.STRONG),
         "success": success,
-        "age": cell(f"{figures.age(now - adapter.saved_at)} ago", Tone.MUTED),
+        "age": cell(tr("{age} ago", age=figures.age(now - adapter.saved_at)), Tone.MUTED),
         "name": cell(adapter.name),
     }
     return Row(str(adapter.path), cells)

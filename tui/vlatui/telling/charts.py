@@ -11,6 +11,7 @@ from vlad.records.progress import Evaluation
 from vlatui.look.canvas import DOTS_ACROSS, DOTS_DOWN, Canvas
 from vlatui.look.scales import smoothed, ticks
 from vlatui.look.tones import Span, Tone
+from vlatui.look.words import tr
 from vlatui.reading.series import Curve
 
 Rows = list[list[Span]]
@@ -127,7 +128,7 @@ def _error_bar(canvas: Canvas, frame: Frame, evaluation: Evaluation, is_best: bo
 
 
 def _best_label(canvas: Canvas, frame: Frame, best: Evaluation) -> None:
-    text = f"best {figures.percent(best.success_rate)}"
+    text = tr("best {rate}", rate=figures.percent(best.success_rate))
     column, row = frame.cell(best.step, best.success_rate)
     for at, line in product((column + 2, column - len(text) - 1), (row, row - 1, row + 1)):
         if canvas.is_free(at, line, len(text)):

@@ -38,7 +38,7 @@ def check_lines(check: Check | None, hint: str, width: int) -> list[Line]:
         return [*lines, *wrapped("✗ ", check.refusal, Tone.BAD, width)]
     if check.resolved is not None:
         name = check.resolved.run_name
-        name = tr("would be {run}").format(run=name) if name else tr("can be started")
+        name = tr("would be {run}", run=name) if name else tr("can be started")
         lines += wrapped("✓ ", name, Tone.GOOD, width)
         for warning in check.resolved.warnings[:MOST_WARNINGS]:
             lines += wrapped("! ", warning, Tone.WARN, width)
@@ -53,17 +53,23 @@ def check_lines(check: Check | None, hint: str, width: int) -> list[Line]:
 
 def _foretold(plan: Foretold, width: int) -> list[Line]:
     spare = (plan.memory_bytes - plan.total_bytes) / GB
-    of = tr("{needed} of {memory} GB on {count} x {card}").format(
-        needed=f"{plan.total_bytes / GB:.1f}", memory=f"{plan.memory_bytes / GB:.1f}", count=plan.nproc, card=plan.card
+    of = tr(
+        "{needed} of {memory} GB on {count} x {card}",
+        needed=f"{plan.total_bytes / GB:.1f}",
+        memory=f"{plan.memory_bytes / GB:.1f}",
+        count=plan.nproc,
+        card=plan.card,
     )
-    verdict = tr("fits, {size} GB to spare") if plan.fits else tr("does not fit, {size} GB too much")
+    verdict = tr(
+        "fits, {size} GB to spare" if plan.fits else "does not fit, {size} GB too much", size=f"{abs(spare):.1f}"
+    )
     has_pace = plan.step_s is not None and plan.step_s >= 1
-    pace = f" · {tr('about {time} a step').format(time=figures.duration(plan.step_s))}" if has_pace else ""
-    told = f"{of}: {verdict.format(size=f'{abs(spare):.1f}')}{pace}"
+    pace = f" · {tr('about {time} a step', time=figures.duration(plan.step_s))}" if has_pace else ""
+    told = f"{of}: {verdict}{pace}"
     lines = wrapped("✓ " if plan.fits else "✗ ", told, Tone.GOOD if plan.fits else Tone.BAD, width)
     if not plan.fits and plan.remedies:
         lines += wrapped(
-            "→ ", tr("would fit with {changes}").format(changes=" ".join(plan.remedies[0].changes)), Tone.ACCENT, width
+            "→ ", tr("would fit with {changes}", changes=" ".join(plan.remedies[0].changes)), Tone.ACCENT, width
         )
     if plan.assumed:
         lines += wrapped("  ", plan.assumed, Tone.MUTED, width)

@@ -12,6 +12,7 @@ from vlatui.look.canvas import Canvas
 from vlatui.look.columns import Column, Row
 from vlatui.look.scales import smoothed, ticks
 from vlatui.look.tones import SERIES, Tone, cell
+from vlatui.look.words import tr
 from vlatui.reading.detail import RunDetail
 from vlatui.reading.series import Curve
 from vlatui.telling.charts import LEAST_HEIGHT, LEAST_WIDTH, Frame, Rows, framed, grid, padded, tick_label
@@ -88,8 +89,8 @@ def difference_columns(runs: Sequence[Compared]) -> tuple[Column, ...]:
 
 def difference_rows(runs: Sequence[Compared]) -> list[Row]:
     """How the runs did, and then every configured field in which they differ."""
-    rows = [_row("best success", [_best(run) for run in runs], Tone.GOOD)]
-    rows.append(_row("last loss", [_last(run.curve("loss")) for run in runs], Tone.PLAIN))
+    rows = [_row(tr("best success"), [_best(run) for run in runs], Tone.GOOD)]
+    rows.append(_row(tr("last loss"), [_last(run.curve("loss")) for run in runs], Tone.PLAIN))
     values = [_values(run) for run in runs]
     for name in sorted({field for one in values for field in one}):
         told = [one.get(name, LEFT_OUT) for one in values]
@@ -109,9 +110,9 @@ def _values(run: Compared) -> Mapping[str, str]:
         return {}
     configured = {name: str(setting.value) for name, setting in spec.config.items()}
     told = {
-        "command": " ".join(redacted(spec.argv)),
-        "processes": str(spec.nproc),
-        "git commit": spec.git_commit or LEFT_OUT,
+        tr("command"): " ".join(redacted(spec.argv)),
+        tr("processes"): str(spec.nproc),
+        tr("git commit"): spec.git_commit or LEFT_OUT,
     }
     return {**told, **configured}
 
@@ -119,7 +120,16 @@ def _values(run: Compared) -> Mapping[str, str]:
 def _best(run: Compared) -> str:
     told = [evaluation for evaluation in run.detail.evaluations if evaluation.failure is None]
     best = max(told, key=lambda evaluation: evaluation.success_rate, default=None)
-    return LEFT_OUT if best is None else f"{best.success_rate:.0f}% of {best.episodes} at {best.step:,}"
+    return (
+        LEFT_OUT
+        if best is None
+        else tr(
+            "{rate}% of {episodes} at {step}",
+            rate=f"{best.success_rate:.0f}",
+            episodes=best.episodes,
+            step=f"{best.step:,}",
+        )
+    )
 
 
 def _last(curve: Curve) -> str:

@@ -97,7 +97,7 @@ def phase_word(phase: Phase) -> Span:
 def outcome(record: RunRecord) -> str:
     """Why a run that ended did so, in words."""
     if record.state is State.SUCCEEDED and record.reason is not None:
-        return REASONS[record.reason]
+        return tr(REASONS[record.reason])
     return record.why
 
 
@@ -109,52 +109,81 @@ def cause_words(diagnosis: Diagnosis) -> str:
 
 def exit_words(exit: Exit | None) -> str:
     if exit is None or (exit.code is None and exit.signal is None):
-        return "exit status unknown"
-    return f"killed by signal {exit.signal}" if exit.signal is not None else f"exit code {exit.code}"
+        return tr("exit status unknown")
+    if exit.signal is not None:
+        return tr("killed by signal {signal}", signal=exit.signal)
+    return tr("exit code {code}", code=exit.code)
 
 
 def event_words(event: AnyEvent) -> tuple[Span, str]:
     """A journal entry: a short coloured word for its kind, and a sentence."""
     match event:
         case Created():
-            return Span("created", Tone.INFO), f"asked for on {event.host}, {figures.terminal(event.tty)}"
+            return Span(tr("created"), Tone.INFO), tr(
+                "asked for on {host}, {tty}", host=event.host, tty=tr(figures.terminal(event.tty))
+            )
         case Moved():
             word = state_word(event.state)
-            return word, event.why or (REASONS[event.reason] if event.reason else "")
+            return word, event.why or (tr(REASONS[event.reason]) if event.reason else "")
         case Supervised():
-            pids = f"keeper {event.keeper.pid}, supervisor {event.supervisor.pid}"
-            return Span("supervised", Tone.MUTED), f"{pids}{f': {event.why}' if event.why else ''}"
+            pids = tr("keeper {keeper}, supervisor {own}", keeper=event.keeper.pid, own=event.supervisor.pid)
+            return Span(tr("supervised"), Tone.MUTED), f"{pids}{f': {event.why}' if event.why else ''}"
         case AttemptStarted():
-            resumed = f", resumed from {event.resumed_from}" if event.resumed_from else ""
-            return Span("attempt", Tone.INFO), f"{event.number} starts{resumed}"
+            return Span(tr("attempt"), Tone.INFO), _starts(event)
         case AgentStarted():
-            return Span("attempt", Tone.INFO), f"{event.number} runs as process {event.agent.pid}"
+            return Span(tr("attempt"), Tone.INFO), tr(
+                "{number} runs as process {pid}", number=event.number, pid=event.agent.pid
+            )
         case AttemptEnded():
             return _attempt_ended(event)
         case Requested():
-            by = f" by {event.by}" if event.by else ""
-            return Span("request", Tone.ACCENT), f"{event.action}{by}{f': {event.detail}' if event.detail else ''}"
+            return Span(tr("request"), Tone.ACCENT), _request(event)
         case RungReached():
-            return Span("stopping", Tone.WARN), f"{RUNGS[event.rung]}; the next step follows in {event.grace_s:.0f} s"
+            return Span(tr("stopping"), Tone.WARN), _rung(event)
         case EarlyStopped():
-            return Span("early stop", Tone.ACCENT), event.why or f"no more improvement at step {event.step:,}"
+            return Span(tr("early stop"), Tone.ACCENT), event.why or tr(
+                "no more improvement at step {step}", step=f"{event.step:,}"
+            )
         case Noted():
-            return Span("note", Tone.MUTED), event.message
+            return Span(tr("note"), Tone.MUTED), event.message
         case Waits():
-            return Span("waits", Tone.INFO), queue_words(event.place)
+            return Span(tr("waits"), Tone.INFO), queue_words(event.place)
         case WentQuiet():
             return _went_quiet(event)
         case Leased():
-            return Span("GPUs", Tone.INFO), f"holds {gpu_words(event.gpus)}" if event.gpus else "gave up its GPUs"
+            return Span(tr("GPUs"), Tone.INFO), _leased(event)
         case LeftBehind():
-            return Span("leftover", Tone.BAD), leftover_words(event.processes)
+            return Span(tr("leftover"), Tone.BAD), leftover_words(event.processes)
         case _:
             assert_never(event)
 
 
+def _starts(event: AttemptStarted) -> str:
+    if event.resumed_from:
+        return tr("{number} starts, resumed from {adapter}", number=event.number, adapter=event.resumed_from)
+    return tr("{number} starts", number=event.number)
+
+
+def _request(event: Requested) -> str:
+    asked = tr(event.action)
+    words = tr("{request} by {who}", request=asked, who=event.by) if event.by else asked
+    return f"{words}: {event.detail}" if event.detail else words
+
+
+def _rung(event: RungReached) -> str:
+    follows = tr("the next step follows in {seconds} s", seconds=f"{event.grace_s:.0f}")
+    return f"{tr(RUNGS[event.rung])}; {follows}"
+
+
+def _leased(event: Leased) -> str:
+    return tr("holds {gpus}", gpus=gpu_words(event.gpus)) if event.gpus else tr("gave up its GPUs")
+
+
 def queue_words(place: QueuePlace) -> str:
-    at = f", {place.position} of {place.length} in the queue" if place.position is not None else ""
-    return f"{place.reason}{at}"
+    if place.position is None:
+        return place.reason
+    at = tr("{position} of {count} in the queue", position=place.position, count=place.length)
+    return f"{place.reason}, {at}"
 
 
 def gpu_words(gpus: Sequence[LeasedGpu]) -> str:
@@ -163,21 +192,21 @@ def gpu_words(gpus: Sequence[LeasedGpu]) -> str:
 
 
 def leftover_words(processes: Sequence[Leftover]) -> str:
-    return "left behind: " + "; ".join(one.told for one in processes)
+    return tr("left behind: {processes}", processes="; ".join(one.told for one in processes))
 
 
 def _went_quiet(event: WentQuiet) -> tuple[Span, str]:
     if event.quiet is None:
-        return Span("goes on", Tone.GOOD), "it tells something again"
+        return Span(tr("goes on"), Tone.GOOD), tr("it tells something again")
     word = Span(tr("hung"), Tone.BAD) if event.quiet.is_hung else Span(tr("quiet"), Tone.WARN)
-    stacks = f"; stacks in {event.quiet.stacks}" if event.quiet.stacks else ""
+    stacks = f"; {tr('stacks in {file}', file=event.quiet.stacks)}" if event.quiet.stacks else ""
     return word, event.quiet.told(event.at) + stacks
 
 
 def _attempt_ended(event: AttemptEnded) -> tuple[Span, str]:
-    words = f"{event.number} ended: {exit_words(event.exit)}"
+    words = tr("{number} ended: {how}", number=event.number, how=exit_words(event.exit))
     if event.end_step is not None:
-        words += f" at step {event.end_step:,}"
+        words += " " + tr("at step {step}", step=f"{event.end_step:,}")
     if event.diagnosis is not None:
         words += f": {event.diagnosis.summary}"
-    return Span("attempt", Tone.INFO if event.exit.is_success else Tone.BAD), words
+    return Span(tr("attempt"), Tone.INFO if event.exit.is_success else Tone.BAD), words

@@ -8,6 +8,7 @@ from vlad.records.progress import Evaluation
 from vlatui.look import bars, format
 from vlatui.look.columns import Column, Row
 from vlatui.look.tones import Cell, Line, Span, Tone, cell, fitted
+from vlatui.look.words import tr
 
 COLUMNS = (
     Column("step", "STEP", 5, align="right"),
@@ -21,6 +22,7 @@ COLUMNS = (
 NO_EVALUATIONS = ("No evaluation yet.", "each one appears here with its interval and its tasks")
 TASK_BAR = 16
 ARRIVING = "arriving"
+OF = "of {count}"
 
 
 def evaluation_rows(evaluations: Sequence[Evaluation], arriving: Evaluation | None = None) -> list[Row]:
@@ -41,9 +43,9 @@ def _cells_so_far(arriving: Evaluation) -> dict[str, Cell]:
     return {
         "step": cell(f"{arriving.step:,}", Tone.MUTED),
         "success": cell(figures.percent(arriving.success_rate), Tone.MUTED),
-        "interval": cell(f"{arriving.low:.0f}-{arriving.high:.0f} of {arriving.episodes}", Tone.MUTED),
-        "change": cell("so far", Tone.ACCENT),
-        "patience": cell("now", Tone.ACCENT),
+        "interval": cell(f"{arriving.low:.0f}-{arriving.high:.0f} {tr(OF, count=arriving.episodes)}", Tone.MUTED),
+        "change": cell(tr("so far"), Tone.ACCENT),
+        "patience": cell(tr("now"), Tone.ACCENT),
         "tasks": tuple(bars.heat(100 * task.successes / max(1, task.episodes)) for task in arriving.tasks),
     }
 
@@ -51,8 +53,10 @@ def _cells_so_far(arriving: Evaluation) -> dict[str, Cell]:
 def _cells(evaluation: Evaluation, best: float | None) -> dict[str, Cell]:
     step = cell(f"{evaluation.step:,}")
     if evaluation.failure is not None:
-        return {"step": step, "success": cell("failed", Tone.BAD)}
-    interval = f"{evaluation.low:.0f}-{evaluation.high:.0f} of {evaluation.episodes}" if evaluation.episodes else ""
+        return {"step": step, "success": cell(tr("failed"), Tone.BAD)}
+    interval = (
+        f"{evaluation.low:.0f}-{evaluation.high:.0f} {tr(OF, count=evaluation.episodes)}" if evaluation.episodes else ""
+    )
     patience = f"{evaluation.bad_evaluations}/{evaluation.patience}" if evaluation.patience else figures.UNKNOWN
     return {
         "step": step,
@@ -67,7 +71,7 @@ def _cells(evaluation: Evaluation, best: float | None) -> dict[str, Cell]:
 
 def _change(rate: float, best: float | None) -> Cell:
     if best is None:
-        return cell("first", Tone.MUTED)
+        return cell(tr("first"), Tone.MUTED)
     change = rate - best
     return cell(
         f"{change:+.1f}".removesuffix(".0"), Tone.GOOD if change > 0 else Tone.BAD if change < 0 else Tone.MUTED
@@ -76,7 +80,9 @@ def _change(rate: float, best: float | None) -> Cell:
 
 def task_lines(evaluation: Evaluation, width: int) -> list[Line]:
     """What one evaluation says beyond its row: failure, tasks, log, checkpoint."""
-    lines: list[Line] = [[Span(f"step {evaluation.step:,}", Tone.STRONG), Span(f"  {evaluation.suite}", Tone.MUTED)]]
+    lines: list[Line] = [
+        [Span(tr("step {step}", step=f"{evaluation.step:,}"), Tone.STRONG), Span(f"  {evaluation.suite}", Tone.MUTED)]
+    ]
     if evaluation.failure is not None:
         lines.append([Span(evaluation.failure, Tone.BAD)])
     for task in evaluation.tasks:
@@ -85,7 +91,7 @@ def task_lines(evaluation: Evaluation, width: int) -> list[Line]:
         bar = bars.progress_bar(rate / 100, TASK_BAR, bars.heat(rate).tone)
         name = fitted([Span(task.task)], max(8, width - TASK_BAR - len(count) - 2))
         lines.append([*name, Span(" "), *bar, Span(count, Tone.MUTED)])
-    for label, path in (("log", evaluation.log), ("checkpoint", evaluation.checkpoint), *_videos(evaluation)):
+    for label, path in ((tr("log"), evaluation.log), (tr("checkpoint"), evaluation.checkpoint), *_videos(evaluation)):
         if path:
             room = max(8, width - len(label) - 2)
             lines.append([Span(f"{label} ", Tone.MUTED), Span(format.shortened_path(path, room))])
@@ -95,4 +101,4 @@ def task_lines(evaluation: Evaluation, width: int) -> list[Line]:
 def _videos(evaluation: Evaluation) -> list[tuple[str, str]]:
     """The first video, and how many there are."""
     count = len(evaluation.videos)
-    return [("video" if count == 1 else f"{count} videos", evaluation.videos[0])] if count else []
+    return [(tr("video") if count == 1 else tr("{count} videos", count=count), evaluation.videos[0])] if count else []

@@ -10,6 +10,7 @@ from vlad.records.home_view import HomeView
 from vlatui.look import bars
 from vlatui.look.scales import SPARKS
 from vlatui.look.tones import Line, Span, Tone, fitted
+from vlatui.look.words import tr
 
 HISTORY = 12
 BAR = 10
@@ -30,7 +31,11 @@ def gpu_lines(
     lines = [[*row[0], *(span for other in row[1:] for span in (Span("  "), *other))] for row in rows]
     if len(lines) > most:
         left_out = (len(lines) - most + 1) * across
-        return [*lines[: most - 1], [Span(f"and {left_out} more: vlad gpus", Tone.MUTED)]] if most > 0 else []
+        return (
+            [*lines[: most - 1], [Span(tr("and {count} more: vlad gpus", count=left_out), Tone.MUTED)]]
+            if most > 0
+            else []
+        )
     return lines
 
 
@@ -65,7 +70,7 @@ def holder(gpu: GpuReading, host: HostView, home: HomeView) -> Span:
     pids = {one.pid for one in gpu.holders}
     for job in host.foreign:
         if pids & set(job.pids):
-            return Span(f"process {job.process.pid}, not vlad's", Tone.WARN)
+            return Span(tr("process {pid}, not vlad's", pid=job.process.pid), Tone.WARN)
     if pids:
-        return Span(f"process {', '.join(map(str, sorted(pids)[:3]))}", Tone.WARN)
-    return Span("free", Tone.FAINT)
+        return Span(tr("process {pid}", pid=", ".join(map(str, sorted(pids)[:3]))), Tone.WARN)
+    return Span(tr("free"), Tone.FAINT)

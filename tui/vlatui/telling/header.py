@@ -1,6 +1,5 @@
 """The header of the selected run as lines: where it stands, how far it is, what comes next, why it died. Pure."""
 
-import textwrap
 from collections.abc import Iterable
 
 from vlad.policy.restart import failures_without_progress
@@ -13,12 +12,13 @@ from vlad.records.summary import Summary
 
 from vlatui.look import bars, format
 from vlatui.look.scales import spark
-from vlatui.look.tones import Line, Span, Tone, justified, safe, width_of
+from vlatui.look.tones import Line, Span, Tone, broken_text, cut, justified, safe, width_of
 from vlatui.look.words import tr
 from vlatui.telling import describe, outlook
 
 Fact = list[Span]
 MOST_BANNER_LINES = 6
+NO_FOREIGN_LOG = "no log was found; vlad adopt --log FILE names it"
 LIVE_BANNERS = {State.BACKOFF, State.STOPPING, State.QUEUED}
 
 
@@ -35,22 +35,33 @@ def _stale(run: RunView, now: float, width: int) -> list[Line]:
     if run.stale_since is None:
         return []
     return barred(
-        [f"{run.site} is not reached: this is how it stood {figures.age(now - run.stale_since)} ago"], Tone.WARN, width
+        [
+            tr(
+                "{host} is not reached: this is how it stood {age} ago",
+                host=run.site,
+                age=figures.age(now - run.stale_since),
+            )
+        ],
+        Tone.WARN,
+        width,
     )
 
 
 def foreign_lines(job: ForeignJob, width: int) -> list[Line]:
     """A training that vlad did not start: what it is, where it writes, and what can be done."""
-    gpus = f"GPU {', '.join(map(str, job.gpus))}" if job.gpus else "no GPU seen"
-    count = "1 process" if len(job.pids) == 1 else f"{len(job.pids)} processes"
-    place = " · ".join((count, gpus, job.tty or "no TTY"))
-    title = [Span(f"process {job.process.pid}", Tone.TITLE), Span("  not started by vlad", Tone.INFO)]
-    log = f"log {job.log} ({job.log_by})" if job.log else "no log was found; vlad adopt --log FILE names it"
+    gpus = f"GPU {', '.join(map(str, job.gpus))}" if job.gpus else tr("no GPU seen")
+    count = tr("1 process") if len(job.pids) == 1 else tr("{count} processes", count=len(job.pids))
+    place = " · ".join((count, gpus, job.tty or tr("no TTY")))
+    title = [
+        Span(tr("process {pid}", pid=job.process.pid), Tone.TITLE),
+        Span(f"  {tr('not started by vlad')}", Tone.INFO),
+    ]
+    log = tr("log {file} ({found_by})", file=job.log, found_by=tr(job.log_by)) if job.log else tr(NO_FOREIGN_LOG)
     lines = [justified(title, [Span(place, Tone.MUTED)], width), [Span(safe(" ".join(job.command)))]]
     return [
         *lines,
         [Span(log, Tone.MUTED)],
-        *barred(["a adopts it: it is watched, stopped and explained as a run"], Tone.INFO, width),
+        *barred([tr("a adopts it: it is watched, stopped and explained as a run")], Tone.INFO, width),
     ]
 
 
@@ -70,10 +81,10 @@ def _title(run: RunView) -> Line:
 def _place(run: RunView) -> Line:
     record = run.record
     ranks = run.summary.ranks or record.nproc
-    words = [figures.plural(ranks, "rank")] if ranks else []
-    words += [f"attempt {len(record.attempts)}"] if len(record.attempts) > 1 else []
+    words = [tr("1 rank") if ranks == 1 else tr("{count} ranks", count=ranks)] if ranks else []
+    words += [tr("attempt {number}", number=len(record.attempts))] if len(record.attempts) > 1 else []
     words += [describe.gpu_words(record.gpus)] if record.gpus else []
-    words += [figures.terminal(record.tty), record.host]
+    words += [tr(figures.terminal(record.tty)), record.host]
     return [Span(" · ".join(words), Tone.MUTED)]
 
 
@@ -121,10 +132,11 @@ def _loss_facts(summary: Summary) -> Iterable[Fact]:
 def _success_facts(summary: Summary) -> Iterable[Fact]:
     last = summary.last_evaluation
     if last is not None and last.failure is None:
-        interval = f" ({last.low:.0f}-{last.high:.0f}) of {last.episodes}" if last.episodes else ""
+        interval = f" ({last.low:.0f}-{last.high:.0f}) {tr('of {count}', count=last.episodes)}" if last.episodes else ""
         yield [*_fact("success", figures.percent(last.success_rate), Tone.STRONG), Span(interval, Tone.MUTED)]
     if summary.best is not None:
-        yield _fact("best", f"{figures.percent(summary.best)} at {summary.best_step or 0:,}", Tone.GOOD)
+        at = tr("{rate} at {step}", rate=figures.percent(summary.best), step=f"{summary.best_step or 0:,}")
+        yield _fact("best", at, Tone.GOOD)
     if summary.patience:
         count = f" {summary.bad_evaluations}/{summary.patience}"
         squares = bars.gauge(summary.bad_evaluations, summary.patience, Tone.WARN)
@@ -137,14 +149,18 @@ def _restart_facts(record: RunRecord, budget: int | None) -> Iterable[Fact]:
     spent = min(failed, failures_without_progress(record.attempts)) if failed else 0
     if budget and spent:
         tone = Tone.BAD if spent >= budget else Tone.WARN
-        yield [Span("restarts ", Tone.MUTED), *bars.gauge(min(spent, budget), budget, tone), Span(f" {spent}/{budget}")]
+        yield [
+            Span(f"{tr('restarts')} ", Tone.MUTED),
+            *bars.gauge(min(spent, budget), budget, tone),
+            Span(f" {spent}/{budget}"),
+        ]
 
 
 def _next_facts(summary: Summary) -> Iterable[Fact]:
-    for what, every in (("evaluation", summary.eval_every_steps), ("checkpoint", summary.save_steps)):
+    for what, every in (("next evaluation in", summary.eval_every_steps), ("next checkpoint in", summary.save_steps)):
         if (due := outlook.to_next(summary, every)) is not None:
             after = f" ~{figures.duration(due.seconds)}" if due.seconds is not None else ""
-            yield [*_fact(f"next {what} in", f"{due.steps:,}"), Span(after, Tone.MUTED)]
+            yield [*_fact(what, f"{due.steps:,}"), Span(after, Tone.MUTED)]
 
 
 def _pace_facts(summary: Summary) -> Iterable[Fact]:
@@ -193,12 +209,13 @@ def banner(run: RunView, now: float, width: int) -> list[Line]:
 
 def _waiting_words(record: RunRecord, now: float) -> str:
     if record.state is State.STOPPING:
-        return record.why or "stopping: a checkpoint is saved first"
+        return record.why or tr("stopping: a checkpoint is saved first")
     if record.state is State.QUEUED:
-        return describe.queue_words(record.queue) if record.queue else record.why or "waits to be started"
+        return describe.queue_words(record.queue) if record.queue else record.why or tr("waits to be started")
     at = record.restart_at
-    due = "soon" if at is None or at <= now else f"in {figures.duration(at - now)}"
-    return f"{record.why or 'the attempt failed'}; restarts {due}"
+    is_soon = at is None or at <= now
+    due = tr("restarts soon") if is_soon else tr("restarts in {time}", time=figures.duration((at or now) - now))
+    return f"{record.why or tr('the attempt failed')}; {due}"
 
 
 def diagnosis_lines(record: RunRecord, width: int) -> list[Line]:
@@ -217,9 +234,9 @@ def diagnosis_lines(record: RunRecord, width: int) -> list[Line]:
 
 
 def _verdict(diagnosis: Diagnosis) -> str:
-    sure = "" if diagnosis.confidence == "certain" else f" ({diagnosis.confidence})"
-    rank = f" on rank {diagnosis.rank}" if diagnosis.rank is not None else ""
-    return f"{describe.cause_words(diagnosis)}{rank}{sure}: {diagnosis.summary}"
+    sure = "" if diagnosis.confidence == "certain" else f" ({tr(diagnosis.confidence)})"
+    rank = " " + tr("on rank {rank}", rank=diagnosis.rank) if diagnosis.rank is not None else ""
+    return f"{tr(describe.cause_words(diagnosis))}{rank}{sure}: {diagnosis.summary}"
 
 
 def barred(
@@ -228,6 +245,9 @@ def barred(
     """Paragraphs behind a coloured bar, wrapped to the width; `most_lines` lines each."""
     lines: list[Line] = []
     for paragraph in paragraphs:
-        for text in textwrap.wrap(safe(paragraph), max(8, width - 3), max_lines=most_lines, placeholder="…"):
-            lines.append([Span("▌ ", bar), Span(text, tone or bar)])
+        room = max(8, width - 3)
+        texts = broken_text(safe(paragraph), room)
+        if len(texts) > most_lines:
+            texts = [*texts[: most_lines - 1], cut(" ".join(texts[most_lines - 1 :]), room)]
+        lines += [[Span("▌ ", bar), Span(text, tone or bar)] for text in texts]
     return lines

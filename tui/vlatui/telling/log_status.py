@@ -41,28 +41,32 @@ class LogStatus:
         if self.matches is not None:
             spans += [Span("  "), Span(self._match_words(self.matches), Tone.MATCH_NOW)]
         if self.only:
-            spans += [Span("  "), Span(f" {tr('only {pattern}').format(pattern=repr(self.only))} ", Tone.MATCH)]
+            spans += [Span("  "), Span(f" {tr('only {pattern}', pattern=repr(self.only))} ", Tone.MATCH)]
         return spans
 
     def _match_words(self, matches: Matches) -> str:
         total = f"{len(matches.lines):,}{'' if matches.is_complete else '+'}"
         if not matches.lines:
-            return f" {tr('no match for {pattern}').format(pattern=repr(matches.pattern))} "
+            return f" {tr('no match for {pattern}', pattern=repr(matches.pattern))} "
         if self.current is None:
-            return f" {tr('{count} matching lines').format(count=total)} "
+            return f" {tr('{count} matching lines', count=total)} "
         at = f"{bisect_left(matches.lines, self.current) + 1:,}"
-        return f" {tr('match {at} of {count}').format(at=at, count=total)} "
+        return f" {tr('match {at} of {count}', at=at, count=total)} "
 
     def _right(self) -> Line:
         words = []
         if not self.extent.is_complete:
             part = f"{self.extent.indexed_bytes / self.extent.size_bytes:.0%}"
-            words.append(tr("indexing {part}").format(part=part))
+            words.append(tr("indexing {part}", part=part))
         elif self.extent.lines:
-            words.append(f"{figures.plural(self.extent.lines, 'line')} · {figures.size(self.extent.size_bytes)}")
+            words.append(f"{_lines_words(self.extent.lines)} · {figures.size(self.extent.size_bytes)}")
         if self.wraps:
             words.append(tr("wrapped"))
         if self.source is not None:
-            of_all = f" of {self.consoles}" if self.source.is_console and self.consoles > 1 else ""
+            of_all = f" {tr('of {count}', count=self.consoles)}" if self.source.is_console and self.consoles > 1 else ""
             words.append(f"{self.source.label}{of_all}")
         return [Span(" · ".join(words), Tone.MUTED)]
+
+
+def _lines_words(count: int) -> str:
+    return tr("1 line") if count == 1 else tr("{count} lines", count=f"{count:,}")

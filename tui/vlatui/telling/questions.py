@@ -11,13 +11,13 @@ MOST_NAMED = 8
 
 def stop_question(runs: list[RunView], *, is_now: bool) -> tuple[str, list[str]]:
     """The question before stopping, and what each run will lose."""
-    one = runs[0].record.name if len(runs) == 1 else tr("{count} runs").format(count=len(runs))
+    one = runs[0].record.name if len(runs) == 1 else tr("{count} runs", count=len(runs))
     if not is_now:
-        return tr("Stop {run}?").format(run=one), [_how_it_ends(runs), tr("Nothing is lost; r resumes it.")]
+        return tr("Stop {run}?", run=one), [_how_it_ends(runs), tr("Nothing is lost; r resumes it.")]
     losses = []
     for run in runs:
         losses.append(f"{run.record.name}: {_lost(outlook.steps_at_risk(run.summary))}")
-    title = tr("Stop {run} now, without saving?").format(run=one)
+    title = tr("Stop {run} now, without saving?", run=one)
     return title, [tr("It is killed at once and loses:"), *losses]
 
 
@@ -32,11 +32,11 @@ def _lost(steps: int | None) -> str:
         return tr("nothing that is not saved")
     if steps == 1:
         return tr("1 step since the last checkpoint")
-    return tr("{count} steps since the last checkpoint").format(count=f"{steps:,}")
+    return tr("{count} steps since the last checkpoint", count=f"{steps:,}")
 
 
 def remove_question(runs: list[RunView]) -> tuple[str, list[str]]:
     """The question before removing runs that have ended."""
-    one = runs[0].record.name if len(runs) == 1 else tr("{count} runs").format(count=len(runs))
+    one = runs[0].record.name if len(runs) == 1 else tr("{count} runs", count=len(runs))
     lost = tr("Its records and logs are deleted for good. Its checkpoints stay.")
-    return tr("Remove {run}?").format(run=one), [lost, *(run.run_id for run in runs[:MOST_NAMED])]
+    return tr("Remove {run}?", run=one), [lost, *(run.run_id for run in runs[:MOST_NAMED])]

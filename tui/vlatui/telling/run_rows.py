@@ -72,7 +72,7 @@ def run_row(run: RunView, now: float) -> Row:
         "success": _success(summary),
         "patience": _patience(summary),
         "ranks": _known(str(summary.ranks or record.nproc or figures.UNKNOWN)),
-        "tty": cell(figures.terminal(record.tty), Tone.PLAIN if record.tty else Tone.MUTED),
+        "tty": cell(tr(figures.terminal(record.tty)), Tone.PLAIN if record.tty else Tone.MUTED),
         "age": cell(figures.age(now - record.created_at), Tone.MUTED),
     }
     return Row(record.run_id, cells, is_dimmed=not run.is_live or run.stale_since is not None)
@@ -114,7 +114,7 @@ def foreign_row(job: ForeignJob, now: float, site: str = "") -> Row:
         "step": _known(step),
         "success": _known(figures.percent(job.success_rate)),
         "ranks": cell(str(len(job.pids)), Tone.MUTED),
-        "tty": cell(job.tty or "none", Tone.WARN if job.tty else Tone.MUTED),
+        "tty": cell(job.tty or tr("none"), Tone.WARN if job.tty else Tone.MUTED),
         "age": cell(figures.age(now - job.started_at), Tone.MUTED),
     }
     return Row(foreign_key(job, site), cells)
@@ -153,7 +153,7 @@ def _rate(summary: Summary) -> Cell:
     if evaluation is None:
         return NOTHING
     if evaluation.failure is not None:
-        return cell("error", Tone.BAD)
+        return cell(tr("error"), Tone.BAD)
     return cell(figures.percent(evaluation.success_rate), Tone.GOOD if evaluation.improved else Tone.PLAIN)
 
 
@@ -161,7 +161,9 @@ def _success(summary: Summary) -> Cell:
     evaluation = summary.last_evaluation
     if evaluation is None or evaluation.failure is not None:
         return _rate(summary)
-    of = f" of {evaluation.episodes}" if evaluation.episodes else ""  # a rate that a log tells may come without them
+    of = (
+        f" {tr('of {count}', count=evaluation.episodes)}" if evaluation.episodes else ""
+    )  # a rate that a log tells may come without them
     return (*_rate(summary), Span(of, Tone.MUTED))
 
 

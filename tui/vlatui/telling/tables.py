@@ -9,6 +9,7 @@ from vlad.records.run import AnyEvent
 
 from vlatui.look.columns import Column, Row
 from vlatui.look.tones import Span, Tone, cell
+from vlatui.look.words import tr
 from vlatui.telling import describe
 
 EVENT_COLUMNS = (
@@ -47,7 +48,7 @@ def process_rows(processes: Sequence[RunProcess], now: float) -> list[Row]:
 
 
 def _process_row(process: RunProcess, now: float) -> Row:
-    who = f"rank {process.rank}" if process.role is Role.RANK else process.role.value or process.name
+    who = tr("rank {rank}", rank=process.rank) if process.role is Role.RANK else tr(process.role.value) or process.name
     tone = Tone.PLAIN if process.role is Role.OTHER else Tone.STRONG
     branch = "  " * max(0, process.depth - 1) + "└ " if process.depth else ""
     cells = {
@@ -56,8 +57,10 @@ def _process_row(process: RunProcess, now: float) -> Row:
         "cpu": cell(figures.UNKNOWN if process.cpu is None else f"{process.cpu:.0f}%"),
         "memory": cell(figures.size(process.memory_bytes)),
         "threads": cell(figures.UNKNOWN if process.threads is None else str(process.threads), Tone.MUTED),
-        "state": cell(STATE_WORDS.get(process.state, process.state), Tone.BAD if process.state == "Z" else Tone.MUTED),
-        "tty": cell(process.tty or "none", Tone.MUTED if process.tty is None else Tone.WARN),
+        "state": cell(
+            tr(STATE_WORDS.get(process.state, process.state)), Tone.BAD if process.state == "Z" else Tone.MUTED
+        ),
+        "tty": cell(process.tty or tr("none"), Tone.MUTED if process.tty is None else Tone.WARN),
         "age": cell(figures.age(now - process.started_at), Tone.MUTED),
         "command": cell(process.command, Tone.MUTED),
     }

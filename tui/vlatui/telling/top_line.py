@@ -13,14 +13,14 @@ def top_line(view: HomeView, sort: RunSort, shown: RunFilter, right: str, width:
     """`right` is dropped where there is no room for it."""
     live = len(view.live)
     left: Line = [Span("vlatui", Tone.TITLE), Span("  ")]
-    left += [Span("● ", Tone.GOOD if live else Tone.FAINT), Span(tr("{count} live").format(count=live))]
+    left += [Span("● ", Tone.GOOD if live else Tone.FAINT), Span(tr("{count} live", count=live))]
     for state in (State.FAILED, State.SUCCEEDED, State.STOPPED):
         if number := view.in_state(state):
             left += [Span("   "), describe.state_mark(state), Span(f" {number} {tr(state.value.lower())}", Tone.MUTED)]
     if view.has_older:
         left.append(Span(f"   {tr('older ones: vlad ls --all')}", Tone.FAINT))
     if sort is not RunSort.NEWEST:
-        left.append(Span(f"   {tr('by {order}').format(order=tr(sort.value))}", Tone.ACCENT))
+        left.append(Span(f"   {tr('by {order}', order=tr(sort.value))}", Tone.ACCENT))
     if shown.text:
         left.append(Span(f"   / {shown.text}", Tone.ACCENT))
     return justified(left, [Span(right, Tone.WARN if right.startswith(tr("read only")) else Tone.FAINT)], width)

@@ -5,6 +5,7 @@ from vlad.records.home_view import RunView
 from vlad.records.run import RunRecord
 
 from vlatui.look.tones import Line, Span, Tone
+from vlatui.look.words import tr
 from vlatui.telling.header import diagnosis_lines, header_lines
 
 
@@ -12,15 +13,17 @@ def why_lines(run: RunView, now: float, width: int) -> list[Line]:
     """Every attempt's end, newest first, with its evidence and advice."""
     record = run.record
     if not record.attempts or all(attempt.diagnosis is None for attempt in record.attempts):
-        return [*header_lines(run, now, width), [], [Span("No attempt of this run has failed.", Tone.MUTED)]]
+        return [*header_lines(run, now, width), [], [Span(tr("No attempt of this run has failed."), Tone.MUTED)]]
     lines: list[Line] = []
     for attempt in reversed(record.attempts):
         if attempt.diagnosis is None:
             continue
         if lines:
             lines.append([])
-        until = f", steps {attempt.start_step or 0:,} to {attempt.end_step:,}" if attempt.end_step is not None else ""
-        lines.append([Span(f"Attempt {attempt.number}{until}", Tone.TITLE)])
+        title = tr("Attempt {number}", number=attempt.number)
+        if attempt.end_step is not None:
+            title += tr(", steps {first} to {last}", first=f"{attempt.start_step or 0:,}", last=f"{attempt.end_step:,}")
+        lines.append([Span(title, Tone.TITLE)])
         lines += diagnosis_lines(_as_of(record, attempt.number), width)
         lines += [[Span(f"  {one.file} @ {one.offset:,}", Tone.MUTED)] for one in attempt.diagnosis.evidence]
     return lines

@@ -12,6 +12,7 @@ from vlad.records.progress import Evaluation
 from vlatui.asking.outside import hand_over, pager
 from vlatui.look.painting import Painted
 from vlatui.look.tones import Line
+from vlatui.look.words import tr
 from vlatui.telling import charts
 from vlatui.telling.evaluation_rows import ARRIVING, COLUMNS, NO_EVALUATIONS, evaluation_rows, task_lines
 from vlatui.widgets.lines import Lines
@@ -115,7 +116,7 @@ class EvaluationsPane(Horizontal):
     def action_open_log(self) -> None:
         number = self._selected
         log = self._evaluations[number].log if number is not None else None
-        failure = hand_over(self.app, [*pager(), log]) if log else "this evaluation has told of no log"
+        failure = hand_over(self.app, [*pager(), log]) if log else tr("this evaluation has told of no log")
         if failure:
             self.notify(failure, severity="warning", markup=False)
 
@@ -124,7 +125,7 @@ class EvaluationsPane(Horizontal):
         number = self._selected
         found = getattr(self._evaluations[number], what) if number is not None else None
         if not found:
-            self.notify(f"this evaluation has told of no {what}", severity="warning", markup=False)
+            self.notify(tr("this evaluation has told of no {what}", what=tr(what)), severity="warning", markup=False)
             return
         self.app.copy_to_clipboard(found if isinstance(found, str) else "\n".join(found))
-        self.notify(f"copied: {what}", markup=False)
+        self.notify(tr("copied: {what}", what=tr(what)), markup=False)

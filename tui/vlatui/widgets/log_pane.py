@@ -167,13 +167,13 @@ class LogPane(Vertical):
             self._purpose = "search"
             self._search(rf"\bstep\W*{step[1]}\b")
         elif wanted:
-            self._note = f"{wanted!r} is neither a line nor a step"
+            self._note = tr("{words} is neither a line nor a step", words=repr(wanted))
 
     def _search(self, pattern: str) -> None:
         try:
             compiled(pattern)
         except re.error as error:
-            self._note = f"{pattern!r} is no regular expression: {error}"
+            self._note = tr("{pattern} is no regular expression: {error}", pattern=repr(pattern), error=error)
             return
         if (path := self.view.path) is not None:
             self._look_for(path, pattern, self._purpose)
@@ -184,7 +184,10 @@ class LogPane(Vertical):
         try:
             matches, failure = self.view.place.search(path, pattern, lambda: worker.is_cancelled), ""
         except OSError as error:
-            matches, failure = Matches(pattern), f"{path.name} cannot be searched: {error.strerror or error}"
+            matches, failure = (
+                Matches(pattern),
+                tr("{file} cannot be searched: {error}", file=path.name, error=error.strerror or error),
+            )
         if not worker.is_cancelled:
             self.post_message(self.Searched(matches, purpose, failure))
 
@@ -255,12 +258,12 @@ class LogPane(Vertical):
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(self.view.visible_text)
-        self.notify("the lines on screen are copied")
+        self.notify(tr("the lines on screen are copied"))
 
     def action_copy_path(self) -> None:
         if self.view.path is not None:
             self.app.copy_to_clipboard(self.view.place.called(self.view.path))
-            self.notify("the path of the log is copied")
+            self.notify(tr("the path of the log is copied"))
 
 
 def _neighbour(lines: "array[int]", current: int | None, by: int, end: int) -> int:

@@ -260,7 +260,7 @@ class LogView(FollowingScroll, can_focus=True):
     def _empty_line(self, y: int, width: int) -> Strip:
         lines = self.when_empty
         if self.failure:
-            lines = (*textwrap.wrap(self.failure, max(8, width - 4)), "it is read again as soon as it changes")
+            lines = (*textwrap.wrap(self.failure, max(8, width - 4)), tr("it is read again as soon as it changes"))
         from_top = y - max(0, (self.size.height - len(lines)) // 2)
         if not 0 <= from_top < len(lines):
             return Strip.blank(width, self.base_style)

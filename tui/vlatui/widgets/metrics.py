@@ -15,6 +15,7 @@ from vlad.records import figures
 from vlatui.look.painting import Painted
 from vlatui.look.scales import smoothed, spark
 from vlatui.look.tones import Line, Span, Tone
+from vlatui.look.words import tr
 from vlatui.reading.series import Curve
 from vlatui.telling import charts
 from vlatui.telling.header import flowed
@@ -112,7 +113,7 @@ class MetricsPane(Vertical):
         trend = spark(values, 8) if not is_chosen and len(set(values)) > 1 else ""
         newest = shown_value(name, values[-1]) if values else figures.UNKNOWN
         mark = Span("▸ " if is_chosen else "", Tone.ACCENT)
-        label = Span(f"{name} ", Tone.TITLE if is_chosen else Tone.MUTED)
+        label = Span(f"{tr(name)} ", Tone.TITLE if is_chosen else Tone.MUTED)
         return [mark, label, Span(newest), Span(f" {trend}" if trend else "", Tone.FAINT)]
 
     def _status(self, curve: Curve) -> Line:
@@ -120,8 +121,11 @@ class MetricsPane(Vertical):
             return []
         view = self._view
         spans = [Span(self._read_out(curve), Tone.STRONG if view.cursor is not None else Tone.PLAIN)]
-        words = [f"smoothing {view.smoothing:g}", "log scale" if view.is_logarithmic else "linear"]
-        words += ["over time" if view.over_time else "over steps", "zoomed" if view.xs else "whole run"]
+        words = [
+            tr("smoothing {weight}", weight=f"{view.smoothing:g}"),
+            tr("log scale" if view.is_logarithmic else "linear"),
+        ]
+        words += [tr("over time" if view.over_time else "over steps"), tr("zoomed" if view.xs else "whole run")]
         return [*spans, Span("   " + " · ".join(words), Tone.MUTED)]
 
     def _read_out(self, curve: Curve) -> str:
@@ -131,7 +135,9 @@ class MetricsPane(Vertical):
             at = min(at, bisect_left(self._xs(curve), self._view.cursor))
         smooth = smoothed(curve.values, self._view.smoothing)[at]
         value, smooth_value = (shown_value(self._shown, one) for one in (curve.values[at], smooth))
-        return f"step {curve.steps[at]:,.0f}: {value} (smooth {smooth_value})"
+        return tr(
+            "step {step}: {value} (smooth {smooth})", step=f"{curve.steps[at]:,.0f}", value=value, smooth=smooth_value
+        )
 
     def _xs(self, curve: Curve) -> list[float]:
         return [at - curve.times[0] for at in curve.times] if self._view.over_time else list(curve.steps)
