@@ -227,6 +227,8 @@ SENTENCES: dict[str, str] = {
     "smoothing {weight}": "平滑 {weight}",
     "log scale": "对数坐标",
     "linear": "线性坐标",
+    "No room for a curve.": "没有画曲线的空间。",
+    "z hides the runs": "按 z 隐藏运行列表",
     "over steps": "按步数",
     "over time": "按时间",
     "whole run": "整个运行",

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -22,6 +23,7 @@ from vlatui.telling.header import flowed
 from vlatui.widgets.lines import Lines
 
 NO_METRICS = ("No numbers yet.", "they appear with the first step")
+NO_ROOM = ("No room for a curve.", "z hides the runs")
 SMOOTHINGS = (0.0, 0.6, 0.9, 0.97, 0.99)
 
 
@@ -50,9 +52,10 @@ class CurveChart(Painted, can_focus=True):
         width = self.size.width
         if self._rows:
             return self.painted(self._rows[y] if y < len(self._rows) else [], width)
-        from_top = y - max(0, (self.size.height - len(NO_METRICS)) // 2)
-        text = NO_METRICS[from_top] if 0 <= from_top < len(NO_METRICS) else ""
-        return self.painted([Span(" " * max(0, (width - len(text)) // 2)), Span(text, Tone.MUTED)], width)
+        words = NO_ROOM if len(self.curve) else NO_METRICS
+        from_top = y - max(0, (self.size.height - len(words)) // 2)
+        text = tr(words[from_top]) if 0 <= from_top < len(words) else ""
+        return self.painted([Span(" " * max(0, (width - cell_len(text)) // 2)), Span(text, Tone.MUTED)], width)
 
 
 def shown_value(name: str, value: float) -> str:
