@@ -18,6 +18,24 @@ RESOLVED = Answer(
     ),
 )
 
+START_WORDS = Answer(
+    True,
+    "",
+    json.dumps(
+        {
+            "options": [
+                {"flags": ["--gpus"], "takes": "anything", "help": "wait for GPUs", "values": ["auto", "none"]},
+                {"flags": ["--config"], "takes": "file", "help": "YAML"},
+                {"flags": ["--set"], "takes": "anything", "help": "set one field"},
+            ],
+            "figures": ["NPROC", "TARGET_STEPS", "SAVE_STEPS", "EVAL_EVERY", "PATIENCE"],
+            "configs": ["configs/demo.yaml", "configs/libero.yaml"],
+            "profiles": ["4090_1gpu"],
+            "runs": ["last"],
+        }
+    ),
+)
+
 
 def foretold(total_bytes: int, *, fits: bool, remedies: list[object] | None = None) -> Answer:
     """The plan for one card of 25.7 GB."""

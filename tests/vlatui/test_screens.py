@@ -7,9 +7,11 @@ from dashboards import FakeVlad
 from screen_text import until_shown
 from textual.pilot import Pilot
 from vlad.records.rundir import Home, RunDirectory
-from vlad_answers import RESOLVED, foretold
+from vlad_answers import RESOLVED, START_WORDS, foretold
 from vlatui.app import VlatuiApp
+from vlatui.look.words import Language, choose
 from vlatui.widgets.run_table import RunTable
+from vlatui.widgets.table import Table
 
 Make = Callable[..., VlatuiApp]
 Runs = dict[str, RunDirectory]
@@ -94,9 +96,46 @@ def test_no_runs(snap_compare: Callable[..., bool], dashboard: Make, home: Home)
     assert snap_compare(dashboard(), run_before=before)
 
 
-@pytest.mark.parametrize("size", [(40, 10), (200, 50)], ids=["40x10", "200x50"])
+@pytest.mark.parametrize("size", [(40, 10), (200, 50), (250, 70)], ids=["40x10", "200x50", "250x70"])
 def test_small_and_large(snap_compare: Callable[..., bool], dashboard: Make, runs: Runs, size: tuple[int, int]) -> None:
     assert snap_compare(dashboard(), terminal_size=size, run_before=after(shown=("step 315 loss",)))
+
+
+@pytest.mark.parametrize("size", [(40, 10), (250, 70)], ids=["40x10", "250x70"])
+def test_evaluations_small_and_large(
+    snap_compare: Callable[..., bool], dashboard: Make, runs: Runs, size: tuple[int, int]
+) -> None:
+    assert snap_compare(dashboard(), terminal_size=size, run_before=after("2", shown=("84%",)))
+
+
+def test_in_chinese(snap_compare: Callable[..., bool], dashboard: Make, runs: Runs) -> None:
+    """Its characters are two cells wide: columns and borders stand."""
+    choose(Language.CHINESE)
+    try:
+        before = after("5", select=runs["restarting"], shown=("等待重启", "17s后重启", "被信号 9 终止"))
+        assert snap_compare(dashboard(), terminal_size=(80, 24), run_before=before)
+    finally:
+        choose(Language.ENGLISH)
+
+
+def test_one_line_for_a_new_run(snap_compare: Callable[..., bool], dashboard: Make, runs: Runs) -> None:
+    app = dashboard(vlad=FakeVlad(config=RESOLVED, plan=foretold(22_700_000_000, fits=True), completions=START_WORDS))
+    keys = ("n", "ctrl+t", *"auto 500 --gpus")
+    before = after(*keys, "space", shown=("$ vlad start auto 500", "✓ would be", "3.0 GB to spare", "auto · none"))
+    assert snap_compare(app, terminal_size=(80, 24), run_before=before)
+
+
+def test_what_differs_from_another_run(snap_compare: Callable[..., bool], dashboard: Make, runs: Runs) -> None:
+    async def before(pilot: Pilot[None]) -> None:
+        await after("6", "enter", shown=("learning_rate",))(pilot)
+        await pilot.press("equals_sign")
+        await until_shown(pilot, "What differs from", runs["failed"].run_id)
+        pilot.app.screen.query_one(Table).move_cursor_to(runs["failed"].run_id)
+        await pilot.press("enter")
+        await until_shown(pilot, "libero_object", "dataset_name")
+        await pilot.pause()
+
+    assert snap_compare(dashboard(), terminal_size=(100, 30), run_before=before)
 
 
 @pytest.mark.parametrize("theme", ["vlad-light", "vlad-colour-blind", "ansi-dark"])

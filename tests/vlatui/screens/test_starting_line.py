@@ -1,36 +1,16 @@
 """Starting runs by one line, beside the form."""
 
-import json
-
 import pytest
 from dashboards import SIZE, FakeVlad, Make, Runs, until_read
 from screen_text import until, until_shown
 from textual.pilot import Pilot
 from textual.widgets import Input
-from vlad_answers import RESOLVED, foretold
+from vlad_answers import RESOLVED, START_WORDS, foretold
 from vlatui.app import VlatuiApp
 from vlatui.screens.new_run import NewRunScreen
 from vlatui.sites.vlad import Answer
 from vlatui.widgets.start_fields import StartFields
 from vlatui.widgets.start_line import StartLine
-
-START_WORDS = Answer(
-    True,
-    "",
-    json.dumps(
-        {
-            "options": [
-                {"flags": ["--gpus"], "takes": "anything", "help": "wait for GPUs", "values": ["auto", "none"]},
-                {"flags": ["--config"], "takes": "file", "help": "YAML"},
-                {"flags": ["--set"], "takes": "anything", "help": "set one field"},
-            ],
-            "figures": ["NPROC", "TARGET_STEPS", "SAVE_STEPS", "EVAL_EVERY", "PATIENCE"],
-            "configs": ["configs/demo.yaml", "configs/libero.yaml"],
-            "profiles": ["4090_1gpu"],
-            "runs": ["last"],
-        }
-    ),
-)
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ class Completion:
     word: str = ""
     candidates: tuple[str, ...] = ()
     hint: str = ""
+    needs_value: bool = False
 
     @property
     def common(self) -> str:
@@ -88,7 +89,8 @@ def _of_value(words: StartWords, flag: str, value: str, fields: Iterable[str]) -
     }  # fmt: skip
     offered = known.get(flag, option.values if option else ())
     fitting = tuple(one for one in offered if one.startswith(value) and one != value)
-    return Completion(value, fitting, f"{flag}: {option.help}"[:LONGEST_HINT] if option else "")
+    hint = f"{flag}: {option.help}"[:LONGEST_HINT] if option else ""
+    return Completion(value, fitting, hint, needs_value=not value)
 
 
 def _of_figure(words: StartWords, before: list[str], word: str) -> Completion:

@@ -1,9 +1,9 @@
 """The dashboard's sentences in Chinese: notices, journal, forms, errors. What is in braces is put in."""
 
 SENTENCES: dict[str, str] = {
-    "^o adapters · ^s start · escape cancel": "^o 适配器 · ^s 启动 · esc 取消",
-    "tab next field · ^t one line": "tab 下一项 · ^t 单行",
-    "tab completes · ↑ history · ^t form": "tab 补全 · ↑ 历史 · ^t 表单",
+    "^o adapters · ^s start · esc cancel": "^o 适配器 · ^s 启动 · esc 取消",
+    "tab next · ^t one line": "tab 下一项 · ^t 单行",
+    "tab completes · ↑ before · ^t form": "tab 补全 · ↑ 历史 · ^t 表单",
     "One line, or the form": "单行或表单",
     "Complete": "补全",
     "Older line": "更早的一行",
@@ -37,7 +37,6 @@ SENTENCES: dict[str, str] = {
     "Both runs were started with the same configuration.": "两个运行的启动配置相同。",
     "= compares with another run, & ends it": "= 与另一运行比较,& 结束比较",
     "There is no other run.": "没有其他运行。",
-    "ID": "编号",
     "ID": "编号",
     "command": "命令",
     "working folder": "工作目录",

@@ -98,8 +98,8 @@ class NewRunScreen(ModalScreen[str | None]):
     def _show_mode(self, *, is_line: bool) -> None:
         self._fields.display, self.query_one("#one-line").display = not is_line, is_line
         dialog = self.query_one(".dialog")
-        other = tr("tab completes · ↑ history · ^t form") if is_line else tr("tab next field · ^t one line")
-        dialog.border_subtitle = f"{other} · {tr('^o adapters · ^s start · escape cancel')}"
+        other = tr("tab completes · ↑ before · ^t form") if is_line else tr("tab next · ^t one line")
+        dialog.border_subtitle = f"{other} · {tr('^o adapters · ^s start · esc cancel')}"
         if is_line:
             self._line.focus()
         else:
@@ -137,12 +137,19 @@ class NewRunScreen(ModalScreen[str | None]):
         self._due = self.set_timer(CHECK_AFTER_S, self._check_form)
 
     def _check_form(self) -> None:
+        if self._needs_more:
+            return
         try:
             form = self.form
             questions = form.questions()
         except ValueError:
             return
         self._ask(form, questions)
+
+    @property
+    def _needs_more(self) -> bool:
+        """Whether an option stands at the end of the line that waits for its value."""
+        return self.is_line and self._line.completion.needs_value
 
     @work(thread=True, exclusive=True, group="check", exit_on_error=False)
     def _ask(self, form: StartForm, questions: Questions) -> None:
@@ -193,7 +200,8 @@ class NewRunScreen(ModalScreen[str | None]):
             return
         config = self._check.resolved.config if self._check and self._check.resolved else {}
         typed = self._line.value if self.is_line else self._fields.override_typed
-        preview.show_lines([*offered, *lines, *check_lines(self._check, field_hint(typed, config), width)])
+        told = [] if self._needs_more else check_lines(self._check, field_hint(typed, config), width)
+        preview.show_lines([*offered, *lines, *told])
 
     def _say(self, words: str, tone: Tone) -> None:
         """Stands until something is typed: an answer to the check must not hide it."""

@@ -6,12 +6,13 @@ from vlad.records import figures
 
 from vlatui.asking.checking import Check, Foretold
 from vlatui.asking.line_completing import Completion
-from vlatui.look.tones import Line, Span, Tone, broken_text
+from vlatui.look.tones import Line, Span, Tone, broken_text, cut
 from vlatui.look.words import tr
 
 GB = 1e9
 MOST_WARNINGS = 2
 MOST_LINES = 3
+MOST_CANDIDATE_LINES = 2
 
 
 def command_lines(command: str, width: int) -> list[Line]:
@@ -22,10 +23,10 @@ def command_lines(command: str, width: int) -> list[Line]:
 
 def candidate_lines(completion: Completion, width: int) -> list[Line]:
     """What could be typed next: a hint, and as many candidates as one line has room for."""
-    lines: list[Line] = [[Span(completion.hint[:width], Tone.INFO)]] if completion.hint else []
+    lines: list[Line] = [[Span(cut(completion.hint, width), Tone.INFO)]] if completion.hint else []
     if completion.word or completion.hint.startswith("--"):
-        offered = textwrap.shorten("  ".join(completion.candidates).replace("  ", " · "), width, placeholder=" …")
-        lines += [[Span(offered, Tone.MUTED)]] if offered else []
+        offered = broken_text(" · ".join(completion.candidates), width)
+        lines += [[Span(line, Tone.MUTED)] for line in offered[:MOST_CANDIDATE_LINES]]
     return lines
 
 
