@@ -17,6 +17,7 @@ class RunTable(Table):
 
     lights_always: ClassVar[bool] = True
     has_hosts = False
+    _connecting: frozenset[str] = frozenset()
     hidden: frozenset[str] = frozenset()
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "mark", "Mark", show=False)]
 
@@ -24,11 +25,18 @@ class RunTable(Table):
         self, runs: Sequence[RunView], unreadable: Sequence[tuple[str, str]], foreign: Sequence[tuple[str, ForeignJob]],
         now: float, when_empty: tuple[str, ...], *, has_headings: bool,
     ) -> None:  # fmt: skip
-        """The runs, those that cannot be read, and below them the foreign trainings with their hosts."""
+        """The runs, those that cannot be read, and below them the foreign trainings with their hosts.
+
+        A host that is being connected to is no place for the cursor once there are runs.
+        """
         rows: list[Grouped] = [(group_of(run), run_row(run, now)) for run in runs]
         rows += ((RunGroup.UNREAD, unreadable_row(run_id, words)) for run_id, words in unreadable)
         rows += ((RunGroup.FOREIGN, foreign_row(job, now, site)) for site, job in foreign)
+        was_on_connecting = self.cursor_key in self._connecting
+        self._connecting = frozenset(name for name, words in unreadable if words.endswith("…"))
         self.show_rows(under_headings(rows) if has_headings else [row for _, row in rows], when_empty)
+        if was_on_connecting and runs:
+            self.move_cursor_to(runs[0].run_id)
 
     def on_resize(self, event: object) -> None:
         self._choose_columns()
