@@ -1,10 +1,11 @@
 """The form for a new run: what it means on the command line, and how it is filled from another run."""
 
+import subprocess
 from typing import Any
 
 import pytest
 from vlad.records.spec import ConfigValue, Kind, RunSpec
-from vlatui.asking.start_form import StartForm, form_of
+from vlatui.asking.start_form import StartForm, form_of, words_of
 
 
 def spec(**changes: Any) -> RunSpec:
@@ -81,3 +82,12 @@ def test_the_same_form_is_asked_about_before_it_is_started() -> None:
     assert asked.configured == ["config", "--config", "a.yaml", "--set", "seed=3", "--json"]
     assert asked.planned == ["plan", "2", "--config", "a.yaml", "--set", "seed=3", "--json"]
     assert asked.checked == ["start", "--dry-run", "--json", *form.arguments()[1:]]
+
+
+@pytest.mark.parametrize(
+    "text", ['a "b \\$c" d', "'\\$x'", '"a\\\\b" \\"', "one\\ word", '"`x` \\`y\\`"', """'"\\$x"'""", "a 'b \"c' d"]
+)
+def test_words_are_those_that_a_shell_makes(text: str) -> None:
+    script = "set -f; " + 'printf "%s\\n" ' + text.replace("`x`", "\\`x\\`")
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert words_of(text) == done.stdout.splitlines()

@@ -1,5 +1,6 @@
 """A new run as filled in: what was typed, the command it means, and how it is filled from a run that exists. Pure."""
 
+import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from vlatui.look.words import tr
 CHOSEN_BY_HAND = "command line"
 BESIDE_FIELDS = {"--follow": "the log is followed here", "--attach": "t attaches later, with --tty",
                  "--json": "the answer is read here", "--dry-run": "it is checked as you type"}  # fmt: skip
+_PIECE = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.|.""", re.DOTALL)
+_DOLLAR = re.compile(r"\\([$`])")
 CONFIGURING = frozenset({"--from-scratch", "--python"})
 
 
@@ -128,8 +131,12 @@ def _text(value: object) -> str:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a command line. Raises ValueError for a quotation that does not end."""
+    """The words of a command line, as a shell has them; Python's shlex knows no \\$ within double quotes.
+
+    Raises ValueError for a quotation that does not end.
+    """
+    pieces = (_DOLLAR.sub(r"\1", piece) if piece.startswith('"') else piece for piece in _PIECE.findall(text))
     try:
-        return shlex.split(text)
+        return shlex.split("".join(pieces))
     except ValueError as error:
         raise ValueError(f"{text!r}: {error}") from error
