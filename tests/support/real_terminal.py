@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 class Terminal:

@@ -8,7 +8,7 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.widget import Widget
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 def screen_text(app: App[None]) -> str:

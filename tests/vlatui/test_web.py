@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from supervised_runs import until as until_true
 from vlad.records.rundir import Home, RunDirectory
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/([\w-]{40,})/")
+DEADLINE_S, AGAIN_S = 60.0, 5.0
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
@@ -33,7 +35,7 @@ def address(home: Home, runs: dict[str, RunDirectory], tmp_path: Path) -> Iterat
     assert found is not None
     yield found[0]
     server.send_signal(signal.SIGINT)
-    server.wait(20)
+    server.wait(DEADLINE_S)
     server.stdout.close()
 
 
@@ -90,7 +92,8 @@ class Chromium:
 
     async def until(self, expression: str) -> None:
         """Waits until the page's script says true."""
-        for _ in range(300):
+        end = time.monotonic() + DEADLINE_S
+        while time.monotonic() < end:
             said = await self.ask("Runtime.evaluate", expression=expression)
             if said["result"].get("value") is True:
                 return
@@ -129,16 +132,15 @@ async def test_chromium_shows_the_runs_and_its_keys_reach_them(chromium: str) ->
             browser = Chromium(socket)
             await browser.until("document.body.classList.contains('-first-byte')")
             before = await until_still(browser)
-            await browser.ask("Runtime.evaluate", expression="document.querySelector('textarea').focus()")
-            await browser.ask("Input.dispatchKeyEvent", type="char", text="?")
-            shown = await until_changed(browser, before)
+            await browser.until("document.querySelector('textarea') !== null")
+            shown = await until_changed(browser, before, "?")
             assert len(shown) > 20_000, "a page of text is no small picture"
 
 
 async def until_still(browser: Chromium) -> bytes:
-    """The page once two pictures of it are the same."""
-    last = b""
-    for _ in range(100):
+    """The page once two pictures of it are the same, or as it is in the end."""
+    last, end = b"", time.monotonic() + DEADLINE_S
+    while time.monotonic() < end:
         now = await browser.picture()
         if now == last:
             return now
@@ -147,12 +149,18 @@ async def until_still(browser: Chromium) -> bytes:
     return last
 
 
-async def until_changed(browser: Chromium, before: bytes) -> bytes:
-    for _ in range(100):
-        now = await browser.picture()
-        if abs(len(now) - len(before)) > 2000:
-            return now
-        await asyncio.sleep(0.1)
+async def until_changed(browser: Chromium, before: bytes, key: str) -> bytes:
+    """The page after the key was typed; typed again where nothing came of it for some seconds."""
+    end = time.monotonic() + DEADLINE_S
+    while time.monotonic() < end:
+        await browser.ask("Runtime.evaluate", expression="document.querySelector('textarea').focus()")
+        await browser.ask("Input.dispatchKeyEvent", type="char", text=key)
+        again = time.monotonic() + AGAIN_S
+        while time.monotonic() < again:
+            now = await browser.picture()
+            if abs(len(now) - len(before)) > 2000:
+                return now
+            await asyncio.sleep(0.1)
     raise AssertionError("the key changed nothing")
 
 
