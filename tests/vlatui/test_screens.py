@@ -120,8 +120,8 @@ def test_in_chinese(snap_compare: Callable[..., bool], dashboard: Make, runs: Ru
 
 def test_one_line_for_a_new_run(snap_compare: Callable[..., bool], dashboard: Make, runs: Runs) -> None:
     app = dashboard(vlad=FakeVlad(config=RESOLVED, plan=foretold(22_700_000_000, fits=True), completions=START_WORDS))
-    keys = ("n", "ctrl+t", *"auto 500 --gpus")
-    before = after(*keys, "space", shown=("$ vlad start auto 500", "✓ would be", "3.0 GB to spare", "auto · none"))
+    keys = ("n", "ctrl+t", *"auto 500 --gpus 2")
+    before = after(*keys, shown=("$ vlad start auto 500 --gpus 2", "✓ would be", "3.0 GB to spare"))
     assert snap_compare(app, terminal_size=(80, 24), run_before=before)
 
 

@@ -11,7 +11,7 @@ from vlad.host.run_processes import Role
 from vlad.records.figures import terminal
 from vlad.records.outcome import Cause, Diagnosis
 from vlad.records.requests import Action
-from vlatui.look.words import CATALOGUES, Language
+from vlatui.look.words import Language, catalogue_of
 from vlatui.telling.describe import cause_words
 from vlatui.telling.tables import STATE_WORDS
 
@@ -82,7 +82,7 @@ def sources() -> list[Path]:
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(SOURCES)))
 def test_every_visible_text_has_its_chinese_words(path: Path) -> None:
-    chinese, tree = CATALOGUES[Language.CHINESE], ast.parse(path.read_text())
+    chinese, tree = catalogue_of(Language.CHINESE), ast.parse(path.read_text())
     sentences = {
         text
         for node in without_documentation(tree)
@@ -99,7 +99,7 @@ def test_a_text_that_is_shown_as_it_stands_is_found() -> None:
 
 
 def test_what_vlad_names_by_a_word_has_its_chinese_word() -> None:
-    chinese = CATALOGUES[Language.CHINESE]
+    chinese = catalogue_of(Language.CHINESE)
     words = (
         {action.value for action in Action}
         | {role.value for role in Role if role is not Role.RANK}

@@ -18,7 +18,7 @@ from vlad.records.progress import Phase
 from vlad.records.run import State
 from vlatui.look.columns import Column, Place, Row, laid_out, measured
 from vlatui.look.tones import broken_text, cell
-from vlatui.look.words import CATALOGUES, Language, choose, language_of, tr
+from vlatui.look.words import Language, catalogue_of, choose, language_of, tr
 from vlatui.screens.navigation import TABS
 from vlatui.telling.run_filter import RunSort
 from vlatui.telling.run_groups import RunGroup
@@ -69,11 +69,11 @@ def test_no_label_is_without_its_chinese_words() -> None:
     labels |= {label for _, label, _ in FIELDS} | {str(one) for one in (*RunSort, *RunGroup)}
     labels |= {state.value.lower() for state in State} | {str(phase) for phase in Phase}
     assert len(labels) > 150
-    assert sorted(label for label in labels - CATALOGUES[Language.CHINESE].keys() if label) == []
+    assert sorted(label for label in labels - catalogue_of(Language.CHINESE).keys() if label) == []
 
 
 def test_what_is_put_in_is_put_in_in_both_languages() -> None:
-    for english, words in CATALOGUES[Language.CHINESE].items():
+    for english, words in catalogue_of(Language.CHINESE).items():
         assert sorted(IN_BRACES.findall(english)) == sorted(IN_BRACES.findall(words)), english
 
 

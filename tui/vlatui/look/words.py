@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from vlatui.look.chinese import CHINESE
-from vlatui.look.chinese_sentences import SENTENCES
-
 
 class Language(StrEnum):
     """What labels can be shown in."""
@@ -14,13 +11,22 @@ class Language(StrEnum):
     CHINESE = "zh"
 
 
-CATALOGUES: Mapping[Language, Mapping[str, str]] = {Language.ENGLISH: {}, Language.CHINESE: CHINESE | SENTENCES}
-_chosen = [CATALOGUES[Language.ENGLISH]]
+def catalogue_of(language: Language) -> Mapping[str, str]:
+    """The words of every label, by its English ones; loaded when they are wanted."""
+    if language is Language.ENGLISH:
+        return {}
+    from vlatui.look.chinese import CHINESE
+    from vlatui.look.chinese_sentences import SENTENCES
+
+    return CHINESE | SENTENCES
+
+
+_chosen: list[Mapping[str, str]] = [{}]
 
 
 def choose(language: Language) -> None:
     """Every label from now on is in this language; made once, before the first picture."""
-    _chosen[0] = CATALOGUES[language]
+    _chosen[0] = catalogue_of(language)
 
 
 def tr(label: str, /, **values: object) -> str:

@@ -102,7 +102,8 @@ class EvaluationsPane(Horizontal):
     @on(Table.CursorMoved, "#evaluations")
     def _show_selected(self) -> None:
         key, selected = self.query_one(Table).cursor_key, self._selected
-        self.query_one("#evaluation-side").display = bool(self._evaluations) or self._arriving is not None
+        has_any = bool(self._evaluations) or self._arriving is not None
+        self.query_one("#evaluation-side").set_class(not has_any, "-empty")
         self.query_one(SuccessChart).show(self._evaluations, self._last_step, selected)
         chosen = None if selected is None else self._evaluations[selected]
         self.query_one(TaskLines).show(self._arriving if key == ARRIVING else chosen)
