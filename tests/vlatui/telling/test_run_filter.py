@@ -1,8 +1,11 @@
 """The filter of the runs, applied to trainings that vlad did not start."""
 
 import pytest
+from dashboards import Runs
 from vlad.records.foreign import ForeignJob
+from vlad.records.home_view import HomeReader
 from vlad.records.outcome import ProcessIdentity
+from vlad.records.rundir import Home
 from vlatui.telling.run_filter import RunFilter
 
 JOB = ForeignJob(
@@ -22,3 +25,9 @@ def test_a_foreign_training_is_found_by_its_command_and_hidden_by_what_only_runs
     text: str, expected: bool
 ) -> None:
     assert RunFilter(text).matches_foreign(JOB) is expected
+
+
+@pytest.mark.parametrize(("text", "name"), [("fail", "failed"), ("succ", "succeeded"), ("sto", "stopped")])
+def test_the_beginning_of_a_state_finds_its_runs(runs: Runs, home: Home, text: str, name: str) -> None:
+    found = [run.run_id for run in HomeReader(home).read().runs if RunFilter(text).matches(run)]
+    assert found == [runs[name].run_id]

@@ -170,7 +170,7 @@ class Showing(Navigation):
             site = self.session.sites.named(self.selected_site)
             log.show_run(foreign_logs(job, site.foreign_log), is_other_run=True, is_live=True)
         elif self.selected_id is None:
-            log.show_none()
+            log.show_none(has_runs=bool(self.shown.view.runs))
         if job is not None or self.selected_id is None:
             self._show_detail(is_other_run=True)
 

@@ -11,6 +11,7 @@ from vlad.records.home_view import RunView
 from vlad.records.run import State
 
 COMPARISON = re.compile(r"(success|best|step|loss)(>=|<=|>|<|=)(-?\d+(?:\.\d+)?)")
+LEAST_OF_A_STATE = 3
 COMPARED: dict[str, Callable[[float, float], bool]] = {
     ">": lambda one, two: one > two,
     "<": lambda one, two: one < two,
@@ -56,7 +57,10 @@ def _or_last(value: float | None) -> float:
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Words that must all fit: `failed`, `live`, `success>80`, `suite:spatial`, or a part of the name or id."""
+    """Words that must all fit: `failed`, `live`, `success>80`, `suite:spatial`, or a part of the name or id.
+
+    While a state is still being typed, its beginning stands for it too.
+    """
 
     text: str
 
@@ -79,7 +83,8 @@ def _fits(word: str, run: RunView) -> bool:
         return run.is_live == (word == "live")
     if word.upper() in State.__members__:
         return run.record.state == word.upper()
-    return word in run.run_id.lower() or word in run.record.name.lower()
+    is_state_begun = len(word) >= LEAST_OF_A_STATE and run.record.state.lower().startswith(word)
+    return is_state_begun or word in run.run_id.lower() or word in run.record.name.lower()
 
 
 def _value(name: str, run: RunView) -> float | None:

@@ -102,9 +102,12 @@ class LogPane(Vertical):
         self._sources = sources
         self._open()
 
-    def show_none(self) -> None:
+    def show_none(self, *, has_runs: bool) -> None:
+        """Nothing is selected: words for whoever has no runs yet, and none where a filter hides them."""
         self._sources, self._chosen, self._has_run = (), None, False
         self._open()
+        if has_runs:
+            self.view.when_empty = ()
 
     def _open(self) -> None:
         source = self.source
