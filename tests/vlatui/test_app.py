@@ -3,6 +3,7 @@
 from dashboards import SIZE, FakeVlad, Make, Runs, requests_of, until_read
 from screen_text import screen_text, until, until_shown
 from vlad.records.rundir import Home
+from vlatui.look.words import Language, choose
 from vlatui.screens.text import TextScreen
 from vlatui.settings import Settings, load_settings
 
@@ -70,3 +71,17 @@ async def test_q_quits_and_leaves_the_runs_alone(dashboard: Make, runs: Runs) ->
         await until(pilot, lambda: app._exit)
     assert runs["training"].state.read_bytes() == before
     assert requests_of(runs["training"]) == []
+
+
+async def test_the_palette_asks_in_the_users_language(dashboard: Make, runs: Runs) -> None:
+    choose(Language.CHINESE)
+    try:
+        app = dashboard()
+        async with app.run_test(size=SIZE) as pilot:
+            await until_shown(pilot, "3 个活动")
+            await pilot.press("ctrl+p")
+            await until_shown(pilot, "搜索命令…", "启动新的运行")
+            app.search_themes()
+            await until_shown(pilot, "搜索主题…")
+    finally:
+        choose(Language.ENGLISH)

@@ -117,6 +117,19 @@ class VlatuiApp(App[None]):
         groups = key_groups((type(self), DashboardScreen), self.get_key_display)
         self.push_screen(TextScreen(tr("Keys"), key_lines(groups)))
 
+    def action_command_palette(self) -> None:
+        """Textual's, which asks in the user's language."""
+        from textual.command import CommandPalette
+
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette(placeholder=tr("Search for commands…"), id="--command-palette"))
+
+    def search_themes(self) -> None:
+        from textual.command import CommandPalette
+        from textual.theme import ThemeProvider
+
+        self.push_screen(CommandPalette(providers=[ThemeProvider], placeholder=tr("Search for themes…")))
+
     def action_picture(self) -> None:
         path = self.save_screenshot()
         self.notify(tr("saved {path}", path=path), markup=False)

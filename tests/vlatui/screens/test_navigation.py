@@ -100,6 +100,7 @@ async def test_a_filter_that_nothing_fits_says_so(dashboard: Make, runs: Runs) -
         await until_read(pilot)
         await pilot.press("slash", *"zzz", "enter")
         await until_shown(pilot, "No run matches 'zzz'.", "escape clears the filter")
+        await until(pilot, lambda: "No run yet." not in screen_text(app), "there are some, only hidden")
 
 
 async def test_f_pauses_and_follows_again_from_any_tab(dashboard: Make, runs: Runs) -> None:

@@ -151,6 +151,8 @@ CHINESE: dict[str, str] = {
     "All commands": "全部命令",
     "To the shell (fg comes back)": "回到 shell(fg 返回)",
     "Save a picture of the screen": "保存屏幕图片",
+    "Search for commands…": "搜索命令…",
+    "Search for themes…": "搜索主题…",
     "Theme": "主题",
     "Choose the colours": "选择配色",
     "Picture": "截图",
