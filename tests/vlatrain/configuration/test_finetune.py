@@ -97,6 +97,7 @@ OURS = {
         "keep_frames_on_device",
     ),
     *("soft_target_bins", "use_proprio", "use_wrist_image", "fused_lora", "compile", "cuda_graph", "base_precision"),
+    *("grouped_lora", "answer_kernels"),
     *("probe_samples", "probe_seed", "thermostat_mode", "thermostat_estimator", "thermostat_window"),
     *("icsm_rank", "icsm_fragile_dim", "icsm_plastic_dim", "icsm_epsilon", "icsm_sensitivity_samples"),
     *("icsm_layer_ids", "icsm_states", "icsm_batch_size"),

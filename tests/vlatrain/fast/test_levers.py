@@ -19,15 +19,16 @@ def used(place: Place, **settings: Any) -> Levers:
 
 
 def test_a_new_card_gets_all_levers() -> None:
-    assert str(used(H200)) == "fused_lora on, compile on, cuda_graph on"
+    told = "fused_lora on, compile on, cuda_graph on, grouped_lora off, answer_kernels off"
+    assert str(used(H200)) == told, "the last two are not used unasked until they are measured"
 
 
 def test_a_cpu_gets_the_adapters_only_and_is_told_why() -> None:
-    assert str(used(CPU)) == "fused_lora on, compile off (no GPU), cuda_graph off (no GPU)"
+    assert str(used(CPU)).startswith("fused_lora on, compile off (no GPU), cuda_graph off (no GPU)")
 
 
 def test_an_old_card_is_told_why_it_gets_none() -> None:
-    found = used(V100)
+    found = used(V100, grouped_lora=Switch.AUTO, answer_kernels=Switch.AUTO)
     assert not any(getattr(found, name) for name in NAMES)
     assert dict(found.reasons)["fused_lora"] == "fp16 needs autocast"
 
@@ -41,6 +42,13 @@ def test_an_old_card_is_told_why_it_gets_none() -> None:
         ({"activation_checkpointing": Checkpointing.BLOCKS}, "cuda_graph", "activation_checkpointing is not none"),
         ({"fused_lora": Switch.OFF}, "compile", "fused_lora is off"),
         ({"fused_lora": Switch.OFF}, "cuda_graph", "fused_lora is off"),
+        ({"grouped_lora": Switch.AUTO, "cuda_graph": Switch.OFF}, "grouped_lora", "cuda_graph is off"),
+        ({"grouped_lora": Switch.AUTO, "lora_rank": 12}, "grouped_lora", "lora_rank is no multiple of 8"),
+        (
+            {"answer_kernels": Switch.AUTO, "cuda_graph": Switch.OFF},
+            "answer_kernels",
+            "answers are not captured: cuda_graph or fused_lora is off",
+        ),
     ],
 )
 def test_a_setting_that_forbids_a_lever_is_named(settings: dict[str, Any], lever: str, reason: str) -> None:
@@ -98,7 +106,14 @@ def test_what_is_switched_off_is_off_and_needs_no_reason(name: str) -> None:
     assert name not in dict(found.reasons)
 
 
-@pytest.mark.parametrize("name", ["compile", "cuda_graph"])
+@pytest.mark.parametrize("name", ["compile", "cuda_graph", "answer_kernels"])
 def test_asking_for_what_cannot_be_had_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"--{name} on: no GPU; set it auto or off"):
         used(CPU, **{name: Switch.ON})
+
+
+@pytest.mark.parametrize("name", ["grouped_lora", "answer_kernels"])
+def test_a_lever_that_is_not_measured_yet_is_used_when_asked_for(name: str) -> None:
+    assert not getattr(used(H200), name)
+    assert getattr(used(H200, **{name: Switch.ON}), name)
+    assert getattr(used(H200, deterministic=True, cuda_graph=Switch.ON, **{name: Switch.AUTO}), name)

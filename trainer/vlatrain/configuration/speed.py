@@ -32,12 +32,18 @@ class Speed:
     fused_lora: Switch = option(Switch.AUTO, "adapters in the base model's own arithmetic, without autocast")
     compile: Switch = option(Switch.AUTO, "compile the blocks of towers and decoder; half a minute more to start")
     cuda_graph: Switch = option(Switch.AUTO, "replay a pass as one CUDA graph, and an answer of the policy too")
+    grouped_lora: Switch = option(
+        Switch.OFF, "adapters of one input as further columns of the frozen weights: fewer, wider products"
+    )
+    answer_kernels: Switch = option(
+        Switch.OFF, "answers of the policy: tokens after the first by kernels of our own, both towers at the same time"
+    )
     base_precision: BasePrecision = option(
         BasePrecision.BF16, "frozen decoder weights: as precision says (bf16), fp8 (Hopper, Ada) or nf4 (4 bits)"
     )
 
     def check_speed(self) -> None:
-        for name in ("fused_lora", "compile", "cuda_graph"):
+        for name in ("fused_lora", "compile", "cuda_graph", "grouped_lora", "answer_kernels"):
             one_of(self, Switch, name)
         one_of(self, BasePrecision, "base_precision")
 

@@ -10,7 +10,9 @@ from vlatrain.configuration.speed import Switch
 from vlatrain.errors import ConfigError
 
 LEAST_TO_COMPILE = (7, 5)
-NAMES = ("fused_lora", "compile", "cuda_graph")
+RANK_STEP = 8
+"""Ranks of grouped adapters are multiples of it: rows with further columns then begin at multiples of 16 bytes."""
+NAMES = ("fused_lora", "compile", "cuda_graph", "grouped_lora", "answer_kernels")
 
 
 class Arithmetic(StrEnum):
@@ -46,6 +48,8 @@ class Levers:
     fused_lora: bool = False
     compile: bool = False
     cuda_graph: bool = False
+    grouped_lora: bool = False
+    answer_kernels: bool = False
     captures_answers: bool = False
     reasons: tuple[tuple[str, str], ...] = ()
 
@@ -88,13 +92,17 @@ def _obstacles(name: str, config: FinetuneConfig, place: Place, used: dict[str, 
             yield from _against_fused_lora(config, place)
         case "compile":
             yield from _against_compile(config, place, used)
-        case _:
+        case "cuda_graph":
             yield from _against_cuda_graph(config, place, used)
+        case "grouped_lora":
+            yield from _against_grouped_lora(config, used)
+        case _:
+            yield from _against_answer_kernels(config, place, used)
 
 
 def _doubt(name: str, config: FinetuneConfig, place: Place) -> str | None:
     """What speaks against a lever unless it is asked for."""
-    if name != "fused_lora" and config.deterministic:
+    if name in ("compile", "cuda_graph") and config.deterministic:
         return "deterministic: kernels chosen by their speed are not the same in every process"
     if name == "cuda_graph" and place.world_size > 1:
         return "several ranks average while they compute; on takes graphs instead"
@@ -136,3 +144,21 @@ def _against_cuda_graph(config: FinetuneConfig, place: Place, used: dict[str, bo
         yield "activation_checkpointing is not none"
     if not used["fused_lora"]:
         yield "fused_lora is off"
+
+
+def _against_grouped_lora(config: FinetuneConfig, used: dict[str, bool]) -> Iterator[str]:
+    if not used["cuda_graph"]:
+        yield "cuda_graph is off"
+    if config.lora_rank % RANK_STEP:
+        yield f"lora_rank is no multiple of {RANK_STEP}"
+
+
+def _against_answer_kernels(config: FinetuneConfig, place: Place, used: dict[str, bool]) -> Iterator[str]:
+    if not place.has_gpu:
+        yield "no GPU"
+    if not place.has_triton:
+        yield "Triton is not installed"
+    if config.cuda_graph is Switch.OFF or not used["fused_lora"]:
+        yield "answers are not captured: cuda_graph or fused_lora is off"
+    if config.sharding is Sharding.FULL and place.world_size > 1:
+        yield "the base model is spread over the ranks"

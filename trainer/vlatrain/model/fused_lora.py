@@ -1,5 +1,6 @@
 """A LoRA linear in the arithmetic of its input: no autocast, no detour of the input through fp32."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,6 +22,9 @@ class FusedLoraLinear(Linear):
     shadows: tuple[Tensor, Tensor] | None = None
     """While it trains, and somebody keeps them: the adapter's parameters in the type of the passes."""
 
+    grouped: Callable[[Tensor], Tensor] | None = None
+    """While it trains by groups: what computes base and adapter as one product."""
+
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """x [..., in] to [..., out]; PEFT's own pass where the adapter is merged or switched off."""
         if self.merged_weight is not None:
@@ -30,6 +34,8 @@ class FusedLoraLinear(Linear):
         if self.disable_adapters or self.merged or args or kwargs:
             plain: Tensor = super().forward(x, *args, **kwargs)
             return plain
+        if self.grouped is not None and torch.is_grad_enabled():
+            return self.grouped(x)
         down, up = self.shadows if self.shadows is not None and torch.is_grad_enabled() else self.masters
         narrow = F.linear(x, down.to(x.dtype)) * self.scale
         out: Tensor = self.base_layer(x) + F.linear(narrow, up.to(x.dtype))

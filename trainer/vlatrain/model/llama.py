@@ -81,6 +81,7 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
         self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
         self.joint: Tensor | None = None  # while the policy answers: queries', keys' and values' weights as one
+        self.grouped: Callable[[Tensor], Tensor] | None = None  # while it trains by groups: all three products as one
 
     def forward(
         self,
@@ -109,6 +110,9 @@ class Attention(nn.Module):
         if self.joint is not None:
             query, key, value = F.linear(hidden, self.joint).chunk(3, dim=-1)
             return query if wanted is None else take(query, wanted), key, value
+        if self.grouped is not None and wanted is None and torch.is_grad_enabled():
+            query, key, value = self.grouped(hidden).chunk(3, dim=-1)
+            return query, key, value
         asking = hidden if wanted is None else take(hidden, wanted)
         return self.q_proj(asking), self.k_proj(hidden), self.v_proj(hidden)
 
@@ -123,10 +127,13 @@ class Mlp(nn.Module):
         self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
         self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
         self.joint: Tensor | None = None  # while the policy answers: the weights of both as one
+        self.grouped: Callable[[Tensor], Tensor] | None = None  # while it trains by groups: both products as one
 
     def forward(self, hidden: Tensor) -> Tensor:
         if self.joint is not None:
             gate, up = F.linear(hidden, self.joint).chunk(2, dim=-1)
+        elif self.grouped is not None and torch.is_grad_enabled():
+            gate, up = self.grouped(hidden).chunk(2, dim=-1)
         else:
             gate, up = self.gate_proj(hidden), self.up_proj(hidden)
         out: Tensor = self.down_proj(F.silu(gate) * up)

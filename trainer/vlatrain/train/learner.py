@@ -18,6 +18,7 @@ from vlatrain.configuration.memory import Sharding
 from vlatrain.distributed import Ranks
 from vlatrain.errors import ConfigError
 from vlatrain.fast.compiling import compile_blocks
+from vlatrain.fast.grouping import group
 from vlatrain.fast.levers import PLAIN, Arithmetic, Levers, Place, levers
 from vlatrain.fast.optimizer import adamw
 from vlatrain.fast.pass_graphs import PassGraphs, flat_gradients
@@ -161,6 +162,10 @@ def learner_of(
         compile_blocks(vla)
     if used.cuda_graph:
         vla.vision_backbone.side_stream = side_stream(device)
+    gradients = flat_gradients(_adapters_first(model)) if used.cuda_graph else None
+    shadows = Shadows(vla, dtype) if used.cuda_graph else None
+    if shadows is not None and used.grouped_lora:
+        group(vla, shadows)
     optimizer = adamw(_trainable(model), config.learning_rate, config.weight_decay, device)
     return Learner(
         vla=vla,
@@ -174,8 +179,8 @@ def learner_of(
         is_sharded=is_sharded,
         levers=used,
         graphs=PassGraphs() if used.cuda_graph else None,
-        gradients=flat_gradients(_adapters_first(model)) if used.cuda_graph else None,
-        shadows=Shadows(vla, dtype) if used.cuda_graph else None,
+        gradients=gradients,
+        shadows=shadows,
     )
 
 

@@ -1,0 +1,97 @@
+"""Linears of one input computed as one, with their adapters as further columns of the frozen weights.
+
+With weights W, adapters D (down) and U (up) and a scale s, LoRA is y = x W^T + s (x D^T) U^T. As one product that is
+y = [x, x D^T] [W, s U]^T, and backward dy [W, s U] is the gradient of x by way of W beside that of x D^T. So nothing as
+wide as y is written, read or added a second time.
+
+Over weights in fp8 no columns can stand beside W; there the narrow product is added to the wide one.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vlatrain.model.fp8 import rounded, scaled_product
+
+Gradients = tuple[Tensor | None, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Linears that read the same input; `outs` are their widths, in the order of the outputs.
+
+    `ups` is s U of all of them, [sum of outs, ranks]: a block for each linear, zero elsewhere. `downs` is all D,
+    [ranks, in]. Both are in the type of the passes; `adapters`, D and U of each linear, get the gradients.
+    """
+
+    weights: tuple[Tensor, ...]
+    """[W, s U] as one tensor, of which `ups` is a part; or W in fp8, its scales, and its transpose (may be empty)."""
+    ups: Tensor
+    downs: Tensor
+    adapters: tuple[Tensor, ...]
+    outs: tuple[int, ...]
+    scale: float
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """[..., in] to [..., sum of outs]."""
+        flat = inputs.reshape(-1, inputs.shape[-1])
+        shape = (self.outs, self.scale)
+        if len(self.weights) == 1:
+            out: Tensor = _Wide.apply(flat, *self.weights, self.downs, shape, *self.adapters)  # type: ignore[no-untyped-call]  # torch's gap
+        else:
+            out = _WideFp8.apply(flat, *self.weights, self.ups, self.downs, shape, *self.adapters)  # type: ignore[no-untyped-call]  # torch's gap
+        return out.view(*inputs.shape[:-1], -1)
+
+
+class _Wide(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, wide: Tensor, downs: Tensor, shape: Any, *adapters: Tensor) -> Tensor:
+        narrow = inputs @ downs.t()
+        ctx.shape = shape
+        ctx.save_for_backward(inputs, narrow, wide, downs)
+        return torch.cat((inputs, narrow), dim=1) @ wide.t()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Gradients:
+        inputs, narrow, wide, downs = ctx.saved_tensors
+        both = gradient @ wide
+        of_inputs, of_narrow = both[:, : inputs.shape[1]], both[:, inputs.shape[1] :]
+        to_adapters = _of_adapters(gradient, inputs, narrow, of_narrow, ctx.shape)
+        return torch.addmm(of_inputs, of_narrow, downs), None, None, None, *to_adapters
+
+
+class _WideFp8(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, *others: Any) -> Tensor:
+        weight, scales, transposed, ups, downs, shape = others[:6]  # then the adapters
+        narrow = inputs @ downs.t()
+        ctx.shape = shape
+        ctx.save_for_backward(inputs, narrow, weight, scales, transposed, ups, downs)
+        wide = scaled_product(*rounded(inputs), weight.t(), scales.t(), inputs.dtype)
+        return torch.addmm(wide, narrow, ups.t())
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Gradients:
+        inputs, narrow, weight, scales, transposed, ups, downs = ctx.saved_tensors
+        of_narrow = gradient @ ups
+        columns = (transposed if transposed.numel() else weight.t().contiguous()).t()
+        ones = torch.ones(1, weight.shape[1], device=gradient.device)
+        of_inputs = scaled_product(*rounded(gradient.float() * scales.t()), columns, ones, gradient.dtype)
+        to_adapters = _of_adapters(gradient, inputs, narrow, of_narrow, ctx.shape)
+        return torch.addmm(of_inputs, of_narrow, downs), *[None] * 6, *to_adapters
+
+
+def _of_adapters(
+    gradient: Tensor, inputs: Tensor, narrow: Tensor, of_narrow: Tensor, shape: tuple[tuple[int, ...], float]
+) -> list[Tensor]:
+    """D and U of each linear in turn. All U together are one product, of whose blocks those on the diagonal count."""
+    outs, scale = shape
+    rank = narrow.shape[1] // len(outs)
+    to_ups = (gradient.t() @ narrow).split(outs)
+    to_downs = (of_narrow.t() @ inputs).split(rank)
+    found = []
+    for number, (down, up) in enumerate(zip(to_downs, to_ups, strict=True)):
+        found += [down, up[:, number * rank : (number + 1) * rank] * scale]
+    return found
