@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from gpu_models import small_config, small_model
+from kernel_cases import attended_case, product_case
 from speed_steps import codec_7b
 from torch import Tensor
 from training_runs import Workshop, adapter, is_same
@@ -27,7 +28,8 @@ LEVERS: dict[str, dict[str, Any]] = {
     "fused_lora": {**OFF, "fused_lora": Switch.ON},
     "compile": {**OFF, "fused_lora": Switch.ON, "compile": Switch.ON},
     "cuda_graph": {**OFF, "fused_lora": Switch.ON, "cuda_graph": Switch.ON},
-    "all": {},
+    "grouped_lora": {**OFF, "fused_lora": Switch.ON, "cuda_graph": Switch.ON, "grouped_lora": Switch.ON},
+    "all": {"grouped_lora": Switch.ON},
 }
 
 
@@ -83,9 +85,10 @@ def test_in_bf16_a_lever_is_within_the_noise_of_the_plain_path(name: str) -> Non
     assert distance(found, exact) < 1.5 * distance(plain, exact)
 
 
-def test_an_fp8_base_turns_gradients_by_its_rounding_only() -> None:
+@pytest.mark.parametrize("grouped_lora", [Switch.OFF, Switch.ON])
+def test_an_fp8_base_turns_gradients_by_its_rounding_only(grouped_lora: Switch) -> None:
     _, exact = passed(Precision.FP32, **OFF)
-    _, found = passed(Precision.BF16, base_precision=BasePrecision.FP8)
+    _, found = passed(Precision.BF16, base_precision=BasePrecision.FP8, grouped_lora=grouped_lora)
     assert 0 < distance(found, exact) < 0.25
 
 
@@ -109,19 +112,25 @@ TIE = 0.05
 
 
 @pytest.mark.parametrize("rows", [1, 3, 16])
-@pytest.mark.parametrize("how", ["adapter", "merged"])
+@pytest.mark.parametrize("how", ["adapter", "merged", "kernels"])
 def test_captured_answers_are_the_plain_ones_up_to_ties(rows: int, how: str) -> None:
     vla = small_model().to(DEVICE, torch.bfloat16)
     add_lora(vla, rank=8, is_fused=True).to(DEVICE).eval()
-    answers = Answers(vla, vla.config.pad_token_id, is_captured=True)
+    answers = Answers(vla, vla.config.pad_token_id, is_captured=True, has_kernels=how == "kernels")
     for seed in (1, 2):
         question = asked(vla, rows, seed)
-        if how == "merged":
+        if how != "adapter":
             with answers.opened():
                 tokens = answers(*question)
         else:
             tokens = answers(*question)
         assert shortfall(vla, question, tokens) < TIE
+
+
+def test_kernels_of_one_token_say_what_torch_says() -> None:
+    pairs = [*product_case("cuda", torch.bfloat16), *product_case("cuda", torch.bfloat16, 11008, 4096)]
+    for found, expected in [*pairs, *attended_case("cuda", torch.bfloat16, heads=32, size=128)]:
+        assert distance(found.float(), expected.float()) < 0.02
 
 
 def asked(vla: OpenVLA, rows: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -14,6 +14,7 @@ from vlatrain.fast.pass_graphs import flat_gradients
 from vlatrain.fast.shadows import Shadows, adapters_of
 from vlatrain.model.fp8 import Fp8Linear, to_fp8
 from vlatrain.model.fused_lora import FusedLoraLinear
+from vlatrain.model.llama import DecoderLayer
 from vlatrain.model.lora import add_lora
 from vlatrain.model.openvla import IGNORED, OpenVLA
 
@@ -93,9 +94,15 @@ def test_weights_are_views_of_the_groups_and_keep_their_values(make_tiny_model: 
     grouped, plain = (Learning(make_tiny_model, is_grouped=is_grouped) for is_grouped in (True, False))
     expected = plain.vla.state_dict()
     assert all(torch.equal(one, expected[name]) for name, one in grouped.vla.state_dict().items())
-    first = grouped.vla.language_model.model.layers[0].self_attn
-    weights = [one.base_layer.weight for one in (first.q_proj, first.k_proj, first.v_proj)]
-    assert len({one.untyped_storage().data_ptr() for one in weights}) == 1
+    weights = [one.base_layer.weight for one in queries_keys_values(grouped.vla)]
+    assert len({one.untyped_storage().data_ptr() for one in weights if isinstance(one, Tensor)}) == 1
+
+
+def queries_keys_values(vla: OpenVLA) -> list[FusedLoraLinear]:
+    """Of the first layer."""
+    layer = vla.language_model.model.layers[0]
+    assert isinstance(layer, DecoderLayer)
+    return [one for one in layer.self_attn.children() if isinstance(one, FusedLoraLinear)][:3]
 
 
 @pytest.mark.parametrize("has_fp8", [True, False])
@@ -115,8 +122,7 @@ def linears(vla: OpenVLA) -> list[FusedLoraLinear]:
 
 def test_fp8_weights_lie_once_in_memory(make_tiny_model: Make) -> None:
     vla = Learning(make_tiny_model, is_grouped=True, has_fp8=True).vla
-    attention = vla.language_model.model.layers[0].self_attn
-    bases = [one.base_layer for one in (attention.q_proj, attention.k_proj, attention.v_proj)]
+    bases = [one.base_layer for one in queries_keys_values(vla)]
     assert all(isinstance(one, Fp8Linear) for one in bases)
     for name in ("weight", "scales", "transposed"):
         assert len({getattr(one, name).untyped_storage().data_ptr() for one in bases}) == 1
@@ -124,7 +130,8 @@ def test_fp8_weights_lie_once_in_memory(make_tiny_model: Make) -> None:
 
 def test_the_last_layer_is_left_to_itself(make_tiny_model: Make) -> None:
     layers = Learning(make_tiny_model, is_grouped=True).vla.language_model.model.layers
-    assert [one.self_attn.grouped is None for one in layers] == [False] * (len(layers) - 1) + [True]
+    attentions = [layer.self_attn for layer in layers if isinstance(layer, DecoderLayer)]
+    assert [one.grouped is None for one in attentions] == [False] * (len(layers) - 1) + [True]
 
 
 @pytest.mark.parametrize("has_fp8", [True, False])

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from vlatrain.fast.feeding import TEXT_STEP
 from vlatrain.fast.merged import merged
-from vlatrain.fast.streams import aside, captured
+from vlatrain.fast.one_token import OneToken, can_be_used
+from vlatrain.fast.streams import aside, captured, side_stream
 from vlatrain.model.openvla import OpenVLA
 
 Question = tuple[Tensor, ...]
@@ -40,12 +41,14 @@ class Answers:
     """`OpenVLA.predict`, captured where `is_captured`: once for each length of prompts and number of rows.
 
     Use it while `opened`: adapters are then added to copies of the weights where the card has room, and what was
-    captured is forgotten at the end, for weights to be trained on.
+    captured is forgotten at the end, for weights to be trained on. With `has_kernels` both towers work at the same
+    time, and tokens after the first are made over merged weights by `one_token`.
     """
 
     vla: OpenVLA
     pad_token_id: int
     is_captured: bool
+    has_kernels: bool = False
     _graphs: dict[tuple[int, int], Captured | None] = field(default_factory=dict)
     _pool: Any = None
     """The working memory, which all graphs share: one is replayed at a time, and its tokens are copied at once."""
@@ -74,12 +77,26 @@ class Answers:
         self._graphs.clear()
         self._pool = torch.cuda.graph_pool_handle() if self.is_captured else None
         try:
-            with merged(self.vla) if self.is_captured else nullcontext():
+            with merged(self.vla) if self.is_captured else nullcontext(), self._hastened():
                 yield
         finally:
             self._graphs.clear()
             if self.is_captured:
                 torch.cuda.empty_cache()
+
+    @contextmanager
+    def _hastened(self) -> Iterator[None]:
+        """With other ways through towers and decoder, where they are wanted and weights are merged."""
+        towers, decoder = self.vla.vision_backbone, self.vla.language_model.model
+        before = towers.side_stream
+        try:
+            if self.has_kernels and self.is_captured:
+                towers.side_stream = before or side_stream(decoder.norm.weight.device)
+            if self.has_kernels and can_be_used(decoder):
+                decoder.one_token = OneToken(decoder)
+            yield
+        finally:
+            towers.side_stream, decoder.one_token = before, None
 
     def _captured(self, inputs: Question) -> Captured | None:
         """None where the card has no room for a graph. Raises OutOfMemoryError where it has none for an answer."""

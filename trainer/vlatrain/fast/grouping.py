@@ -35,7 +35,7 @@ def grouped(linears: Sequence[nn.Module], shadows: Shadows) -> Group | None:
     if len(members) < len(linears):
         return None
     downs = shadows.joint([one.masters[0] for one in members])
-    outs = tuple(one.out_features for one in members)
+    outs = tuple(len(one.masters[1]) for one in members)
     weights, ups = _fp8_weights(members, downs) if _is_fp8(members[0]) else _wide_weights(members, downs)
     _let_follow(members, ups, shadows)
     adapters = tuple(one for member in members for one in member.shadows or ())
@@ -47,7 +47,7 @@ def _wide_weights(members: Sequence[FusedLoraLinear], downs: Tensor) -> tuple[tu
     ranks, n_in = downs.shape
     frozen = [_weight(one) for one in members]
     wide = frozen[0].new_zeros(sum(len(one) for one in frozen), n_in + ranks)
-    for place, weight in zip(wide.split([len(one) for one in frozen]), frozen, strict=True):
+    for place, weight in zip(torch.split(wide, [len(one) for one in frozen]), frozen, strict=True):
         place[:, :n_in] = weight
         weight.data = place[:, :n_in]
     return (wide,), wide[:, n_in:]
@@ -60,10 +60,10 @@ def _fp8_weights(members: Sequence[FusedLoraLinear], downs: Tensor) -> tuple[tup
     keeps = bases[0].transposed.numel() > 0
     transposed = torch.cat([one.transposed for one in bases], dim=1) if keeps else bases[0].transposed
     outs = [one.out_features for one in bases]
-    for base, rows, factors in zip(bases, weight.split(outs), scales.split(outs), strict=True):
+    for base, rows, factors in zip(bases, torch.split(weight, outs), torch.split(scales, outs), strict=True):
         base.weight.data, base.scales = rows, factors
     if keeps:
-        for base, columns in zip(bases, transposed.split(outs, dim=1), strict=True):
+        for base, columns in zip(bases, torch.split(transposed, outs, dim=1), strict=True):
             base.transposed = columns
     return (weight, scales, transposed), downs.new_zeros(sum(outs), len(downs))
 

@@ -89,8 +89,8 @@ def _of_adapters(
     """D and U of each linear in turn. All U together are one product, of whose blocks those on the diagonal count."""
     outs, scale = shape
     rank = narrow.shape[1] // len(outs)
-    to_ups = (gradient.t() @ narrow).split(outs)
-    to_downs = (of_narrow.t() @ inputs).split(rank)
+    to_ups = torch.split(gradient.t() @ narrow, list(outs))
+    to_downs = torch.split(of_narrow.t() @ inputs, rank)
     found = []
     for number, (down, up) in enumerate(zip(to_downs, to_ups, strict=True)):
         found += [down, up[:, number * rank : (number + 1) * rank] * scale]

@@ -170,7 +170,8 @@ class LlamaModel(nn.Module):
     """Embedding, layers and the final norm; the norm is applied by the head, to the places that are asked for.
 
     `at_input` holds what the states pass before they enter a layer, by the layer's number: nothing, or what changes
-    their gradient. With `recomputed` the layers keep nothing but their input for the backward pass.
+    their gradient. With `recomputed` the layers keep nothing but their input for the backward pass. `one_token`, where
+    there is one, continues filled caches instead of the layers.
     """
 
     def __init__(self, config: TextConfig) -> None:
@@ -178,6 +179,7 @@ class LlamaModel(nn.Module):
         self.config = config
         self.at_input: dict[int, Callable[[Tensor], Tensor]] = {}
         self.recomputed = False
+        self.one_token: Callable[[Tensor, list[LayerCache], Tensor], Tensor] | None = None
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.num_hidden_layers))
         self.norm = RmsNorm(config.hidden_size, config.rms_norm_eps)
@@ -195,6 +197,8 @@ class LlamaModel(nn.Module):
         at place 0. `wanted` [B, K] asks for the hidden states of these places only, [B, K, hidden_size]: the last
         layer then computes nothing else.
         """
+        if self.one_token is not None and caches is not None and places is not None:
+            return self.one_token(embeddings, caches, places)
         where = torch.arange(embeddings.shape[1], device=embeddings.device) if places is None else places[:, None]
         turn = rotary(where, self.config, embeddings.dtype)
         mask = _up_to(places[:, None], caches[0].n_places) if places is not None and caches else None

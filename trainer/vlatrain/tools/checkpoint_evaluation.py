@@ -151,7 +151,9 @@ def loaded_policy(
         statistics=statistics["action"],
         is_cropped=config.eval_center_crop,
         state_statistics=statistics["proprio"],
-        answers=Answers(vla, codec.prompts.pad_token_id, is_captured=used.captures_answers),
+        answers=Answers(
+            vla, codec.prompts.pad_token_id, is_captured=used.captures_answers, has_kernels=used.answer_kernels
+        ),
     )
 
 

@@ -200,7 +200,12 @@ def _load(config: FinetuneConfig, ranks: Ranks, reports: Reports, inbox: Inbox, 
         student = Student(vla=learner.vla, codec=codec, device=device, dtype=learner.dtype)
         learner = replace(learner, method=open_method(config, student, ranks, reports.warn))
     checkpoints = _checkpoints(config, dataset, ranks, reports, base)
-    answers = Answers(learner.vla, codec.prompts.pad_token_id, is_captured=learner.levers.captures_answers)
+    answers = Answers(
+        learner.vla,
+        codec.prompts.pad_token_id,
+        is_captured=learner.levers.captures_answers,
+        has_kernels=learner.levers.answer_kernels,
+    )
     if ranks.world_size > 1:
         rehearse(learner, batches.at(0), codec, config)
     if ranks.is_first or learner.is_sharded:

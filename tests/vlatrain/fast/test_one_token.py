@@ -1,0 +1,84 @@
+"""One more token by its own steps, over merged weights, against the decoder's layers."""
+
+import os
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import pytest
+import torch
+from kernel_cases import attended_case, product_case
+from made_adapters import nudged
+from torch import Tensor
+from vlatrain.fast import merged as merging
+from vlatrain.fast.merged import merged
+from vlatrain.fast.one_token import OneToken, can_be_used
+from vlatrain.model.lora import add_lora
+from vlatrain.model.openvla import OpenVLA
+
+Make = Callable[[int], OpenVLA]
+
+
+@pytest.fixture(autouse=True)
+def room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merging, "_has_room", lambda vla: True)
+
+
+def asked(vla: OpenVLA, lengths: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    size = vla.config.image_size
+    pixels = torch.randn(len(lengths), 6, size, size, generator=generator)
+    ids = torch.randint(3, vla.config.action_vocab_end, (len(lengths), max(lengths)), generator=generator)
+    return pixels, ids, torch.tensor(lengths)
+
+
+@torch.no_grad()
+def continued(vla: OpenVLA, lengths: tuple[int, ...], steps: int = 3) -> tuple[Tensor, list[Tensor]]:
+    """Hidden states of further tokens behind prompts, and the caches in the end."""
+    pixels, ids, ends = asked(vla, lengths)
+    decoder = vla.language_model.model
+    embeddings = vla.embed(pixels, ids)
+    caches = vla.language_model.empty_caches(len(ids), embeddings.shape[1] + steps, embeddings)
+    decoder(embeddings, caches)
+    ends = ends + vla.config.n_patches
+    tokens = decoder.embed_tokens(torch.arange(3, 3 + len(ids)))[:, None]
+    found = [decoder(tokens, caches, ends + step) for step in range(steps)]
+    return torch.cat(found, dim=1), [one for cache in caches for one in (cache.keys, cache.values)]
+
+
+@pytest.mark.parametrize("has_adapter", [True, False])
+@pytest.mark.parametrize("lengths", [(9,), (9, 7, 8)], ids=["one row", "rows of unequal length"])
+def test_states_and_caches_are_those_of_the_layers(
+    make_tiny_model: Make, lengths: tuple[int, ...], has_adapter: bool
+) -> None:
+    vla = make_tiny_model(1)
+    if has_adapter:
+        nudged(add_lora(vla, rank=4, is_fused=True))
+    vla.eval()
+    decoder = vla.language_model.model
+    with merged(vla):
+        expected, caches = continued(vla, lengths)
+        decoder.one_token = OneToken(decoder)
+        found, own_caches = continued(vla, lengths)
+        tokens = vla.predict(*asked(vla, lengths))
+        decoder.one_token = None
+        assert torch.equal(tokens, vla.predict(*asked(vla, lengths)))
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    for one, other in zip(own_caches, caches, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_without_merged_weights_it_cannot_be_used(make_tiny_model: Make) -> None:
+    vla = make_tiny_model(1).eval()
+    assert not can_be_used(vla.language_model.model)
+    with merged(vla):
+        assert can_be_used(vla.language_model.model)
+
+
+@pytest.mark.skipif(
+    os.environ.get("TRITON_INTERPRET") != "1" or find_spec("triton") is None,
+    reason="kernels run on a CPU with TRITON_INTERPRET=1, where Triton is; on GPUs: tests/gpu/test_fast.py",
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_kernels_say_what_torch_says(dtype: torch.dtype) -> None:
+    for found, expected in [*product_case("cpu", dtype), *attended_case("cpu", dtype)]:
+        assert (found.float() - expected.float()).norm() / expected.float().norm() < 4 * torch.finfo(dtype).eps

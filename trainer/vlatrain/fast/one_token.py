@@ -1,0 +1,110 @@
+"""One more token a row through all layers of the decoder, over merged weights: few kernels, each reading once.
+
+A layer is five steps: queries, keys and values; attention; its output onto the states; gate and up; down onto the
+states. For a single row each step is one kernel of `one_token_kernels`, which reads the weights as fast as memory gives
+them; for more rows products are torch's, and attention is ours. On a CPU all steps are torch's.
+"""
+
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vlatrain.model.fused_lora import FusedLoraLinear
+from vlatrain.model.llama import DecoderLayer, LayerCache, LlamaModel, RmsNorm, Rotary, rotary
+
+
+class OneToken:
+    """Instead of the decoder's layers, where each row has one place: see `LlamaModel.one_token`."""
+
+    def __init__(self, decoder: LlamaModel) -> None:
+        self._decoder = decoder
+
+    def __call__(self, hidden: Tensor, caches: list[LayerCache], places: Tensor) -> Tensor:
+        """hidden [B, 1, width] at `places` [B] to the last layer's, [B, 1, width]. Fills the caches."""
+        turn = rotary(places[:, None], self._decoder.config, hidden.dtype)
+        states = hidden[:, 0]
+        for layer, cache in zip(self._decoder.layers, caches, strict=True):
+            assert isinstance(layer, DecoderLayer)
+            states = through(layer, states, turn, cache, places)
+        return states[:, None]
+
+
+def can_be_used(decoder: LlamaModel) -> bool:
+    """Whether the weights are merged, as these steps want them."""
+    layers = [layer for layer in decoder.layers if isinstance(layer, DecoderLayer)]
+    return all(layer.self_attn.joint is not None and layer.mlp.joint is not None for layer in layers)
+
+
+def through(layer: DecoderLayer, states: Tensor, turn: Rotary, cache: LayerCache, places: Tensor) -> Tensor:
+    """states [B, width] behind one layer."""
+    attention, mlp = layer.self_attn, layer.mlp
+    assert attention.joint is not None
+    assert mlp.joint is not None
+    asked = normed_product(states, layer.input_layernorm, attention.joint)
+    states = product_onto(states, attended(asked, turn, cache, places), weight_of(attention.o_proj))
+    inner = gated_product(states, layer.post_attention_layernorm, mlp.joint)
+    return product_onto(states, inner, weight_of(mlp.down_proj))
+
+
+def normed_product(states: Tensor, norm: RmsNorm, weight: Tensor) -> Tensor:
+    """[B, in] to [B, out]."""
+    if _is_single(states):
+        from vlatrain.fast import one_token_kernels  # Triton is there on GPU machines only
+
+        return one_token_kernels.product(states, weight, norm=norm)
+    return F.linear(norm(states), weight)
+
+
+def product_onto(states: Tensor, inputs: Tensor, weight: Tensor) -> Tensor:
+    """inputs [B, in] times weight, added to states [B, out]."""
+    if _is_single(states):
+        from vlatrain.fast import one_token_kernels
+
+        return one_token_kernels.product(inputs, weight, onto=states)
+    return torch.addmm(states, inputs, weight.t())
+
+
+def gated_product(states: Tensor, norm: RmsNorm, weight: Tensor) -> Tensor:
+    """[B, in] to what gate and up, whose weights lie behind each other, give together: [B, out / 2]."""
+    if _is_single(states):
+        from vlatrain.fast import one_token_kernels
+
+        return one_token_kernels.gated(states, weight, norm)
+    gate, up = F.linear(norm(states), weight).chunk(2, dim=-1)
+    return F.silu(gate) * up
+
+
+def attended(asked: Tensor, turn: Rotary, cache: LayerCache, places: Tensor) -> Tensor:
+    """asked [B, 3 width] holds each row's query, key and value; [B, width]. Puts key and value into the cache."""
+    if has_kernels(asked):
+        from vlatrain.fast import one_token_kernels
+
+        return one_token_kernels.attended(asked, turn.cos, turn.sin, cache.keys, cache.values, places)
+    return attended_plainly(asked, turn, cache, places)
+
+
+def attended_plainly(asked: Tensor, turn: Rotary, cache: LayerCache, places: Tensor) -> Tensor:
+    """The same by torch."""
+    rows, heads, n_places, size = cache.keys.shape
+    query, key, value = (one.view(rows, heads, 1, size) for one in asked.chunk(3, dim=-1))
+    keys, values = cache.put(turn.turn(key), value, places)
+    known = (torch.arange(n_places, device=places.device) <= places[:, None])[:, None, None]
+    return F.scaled_dot_product_attention(turn.turn(query), keys, values, attn_mask=known).reshape(rows, -1)
+
+
+def has_kernels(tensor: Tensor) -> bool:
+    """Whether the kernels take it."""
+    return tensor.is_cuda and tensor.dtype is torch.bfloat16 and find_spec("triton") is not None
+
+
+def weight_of(linear: nn.Module) -> Tensor:
+    """[out, in], merged where there is an adapter."""
+    weight = linear.merged_weight if isinstance(linear, FusedLoraLinear) else linear.weight
+    assert isinstance(weight, Tensor)
+    return weight
+
+
+def _is_single(states: Tensor) -> bool:
+    return len(states) == 1 and has_kernels(states)

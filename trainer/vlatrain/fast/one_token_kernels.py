@@ -1,0 +1,157 @@
+"""Triton kernels for one token a row. A product with one row is reading the weights: nothing else may take time."""
+# Triton's language has types of its own
+# mypy: disable-error-code="no-untyped-def,untyped-decorator"
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from vlatrain.model.llama import RmsNorm
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """What one program reads at a time: so many weights' rows and columns, by so many warps of 32 threads."""
+
+    rows: int
+    columns: int
+    warps: int
+
+
+PRODUCT = Tile(rows=4, columns=1024, warps=4)
+GATED = Tile(rows=2, columns=1024, warps=4)
+PLACES = 64
+"""Keys and values that a program of attention reads at a time."""
+
+
+@triton.jit
+def _product(
+    inputs, gains, weight, onto, out, n_in, n_out, eps,
+    HAS_NORM: tl.constexpr, HAS_ONTO: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    """out = weight @ norm(inputs) + onto, for ROWS rows of weight. The norm's factor is applied to the sums."""
+    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    sums = tl.zeros([ROWS, COLUMNS], tl.float32)
+    squares = tl.zeros([COLUMNS], tl.float32)
+    for first in range(0, n_in, COLUMNS):
+        columns = first + tl.arange(0, COLUMNS)
+        inside = columns < n_in
+        x = tl.load(inputs + columns, mask=inside, other=0.0).to(tl.float32)
+        here = (rows < n_out)[:, None] & inside[None, :]
+        w = tl.load(weight + rows[:, None] * n_in + columns[None, :], mask=here, other=0.0).to(tl.float32)
+        if HAS_NORM:
+            squares += x * x
+            x *= tl.load(gains + columns, mask=inside, other=0.0).to(tl.float32)
+        sums += w * x[None, :]
+    found = tl.sum(sums, axis=1)
+    if HAS_NORM:
+        found *= tl.rsqrt(tl.sum(squares, axis=0) / n_in + eps)
+    if HAS_ONTO:
+        found += tl.load(onto + rows, mask=rows < n_out, other=0.0).to(tl.float32)
+    tl.store(out + rows, found.to(out.dtype.element_ty), mask=rows < n_out)
+
+
+@triton.jit
+def _gated(
+    inputs, gains, weight, out, n_in, n_out, eps, ROWS: tl.constexpr, COLUMNS: tl.constexpr
+):  # fmt: skip
+    """out = silu(gate) * up of norm(inputs); the rows of up lie n_out behind those of gate."""
+    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    gates = tl.zeros([ROWS, COLUMNS], tl.float32)
+    ups = tl.zeros([ROWS, COLUMNS], tl.float32)
+    squares = tl.zeros([COLUMNS], tl.float32)
+    for first in range(0, n_in, COLUMNS):
+        columns = first + tl.arange(0, COLUMNS)
+        inside = columns < n_in
+        x = tl.load(inputs + columns, mask=inside, other=0.0).to(tl.float32)
+        here = (rows < n_out)[:, None] & inside[None, :]
+        places = rows[:, None] * n_in + columns[None, :]
+        g = tl.load(weight + places, mask=here, other=0.0).to(tl.float32)
+        u = tl.load(weight + n_out * n_in + places, mask=here, other=0.0).to(tl.float32)
+        squares += x * x
+        x *= tl.load(gains + columns, mask=inside, other=0.0).to(tl.float32)
+        gates += g * x[None, :]
+        ups += u * x[None, :]
+    factor = tl.rsqrt(tl.sum(squares, axis=0) / n_in + eps)
+    gate, up = tl.sum(gates, axis=1) * factor, tl.sum(ups, axis=1) * factor
+    found = gate / (1.0 + tl.exp(-gate)) * up
+    tl.store(out + rows, found.to(out.dtype.element_ty), mask=rows < n_out)
+
+
+@triton.jit
+def _attended(
+    asked, cos, sin, keys, values, places, out, n_places, scale,
+    HEADS: tl.constexpr, SIZE: tl.constexpr, PLACES: tl.constexpr,
+):  # fmt: skip
+    """One head of one row: turns query and key, keeps key and value, attends to all places up to its own."""
+    row, head = tl.program_id(0), tl.program_id(1)
+    place = tl.load(places + row)
+    at = tl.arange(0, SIZE)
+    other = (at + SIZE // 2) % SIZE  # rotation pairs the halves of a head
+    sign = tl.where(at < SIZE // 2, -1.0, 1.0)
+    c = tl.load(cos + row * SIZE + at).to(tl.float32)
+    s = sign * tl.load(sin + row * SIZE + at).to(tl.float32)
+    mine = asked + row * 3 * HEADS * SIZE + head * SIZE
+    query = tl.load(mine + at).to(tl.float32) * c + tl.load(mine + other).to(tl.float32) * s
+    mine += HEADS * SIZE
+    key = (tl.load(mine + at).to(tl.float32) * c + tl.load(mine + other).to(tl.float32) * s).to(keys.dtype.element_ty)
+    value = tl.load(mine + HEADS * SIZE + at)
+    kept = (row * HEADS + head) * n_places * SIZE
+    tl.store(keys + kept + place * SIZE + at, key)
+    tl.store(values + kept + place * SIZE + at, value)
+    most = tl.sum(query * key.to(tl.float32), axis=0) * scale  # of its own place; then of those before it, in parts
+    total = most * 0.0 + 1.0
+    mixed = value.to(tl.float32)
+    for first in range(0, place, PLACES):
+        which = first + tl.arange(0, PLACES)
+        is_before = which < place
+        where = kept + which[:, None] * SIZE + at[None, :]
+        k = tl.load(keys + where, mask=is_before[:, None], other=0.0).to(tl.float32)
+        v = tl.load(values + where, mask=is_before[:, None], other=0.0).to(tl.float32)
+        scores = tl.where(is_before, tl.sum(query[None, :] * k, axis=1) * scale, float("-inf"))
+        now = tl.maximum(most, tl.max(scores, axis=0))
+        weights = tl.exp(scores - now)
+        shrunk = tl.exp(most - now)
+        total = total * shrunk + tl.sum(weights, axis=0)
+        mixed = mixed * shrunk + tl.sum(weights[:, None] * v, axis=0)
+        most = now
+    tl.store(out + (row * HEADS + head) * SIZE + at, (mixed / total).to(out.dtype.element_ty))
+
+
+def product(
+    inputs: Tensor, weight: Tensor, *, norm: RmsNorm | None = None, onto: Tensor | None = None, tile: Tile = PRODUCT
+) -> Tensor:
+    """inputs [1, in] and weight [out, in] to [1, out]: normed before, and added to `onto` [1, out], where given."""
+    n_out, n_in = weight.shape
+    out = inputs.new_empty(1, n_out)
+    gains, eps = (norm.weight, norm.eps) if norm is not None else (inputs, 0.0)
+    how: dict[str, Any] = {"ROWS": tile.rows, "COLUMNS": tile.columns, "num_warps": tile.warps}
+    _product[(triton.cdiv(n_out, tile.rows),)](
+        inputs, gains, weight, out if onto is None else onto, out, n_in, n_out, eps,
+        HAS_NORM=norm is not None, HAS_ONTO=onto is not None, **how,
+    )  # fmt: skip
+    return out
+
+
+def gated(inputs: Tensor, weight: Tensor, norm: RmsNorm, tile: Tile = GATED) -> Tensor:
+    """inputs [1, in] and the weights of gate and up [2 out, in] to [1, out]."""
+    n_out, n_in = len(weight) // 2, weight.shape[1]
+    out = inputs.new_empty(1, n_out)
+    how: dict[str, Any] = {"ROWS": tile.rows, "COLUMNS": tile.columns, "num_warps": tile.warps}
+    _gated[(triton.cdiv(n_out, tile.rows),)](inputs, norm.weight, weight, out, n_in, n_out, norm.eps, **how)
+    return out
+
+
+def attended(asked: Tensor, cos: Tensor, sin: Tensor, keys: Tensor, values: Tensor, places: Tensor) -> Tensor:
+    """As `one_token.attended`; cos and sin [B, 1, 1, size], keys and values [B, H, places, size]."""
+    rows, heads, n_places, size = keys.shape
+    out = torch.empty(rows, heads * size, dtype=asked.dtype, device=asked.device)
+    _attended[(rows, heads)](
+        asked, cos, sin, keys, values, places, out, n_places, size**-0.5,
+        HEADS=heads, SIZE=size, PLACES=PLACES, num_warps=4,
+    )  # fmt: skip
+    return out
