@@ -167,7 +167,7 @@ def _steps(learner: Learner, codec: Codec, config: FinetuneConfig, count: int) -
         torch.cuda.synchronize()
         started = time.perf_counter()
         train_step(learner, iter([model_inputs(learner, batch, codec, config)]), codec, config, number)
-        learner.told(Ranks(), number + 1)
+        learner.taken()(Ranks(), number + 1)
         torch.cuda.synchronize()
         yield time.perf_counter() - started
 

@@ -8,12 +8,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from gpu_models import random_7b
-from reference_model import Reference
-from speed_steps import DEVICE, release
+from speed_place import DEVICE, DTYPE, IS_TRIAL, Note, model_config, random_model, release, wait
+from speed_steps import bare_reference
 from torch import Tensor
+from torch.nn import functional as F
 from vlatrain.fast.answers import Answers
 from vlatrain.fast.compiling import compile_blocks
+from vlatrain.fast.one_token import has_kernels
 from vlatrain.model.config import OpenVLAConfig
 from vlatrain.model.fp8 import to_fp8
 from vlatrain.model.lora import add_lora
@@ -27,19 +28,19 @@ Asked = tuple[Tensor, Tensor, Tensor]
 
 def question_of(config: OpenVLAConfig, rows: int) -> Asked:
     """Pixels, prompts of one length, lengths."""
-    generator = torch.Generator("cuda").manual_seed(5)
+    generator = torch.Generator(DEVICE).manual_seed(5)
     size = config.image_size
-    pixels = torch.randn(rows, 6, size, size, device="cuda", generator=generator).bfloat16()
-    ids = torch.randint(3, config.action_vocab_end, (rows, PROMPT_TOKENS), device="cuda", generator=generator)
-    return pixels, ids, torch.full((rows,), PROMPT_TOKENS, device="cuda")
+    pixels = torch.randn(rows, 6, size, size, device=DEVICE, generator=generator).to(DTYPE)
+    ids = torch.randint(3, config.action_vocab_end, (rows, PROMPT_TOKENS), device=DEVICE, generator=generator)
+    return pixels, ids, torch.full((rows,), PROMPT_TOKENS, device=DEVICE)
 
 
-def adapted_7b(*, is_fused: bool, has_fp8: bool = False, is_compiled: bool = False) -> OpenVLA:
-    vla = random_7b()
+def adapted_model(*, is_fused: bool, has_fp8: bool = False, is_compiled: bool = False) -> OpenVLA:
+    vla = random_model()
     add_lora(vla, is_fused=is_fused).to(DEVICE)
     if has_fp8:
         to_fp8(vla, DEVICE)
-    if is_compiled:
+    if is_compiled and not IS_TRIAL:
         compile_blocks(vla)
     return vla.eval()
 
@@ -48,7 +49,7 @@ def answered(name: str, rows: int, ask: Callable[[], Tensor], repeats: int = 10)
     """Seconds from the question to tokens on the host."""
     times = []
     for _ in range(2 + repeats):
-        torch.cuda.synchronize()
+        wait()
         started = time.perf_counter()
         ask().cpu()
         times.append(time.perf_counter() - started)
@@ -56,34 +57,33 @@ def answered(name: str, rows: int, ask: Callable[[], Tensor], repeats: int = 10)
     low, _, high = statistics.quantiles(times[2:], n=4)
     found = {"who": name, "rows": rows, "answer_s": median, "quartiles_s": [low, high], "actions_per_s": rows / median}
     print(
-        f"{name:>10} {rows:>2} rows: {1000 * median:.1f} ms ({1000 * low:.1f} to {1000 * high:.1f}), "
+        f"{name:>13} {rows:>2} rows: {1000 * median:.1f} ms ({1000 * low:.1f} to {1000 * high:.1f}), "
         f"{rows / median:.1f} actions/s",
         flush=True,
     )
     return found
 
 
-def measure_ours(name: str, rows: tuple[int, ...] = ROWS, *, is_captured: bool = True, **how: bool) -> list[Any]:
+def measure_ours(
+    note: Note, name: str, rows: tuple[int, ...] = ROWS, *, is_captured: bool = True, kernels: bool = False, **how: bool
+) -> None:
     """Graphs, or the plain path under autocast."""
     release()
-    vla = adapted_7b(is_fused=is_captured, **how)
-    answers = Answers(vla, vla.config.pad_token_id, is_captured=is_captured)
-    context = nullcontext() if is_captured else torch.autocast("cuda", torch.bfloat16)
+    vla = adapted_model(is_fused=is_captured, **how)
+    pad = vla.config.pad_token_id
+    answers = Answers(vla, pad, is_captured=is_captured and not IS_TRIAL, has_kernels=kernels)
+    context = nullcontext() if is_captured else torch.autocast(DEVICE.type, DTYPE, enabled=not IS_TRIAL)
     with answers.opened(), context:
-        asked = [question_of(vla.config, count) for count in rows]
-        return [answered(name, len(one[0]), partial(answers, *one)) for one in asked]
+        for count in rows:
+            note(answered(name, count, partial(answers, *question_of(vla.config, count))))
 
 
 @torch.inference_mode()
-def measure_reference() -> list[Any]:
+def measure_reference(note: Note) -> None:
     """Public libraries: towers and projector, then `generate` of transformers' Llama with its cache."""
     release()
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.bfloat16)
-    with DEVICE:
-        reference = Reference(OpenVLAConfig(), "timm").eval()
-    torch.set_default_dtype(before)
-    pixels, ids, _ = question_of(OpenVLAConfig(), 1)
+    reference = bare_reference().eval()
+    pixels, ids, _ = question_of(model_config(), 1)
 
     def ask() -> Tensor:
         embedded = reference.language_model.get_input_embeddings()(ids)
@@ -95,4 +95,53 @@ def measure_reference() -> list[Any]:
         )
         return tokens
 
-    return [answered("reference", 1, ask)]
+    note(answered("reference", 1, ask))
+
+
+PRODUCTS = {"queries, keys, values": (12288, 4096), "output": (4096, 4096), "down": (4096, 11008)}
+TILES = ((4, 1024, 4), (8, 512, 4), (4, 512, 4), (2, 1024, 4), (2, 2048, 8), (8, 1024, 8))
+ROUNDS = 40
+
+
+@torch.inference_mode()
+def measure_products(note: Note) -> None:
+    """How fast products with a single row read their weights: torch's, and our kernel's by the size of its tiles."""
+    release()
+    for name, (n_out, n_in) in PRODUCTS.items():
+        shape = (n_out // 64, n_in // 64) if IS_TRIAL else (n_out, n_in)
+        weights = [torch.randn(shape, device=DEVICE, dtype=DTYPE) for _ in range(1 if IS_TRIAL else 4)]
+        inputs = torch.randn(1, shape[1], device=DEVICE, dtype=DTYPE)
+        ways: dict[str, Callable[[Tensor], Tensor]] = {"torch": partial(F.linear, inputs)}
+        ways |= {f"ours {tile}": partial(_ours, inputs, tile) for tile in TILES if has_kernels(inputs)}
+        for way, product in ways.items():
+            rate = weights[0].nbytes / _seconds(product, weights)
+            note({"product": name, "by": way, "gb_per_s": rate / 1e9})
+            print(f"{name:>22} by {way:<20} {rate / 1e9:7.0f} GB/s", flush=True)
+
+
+def _ours(inputs: Tensor, tile: tuple[int, int, int], weight: Tensor) -> Tensor:
+    from vlatrain.fast.one_token_kernels import Tile, product
+
+    return product(inputs, weight, tile=Tile(*tile))
+
+
+def _seconds(product: Callable[[Tensor], Tensor], weights: list[Tensor]) -> float:
+    """Of one product; several weights in turns, so that none is found in the cache. As graphs where there are any."""
+
+    def work() -> None:
+        for number in range(ROUNDS):
+            product(weights[number % len(weights)])
+
+    work()
+    replay = work
+    if not IS_TRIAL:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            work()
+        replay = graph.replay
+    replay()
+    wait()
+    started = time.perf_counter()
+    replay()
+    wait()
+    return (time.perf_counter() - started) / ROUNDS

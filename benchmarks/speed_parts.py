@@ -1,21 +1,26 @@
-"""What `gpu_bench.py` measures, part by part: each prints lines as it goes and returns what the table is made of."""
+"""What `gpu_bench.py` measures, part by part: each prints lines as it goes and notes every row at once."""
 
-import os
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-import torch.distributed as dist
 from reference_stack import made_base
-from speed_answers import measure_ours, measure_reference
+from speed_answers import measure_ours, measure_products, measure_reference
+from speed_memory import largest_batches
+from speed_place import DEVICE, IS_TRIAL, Note, model_config, release, wait
+from speed_profile import floors, profiled
+from speed_scaling import scaling
 from speed_steps import (
+    AT_ONCE,
     BF16,
-    DEVICE,
+    BF16_GROUPED,
     FP8,
+    FP8_GROUPED,
+    FP8_LONG_ROWS,
     PLAIN,
     REFERENCE,
     Contender,
@@ -24,125 +29,148 @@ from speed_steps import (
     line,
     made_batches,
     measured,
-    profiled,
-    release,
 )
-from torch.multiprocessing.spawn import spawn
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.distributed import Ranks
-from vlatrain.model.config import OpenVLAConfig
 from vlatrain.train.learner import build_learner
 from vlatrain.train.staging import Staging
 from vlatrain.train.step import rehearse
 
-SMALL, LARGE = Setting(16), Setting(32)
-UNEQUAL = Setting(16, has_equal_texts=False)
+SMALL, LARGE = (Setting(2), Setting(4)) if IS_TRIAL else (Setting(16), Setting(32))
+UNEQUAL = Setting(SMALL.batch, has_equal_texts=False)
+CHECKPOINT_NUMBERS = 110_828_288
+"""Of adapters of rank 32; AdamW keeps two moments of each."""
 
 
-def steps(has_profile: bool) -> list[dict[str, Any]]:
-    """Batch 16, the sides in turns, twice."""
-    found = in_turns(SMALL, [REFERENCE, PLAIN, BF16, FP8]) + in_turns(SMALL, [REFERENCE, BF16, FP8])
-    if has_profile:
-        found += [{"who": one.name, "profile": profiled(one, SMALL)} for one in (BF16, FP8)]
-    return found
+@dataclass(frozen=True)
+class Part:
+    """`most_s` is about how long it takes on an H200 with nothing compiled yet; `measure` is told what it may take."""
+
+    most_s: int
+    measure: Callable[[Note, float], None]
 
 
-def unequal(_: bool) -> list[dict[str, Any]]:
-    """Batch 16, texts of 26 to 42 tokens."""
-    return in_turns(UNEQUAL, [REFERENCE, BF16, FP8])
+def levers(note: Note, _: float) -> None:
+    """Batch 16: what is not on by itself yet, each beside what it adds to; then once more, in the other order."""
+    in_turns(note, SMALL, [BF16, BF16_GROUPED, FP8, FP8_GROUPED, AT_ONCE, FP8_GROUPED, FP8, BF16_GROUPED, BF16])
 
 
-def large(_: bool) -> list[dict[str, Any]]:
+def reference(note: Note, _: float) -> None:
+    """Batch 16: public libraries, and ours with all levers off."""
+    in_turns(note, SMALL, [REFERENCE, PLAIN, REFERENCE])
+
+
+def long_rows(note: Note, _: float) -> None:
+    """Batch 16: another way of compiling sums over long rows."""
+    in_turns(note, SMALL, [FP8_LONG_ROWS])
+
+
+def large(note: Note, _: float) -> None:
     """Batch 32."""
-    return in_turns(LARGE, [REFERENCE, BF16, FP8])
+    in_turns(note, LARGE, [REFERENCE, BF16, BF16_GROUPED, FP8, FP8_GROUPED])
 
 
-def in_turns(setting: Setting, contenders: list[Contender]) -> list[dict[str, Any]]:
-    found = []
+def unequal(note: Note, _: float) -> None:
+    """Batch 16, texts of 26 to 42 tokens."""
+    in_turns(note, UNEQUAL, [REFERENCE, BF16_GROUPED, FP8_GROUPED])
+
+
+def in_turns(note: Note, setting: Setting, contenders: list[Contender]) -> None:
     for contender in contenders:
-        found.append(measured(contender, setting, steps=8))
-        print(line(found[-1]), flush=True)
-    return found
+        found = measured(contender, setting)
+        note(found)
+        print(line(found), flush=True)
 
 
-def answers(_: bool) -> list[dict[str, Any]]:
-    """The reference answers one row at a time, as the published class does."""
-    found = measure_reference()
-    found += measure_ours("plain", (1, 16), is_captured=False)
-    return found + measure_ours("ours", is_compiled=True)
+def kernels(note: Note, _: float) -> None:
+    """The kernels of a step by their time, beside what the card's own rates allow."""
+    floors(SMALL, note)
+    for contender in (BF16_GROUPED, FP8_GROUPED):
+        profiled(contender, SMALL, note)
 
 
-def checkpoint(_: bool) -> dict[str, Any]:
+def answers(note: Note, _: float) -> None:
+    """With and without kernels of our own; the reference answers one row at a time, as the published class does."""
+    measure_ours(note, "ours, kernels", is_compiled=True, kernels=True)
+    measure_ours(note, "ours", is_compiled=True)
+    measure_reference(note)
+    measure_ours(note, "plain", (1, 16), is_captured=False)
+
+
+def products(note: Note, _: float) -> None:
+    """How fast products with a single row read their weights."""
+    measure_products(note)
+
+
+def checkpoint(note: Note, _: float) -> None:
     """How long a step waits for the copy of what a checkpoint holds: adapters of rank 32 and AdamW's moments."""
     release()
-    tensors = [torch.randn(110_828_288, device=DEVICE) for _ in range(3)]
+    count = CHECKPOINT_NUMBERS // 100 if IS_TRIAL else CHECKPOINT_NUMBERS
+    tensors = [torch.randn(count, device=DEVICE) for _ in range(3)]
     parts = {str(number): list(tensor.chunk(874)) for number, tensor in enumerate(tensors)}
     staging, times = Staging(), []
     for _number in range(6):
-        torch.cuda.synchronize()
+        wait()
         started = time.perf_counter()
         staging.copied(parts)
         times.append(time.perf_counter() - started)
-    found = {"size_gb": staging.size_bytes / 1e9, "stall_s": statistics.median(times[1:]), "first_s": times[0]}
-    print(f"a checkpoint of {found['size_gb']:.2f} GB stalls {1000 * found['stall_s']:.1f} ms")
-    return found
+    size_gb, stall_s = staging.size_bytes / 1e9, statistics.median(times[1:])
+    note({"size_gb": size_gb, "stall_s": stall_s, "first_s": times[0]})
+    print(f"a checkpoint of {size_gb:.2f} GB stalls {1000 * stall_s:.1f} ms", flush=True)
 
 
-def start(_: bool) -> dict[str, Any]:
-    """Weights from the disk to the GPU, then a first pass with everything compiled and captured, twice."""
+def start(note: Note, _: float) -> None:
+    """Weights from the disk to the device, then a first pass with everything compiled and captured, twice."""
     release()
-    found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        base = made_base(Path(folder), OpenVLAConfig(), "cuda")
+        began = time.perf_counter()
+        base = made_base(Path(folder), model_config(), DEVICE.type)
+        print(f"weights written in {time.perf_counter() - began:.0f} s", flush=True)
         for name in ("first", "second"):
             release()
             torch._dynamo.reset()
-            config, began = FinetuneConfig(batch_size=16), time.perf_counter()
+            config, began = FinetuneConfig(batch_size=SMALL.batch), time.perf_counter()
             learner = build_learner(config, base, None, Ranks(), DEVICE)
+            wait()
             loaded = time.perf_counter()
-            rehearse(learner, next(made_batches(SMALL, 1)), codec_7b(), config)
-            torch.cuda.synchronize()
-            found[name] = {"load_s": loaded - began, "compile_and_capture_s": time.perf_counter() - loaded}
-            print(f"{name} start: {found[name]}", flush=True)
+            rehearse(learner, next(made_batches(SMALL, 1)), codec_7b(model_config()), config)
+            wait()
+            captured = time.perf_counter()
+            rehearse(learner, next(made_batches(SMALL, 1)), codec_7b(model_config()), config)
+            wait()
+            found = {
+                "load_s": loaded - began,
+                "compile_and_capture_s": captured - loaded,
+                "pass_s": time.perf_counter() - captured,
+            }
+            note({"who": name, **found})
+            print(f"{name} start: {found}", flush=True)
             del learner
-    return found
 
 
-def scaling(_: bool) -> list[dict[str, Any]]:
+def memory(note: Note, _: float) -> None:
+    """The largest batch that trains in 24, 48, 80 and 141 GB."""
+    largest_batches(note)
+
+
+def several(note: Note, most_s: float) -> None:
     """The same step on each number of GPUs of this machine, each with its own batch."""
-    found = []
-    count = 1
-    while count <= torch.cuda.device_count():
-        found.append(_on(count))
-        print(f"{count} GPUs: {found[-1]['step_s']:.4f} s/step, {found[-1]['samples_per_s']:.1f} samples/s", flush=True)
-        count *= 2
-    return found
+    release()
+    scaling(note, most_s)
 
 
-def _on(count: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "found.pt"
-        spawn(_rank, (count, str(out)), nprocs=count)  # type: ignore[no-untyped-call]  # torch's gap
-        found: dict[str, Any] = torch.load(out)
-    return found | {"gpus": count, "samples_per_s": count * SMALL.batch / found["step_s"]}
-
-
-def _rank(rank: int, count: int, out: str) -> None:
-    torch.cuda.set_device(rank)
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29513"}
-    dist.init_process_group("nccl", rank=rank, world_size=count, device_id=torch.device("cuda", rank))
-    found = measured(BF16, SMALL, steps=16, device=torch.device("cuda", rank))
-    dist.destroy_process_group()
-    if rank == 0:
-        torch.save({"step_s": found["step_s"], "quartiles_s": found["quartiles_s"]}, out)
-
-
-PARTS: Mapping[str, Callable[[bool], Any]] = {
-    "step": steps,
-    "predict": answers,
-    "unequal": unequal,
-    "checkpoint": checkpoint,
-    "large": large,
-    "start": start,
-    "scaling": scaling,
+PARTS: Mapping[str, Part] = {
+    "levers": Part(130, levers),
+    "predict": Part(75, answers),
+    "reference": Part(30, reference),
+    "kernels": Part(30, kernels),
+    "products": Part(10, products),
+    "large": Part(60, large),
+    "unequal": Part(60, unequal),
+    "checkpoint": Part(10, checkpoint),
+    "long_rows": Part(60, long_rows),
+    "start": Part(75, start),
+    "memory": Part(150, memory),
+    "scaling": Part(180, several),
 }
+"""The most wanted first."""

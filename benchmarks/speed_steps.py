@@ -1,18 +1,18 @@
 """Times of training steps: public libraries in a plain loop, and ours with and without its levers."""
 
-import gc
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
-from gpu_models import random_7b
 from reference_model import Reference
 from reference_stack import reference_step
+from speed_place import DEVICE, DTYPE, IS_TRIAL, held_bytes, model_config, possible, random_model, release
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.configuration.speed import BasePrecision, Switch
 from vlatrain.data.batches import IGNORED, Batch
@@ -24,11 +24,10 @@ from vlatrain.model.config import OpenVLAConfig
 from vlatrain.model.images import PUBLISHED
 from vlatrain.model.lora_targets import TargetSet, targets
 from vlatrain.model.openvla import OpenVLA
-from vlatrain.train.learner import learner_of
+from vlatrain.train.learner import Learner, learner_of
 from vlatrain.train.step import model_inputs, train_step
 
 TEXT_TOKENS = 34
-DEVICE = torch.device("cuda", 0)
 REFERENCE_TFLOP_A_SAMPLE = 8.84
 """Of the published class, batch 16: the yardstick for both sides, whatever they really compute."""
 
@@ -37,23 +36,30 @@ Step = Callable[[], None]
 
 @dataclass(frozen=True)
 class Contender:
-    """One way to train; None is the reference, else settings of our configuration."""
+    """One way to train; `settings` are of our configuration, None is the reference.
+
+    `inductor` is what torch's compiler is told besides. With `is_told_at_once` losses are waited for after each step.
+    """
 
     name: str
     settings: dict[str, Any] | None
+    inductor: Mapping[str, Any] = field(default_factory=dict)
+    is_told_at_once: bool = False
 
 
 OFF = {"fused_lora": Switch.OFF, "compile": Switch.OFF, "cuda_graph": Switch.OFF}
+IN_FP8 = {"base_precision": BasePrecision.FP8}
+GROUPED = {"grouped_lora": Switch.ON}
 REFERENCE = Contender("reference", None)
 PLAIN = Contender("plain", OFF)
 BF16 = Contender("bf16", {})
-FP8 = Contender("fp8", {"base_precision": BasePrecision.FP8})
-LADDER = [
-    PLAIN,
-    Contender("fused_lora", {**OFF, "fused_lora": Switch.AUTO}),
-    Contender("compile", {"cuda_graph": Switch.OFF}),
-    BF16,
-]
+FP8 = Contender("fp8", IN_FP8)
+AT_ONCE = Contender("bf16, told at once", {}, is_told_at_once=True)
+BF16_GROUPED = Contender("bf16, grouped", GROUPED)
+FP8_GROUPED = Contender("fp8, grouped", {**IN_FP8, **GROUPED})
+LONG_ROWS = {"triton.multi_kernel": 1}
+"""Rows of up to 16,384 numbers are kept while they are summed up, where that measures faster, and not read twice."""
+FP8_LONG_ROWS = Contender("fp8, grouped, long rows", {**IN_FP8, **GROUPED}, LONG_ROWS)
 
 
 @dataclass(frozen=True)
@@ -65,26 +71,43 @@ class Setting:
 
 
 def measured(
-    contender: Contender, setting: Setting, steps: int = 12, warm_up: int = 4, device: torch.device = DEVICE
+    contender: Contender, setting: Setting, steps: int = 8, warm_up: int = 4, device: torch.device = DEVICE
 ) -> dict[str, Any]:
     """Seconds of `steps` steps and the memory that the process holds at its largest moment."""
     release()
-    torch.cuda.reset_peak_memory_stats()
     started = time.monotonic()
-    config = FinetuneConfig(batch_size=setting.batch, **(contender.settings or {}))
-    codec = codec_7b()
+    with compiler(contender):
+        step = step_of(contender, setting, device)
+        times = []
+        for number in range(warm_up + steps if setting.has_equal_texts else 8 + steps):
+            before = time.perf_counter()
+            step()
+            times.append(time.perf_counter() - before)
+            if number == 0:
+                first_s = time.monotonic() - started
+    return told(contender, setting, times[-steps:], held_bytes()) | {"to_first_step_s": first_s}
+
+
+@contextmanager
+def compiler(contender: Contender) -> Iterator[None]:
+    """What is compiled under other settings than usual is not used by others, nor theirs by it."""
+    if not contender.inductor:
+        yield
+        return
+    torch._dynamo.reset()
+    with torch._inductor.config.patch(dict(contender.inductor)):
+        yield
+    torch._dynamo.reset()
+
+
+def step_of(contender: Contender, setting: Setting, device: torch.device = DEVICE) -> Step:
+    config = FinetuneConfig(batch_size=setting.batch, **possible(contender.settings or {}))
+    codec = codec_7b(model_config())
     batches = endless([*made_batches(setting)])
-    step = _reference(codec, config, batches) if contender.settings is None else _ours(codec, config, batches, device)
-    times = []
-    for number in range(warm_up + steps if setting.has_equal_texts else 8 + steps):
-        before = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - before)
-        if number == 0:
-            first_s = time.monotonic() - started
-    free, total = torch.cuda.mem_get_info()
-    held = total - free - torch.cuda.memory_reserved() + torch.cuda.max_memory_reserved()
-    return told(contender, setting, times[-steps:], held) | {"to_first_step_s": first_s}
+    if contender.settings is None:
+        return _reference(codec, config, batches)
+    learner = learner_of(random_model(), config, None, Ranks(), device)
+    return our_step(learner, batches, codec, config, is_told_at_once=contender.is_told_at_once)
 
 
 def told(contender: Contender, setting: Setting, times: list[float], held: int) -> dict[str, Any]:
@@ -112,35 +135,50 @@ def line(found: dict[str, Any]) -> str:
     )
 
 
-def _ours(codec: Codec, config: FinetuneConfig, batches: Iterator[Batch], device: torch.device = DEVICE) -> Step:
-    """As the training loop does it with log_every_steps 1: losses are read after each step."""
-    learner = learner_of(random_7b(), config, None, Ranks(), device)
-    feed = Feed(batches, lambda batch: model_inputs(learner, batch, codec, config), device)
+def our_step(
+    learner: Learner, batches: Iterator[Batch], codec: Codec, config: FinetuneConfig, *, is_told_at_once: bool = False
+) -> Step:
+    """As the training loop does it with log_every_steps 1: losses are read when the next step is under way."""
+    feed = Feed(batches, lambda batch: model_inputs(learner, batch, codec, config), learner.device)
+    taken = learner.averages.taken()
 
     def step() -> None:
+        nonlocal taken
         train_step(learner, feed, codec, config, 1)
         feed.look_ahead()
-        learner.told(Ranks(), 1)
+        taken.wait()
+        taken = learner.averages.taken()
+        if is_told_at_once:
+            taken.wait()
 
     return step
 
 
 def _reference(codec: Codec, config: FinetuneConfig, batches: Iterator[Batch]) -> Step:
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.bfloat16)
-    with DEVICE:
-        reference = Reference(OpenVLAConfig(), "timm")
-    torch.set_default_dtype(before)
-    with torch.device("meta"):
-        names = targets(OpenVLA(OpenVLAConfig()), TargetSet.LIVE)
-    adapted = reference.adapted(names, config.lora_rank, min(config.lora_rank, 16)).to(DEVICE).train()
+    adapted = adapted_reference(config).train()
     trained = [parameter for parameter in adapted.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=config.learning_rate)
 
     def step() -> None:
-        reference_step(adapted, optimizer, next(batches), codec, torch.bfloat16, DEVICE)
+        reference_step(adapted, optimizer, next(batches), codec, DTYPE, DEVICE)
 
     return step
+
+
+def bare_reference() -> Reference:
+    """The model of public libraries; towers are transformers' where timm is not installed."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(DTYPE)
+    with DEVICE:
+        reference = Reference(model_config(), "transformers" if IS_TRIAL else "timm")
+    torch.set_default_dtype(before)
+    return reference
+
+
+def adapted_reference(config: FinetuneConfig) -> Any:
+    with torch.device("meta"):
+        names = targets(OpenVLA(model_config()), TargetSet.LIVE)
+    return bare_reference().adapted(names, config.lora_rank, min(config.lora_rank, 16)).to(DEVICE)
 
 
 def codec_7b(config: OpenVLAConfig | None = None) -> Codec:
@@ -154,7 +192,7 @@ def codec_7b(config: OpenVLAConfig | None = None) -> Codec:
 def made_batches(setting: Setting, count: int = 8, seed: int = 3) -> Iterator[Batch]:
     """Pinned batches: pictures of 256 x 256, texts of TEXT_TOKENS, or of 26 to 42."""
     rng = np.random.default_rng(seed)
-    config = OpenVLAConfig()
+    config = model_config()
     for number in range(count):
         images = rng.integers(0, 256, (setting.batch, 256, 256, 3), dtype=np.uint8)
         equal = np.full(setting.batch, TEXT_TOKENS)
@@ -165,33 +203,10 @@ def made_batches(setting: Setting, count: int = 8, seed: int = 3) -> Iterator[Ba
             ids[row, :length] = torch.from_numpy(rng.integers(3, config.action_vocab_end, length))
             labels[row, length - 8 : length] = ids[row, length - 8 : length]
         positions = np.arange(number * setting.batch, (number + 1) * setting.batch)
-        yield Batch(torch.from_numpy(images), ids, labels, torch.from_numpy(lengths), positions).pinned()
+        made = Batch(torch.from_numpy(images), ids, labels, torch.from_numpy(lengths), positions)
+        yield made if IS_TRIAL else made.pinned()
 
 
 def endless(batches: list[Batch]) -> Iterator[Batch]:
     while True:
         yield from batches
-
-
-def release() -> None:
-    gc.collect()
-    torch.cuda.empty_cache()
-
-
-def profiled(contender: Contender, setting: Setting, rows: int = 40) -> list[dict[str, Any]]:
-    """The kernels of one step by their time."""
-    release()
-    config = FinetuneConfig(batch_size=setting.batch, **(contender.settings or {}))
-    step = _ours(codec_7b(), config, endless([*made_batches(setting)]))
-    for _ in range(4):
-        step()
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
-        step()
-    kernels = [one for one in profile.key_averages() if one.self_device_time_total > 0]
-    kernels.sort(key=lambda one: -one.self_device_time_total)
-    total = sum(one.self_device_time_total for one in kernels)
-    print(f"profile of {contender.name}: {total / 1e3:.1f} ms in kernels, {sum(k.count for k in kernels)} kernels")
-    found = [{"kernel": k.key, "ms": k.self_device_time_total / 1e3, "count": k.count} for k in kernels[:rows]]
-    for one in found:
-        print(f"{one['ms']:9.2f} ms {one['count']:6} x {one['kernel'][:150]}")
-    return found

@@ -13,7 +13,13 @@ NAMES = {
     "plain": "ours, all levers off",
     "bf16": "ours",
     "fp8": "ours, fp8",
+    "bf16, grouped": "ours, `grouped_lora: on`",
+    "fp8, grouped": "ours, fp8, `grouped_lora: on`",
+    "bf16, told at once": "ours, losses waited for in each step",
+    "fp8, grouped, long rows": "ours, fp8, `grouped_lora: on`, long rows kept while summed up",
+    "ours, kernels": "ours, `answer_kernels: on`",
 }
+STEP_PARTS = ("step", "levers", "reference", "long_rows", "unequal", "large")
 
 
 def write_table(result: Path, page: Path = PAGE) -> None:
@@ -32,9 +38,10 @@ def table(found: dict[str, Any]) -> str:
         f"commit {machine['commit']}, {machine['at']} UTC; medians, quartiles in brackets.",
         "",
     ]
-    lines += _steps([row for name in ("step", "unequal", "large") for row in parts.get(name, [])])
+    lines += _steps([row for name in STEP_PARTS for row in parts.get(name, [])])
     lines += _answers(parts["predict"]) if "predict" in parts else []
     lines += _rest(parts)
+    lines += [f"{part}: {why}." for part, why in found.get("not_measured", {}).items()]
     return "\n".join(lines).strip()
 
 
@@ -53,7 +60,7 @@ def _steps(rows: list[dict[str, Any]]) -> list[str]:
         times = f"{reference['step_s'] / row['step_s']:.2f}" if reference else "-"
         low, high = row["quartiles_s"]
         lines.append(
-            f"| {batch}, {texts} | {NAMES[who]} | {row['step_s']:.4f} ({low:.4f} to {high:.4f}) "
+            f"| {batch}, {texts} | {NAMES.get(who, who)} | {row['step_s']:.4f} ({low:.4f} to {high:.4f}) "
             f"| {row['samples_per_s']:.1f} | {row['reference_tflop_per_s']:.0f} | {row['held_gb']:.1f} | {times} |"
         )
     return [*lines, ""]
@@ -77,16 +84,51 @@ def _answers(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _rest(parts: dict[str, Any]) -> list[str]:
+    """What needs no table, a line each; they are a paragraph of the page."""
+    lines = [
+        f"A checkpoint ({one['size_gb']:.2f} GB) holds training up for {1000 * one['stall_s']:.1f} ms."
+        for one in parts.get("checkpoint", [])
+    ]
+    lines += [
+        f"The {one['who']} start loads for {one['load_s']:.0f} s, compiles and captures for "
+        f"{one['compile_and_capture_s']:.0f} s."
+        for one in parts.get("start", [])
+    ]
+    lines += [
+        f"In {one['cap_gb']} GB ({one['who']}) batch {one['batch']} trains; `vlad plan` says {one['planned']}."
+        for one in parts.get("memory", [])
+    ]
+    return lines + _scaling(parts.get("scaling", [])) + _kernels(parts.get("kernels", []))
+
+
+def _scaling(rows: list[dict[str, Any]]) -> list[str]:
+    alone = next((one["samples_per_s"] for one in rows if one["gpus"] == 1 and "step_s" in one), None)
     lines = []
-    if "checkpoint" in parts:
-        one = parts["checkpoint"]
-        lines.append(f"A checkpoint ({one['size_gb']:.2f} GB) holds training up for {1000 * one['stall_s']:.1f} ms.")
-    for name, one in parts.get("start", {}).items():
-        lines.append(
-            f"The {name} start loads for {one['load_s']:.0f} s, compiles and captures for "
-            f"{one['compile_and_capture_s']:.0f} s."
-        )
-    for one in parts.get("scaling", []):
-        share = one["samples_per_s"] / one["gpus"] / parts["scaling"][0]["samples_per_s"]
-        lines.append(f"{one['gpus']} GPUs: {one['samples_per_s']:.1f} samples/s, {100 * share:.1f} % a GPU of one's.")
+    for one in rows:
+        if "step_s" not in one:
+            lines.append(f"{one['gpus']} GPUs: not measured.")
+        else:
+            share = f", {100 * one['samples_per_s'] / one['gpus'] / alone:.1f} % a GPU of one's" if alone else ""
+            lines.append(f"{one['gpus']} GPUs: {one['samples_per_s']:.1f} samples/s{share}.")
     return lines
+
+
+def _kernels(rows: list[dict[str, Any]]) -> list[str]:
+    """Milliseconds of a step by kind of kernel, beside the least that the card's own rates allow."""
+    kinds = {one["who"]: one["by_kind"] for one in rows if "by_kind" in one}
+    if not kinds:
+        return []
+    least: dict[str, float] = next((one["least_ms"] for one in rows if "least_ms" in one), {})
+    names = sorted(
+        {kind for one in kinds.values() for kind in one},
+        key=lambda kind: -max(_ms(one, kind) for one in kinds.values()),
+    )
+    lines = ["", "| ms in kernels | " + " | ".join(kinds) + " | at least |", "|---" * (len(kinds) + 2) + "|"]
+    for name in names:
+        floor = f"{least[name]:.0f}" if name in least else "-"
+        lines.append(f"| {name} | " + " | ".join(f"{_ms(one, name):.1f}" for one in kinds.values()) + f" | {floor} |")
+    return [*lines, ""]
+
+
+def _ms(kinds: dict[str, Any], kind: str) -> float:
+    return float(kinds.get(kind, (0.0, 0))[0])

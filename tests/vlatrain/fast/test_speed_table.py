@@ -28,3 +28,44 @@ def test_rounds_of_a_side_are_one_row_beside_the_reference(tmp_path: Path) -> No
     assert "| 4 | ours | 50.0 | 80.0 |" in text
     assert "old" not in text
     assert (text.startswith("before"), text.endswith("after\n")) == (True, True)
+
+
+def test_every_part_has_its_lines_and_what_was_not_measured_is_said(tmp_path: Path) -> None:
+    machine = {"gpu": "a card", "torch": "2", "transformers": "5", "peft": "0.2", "commit": "abc", "at": "today"}
+    parts = {
+        "levers": [step("bf16, grouped", 0.2)],
+        "checkpoint": [{"size_gb": 1.33, "stall_s": 0.03}],
+        "start": [{"who": "first", "load_s": 4.0, "compile_and_capture_s": 30.0}],
+        "memory": [{"cap_gb": 24, "who": "fp8", "batch": 4, "planned": 2}],
+        "scaling": [
+            {"gpus": 1, "step_s": 0.2, "samples_per_s": 80.0},
+            {"gpus": 2, "step_s": 0.2, "samples_per_s": 156.0},
+            {"gpus": 4, "failed": ["rank 3, 9 s: joins"]},
+        ],
+        "kernels": [
+            {"who": "floors", "least_ms": {"wide products": 165.0}},
+            {"who": "bf16", "by_kind": {"wide products": [183.0, 500], "attention": [15.0, 60]}},
+        ],
+    }
+    result, page = tmp_path / "result.json", tmp_path / "page.md"
+    told = {
+        "machine": machine,
+        "parts": parts,
+        "not_measured": {"large": "left out: takes about 60 s, and 9 s are left"},
+    }
+    result.write_text(json.dumps(told))
+    page.write_text("<!-- measured: begin --><!-- measured: end -->")
+    write_table(result, page)
+    text = page.read_text()
+    for line in (
+        "| 16, equal | ours, `grouped_lora: on` | 0.2000 (0.1900 to 0.2100) | 80.0 | 705 | 48.0 | - |",
+        "A checkpoint (1.33 GB) holds training up for 30.0 ms.",
+        "The first start loads for 4 s, compiles and captures for 30 s.",
+        "In 24 GB (fp8) batch 4 trains; `vlad plan` says 2.",
+        "2 GPUs: 156.0 samples/s, 97.5 % a GPU of one's.",
+        "4 GPUs: not measured.",
+        "| wide products | 183.0 | 165 |",
+        "| attention | 15.0 | - |",
+        "large: left out: takes about 60 s, and 9 s are left.",
+    ):
+        assert line in text

@@ -14,6 +14,31 @@ from vlatrain.errors import TrainingError
 NAMES = ("loss", "action_accuracy", "l1_loss")
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Sums on their way from the device to the host; `is_here` comes behind them, None where they are here."""
+
+    sums: Tensor
+    count: int
+    is_here: torch.cuda.Event | None = None
+
+    def wait(self) -> None:
+        """Until the sums are here, and with them all that the device was given before."""
+        if self.is_here is not None:
+            self.is_here.synchronize()
+
+    def means(self, ranks: Ranks, step: int) -> dict[str, float]:
+        """The means over all ranks, by name; waits for the sums. Collective.
+
+        Raises TrainingError for a loss that is NaN or infinite.
+        """
+        self.wait()
+        gathered = ranks.gather(self.sums.tolist())
+        check_finite([rank_sums[0] for rank_sums in gathered], step)
+        total = self.count * ranks.world_size
+        return {name: sum(column) / total for name, column in zip(NAMES, zip(*gathered, strict=True), strict=True)}
+
+
 @dataclass(slots=True)
 class Averages:
     """Sums on the device; reading them waits for it, so that happens only when they are logged or saved."""
@@ -32,12 +57,17 @@ class Averages:
     def count_one(self) -> None:
         self.count += 1
 
-    def means(self, ranks: Ranks, step: int) -> dict[str, float]:
-        """The means over all ranks, by name. Collective. Raises TrainingError for a loss that is NaN or infinite."""
-        gathered = ranks.gather(self.sums.tolist())
-        check_finite([rank_sums[0] for rank_sums in gathered], step)
-        total = self.count * ranks.world_size
-        return {name: sum(column) / total for name, column in zip(NAMES, zip(*gathered, strict=True), strict=True)}
+    def taken(self) -> Taken:
+        """The sums so far, copied without waiting for the device; they begin anew."""
+        is_here = None
+        sums = torch.empty_like(self.sums, device="cpu", pin_memory=self.sums.is_cuda)
+        sums.copy_(self.sums, non_blocking=True)
+        if self.sums.is_cuda:
+            is_here = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch's gap
+            is_here.record()
+        taken = Taken(sums, self.count, is_here)
+        self.clear()
+        return taken
 
     def check(self, ranks: Ranks, step: int) -> None:
         """Raises TrainingError where any loss since the last log was no number. Collective."""

@@ -1,7 +1,7 @@
 """What learns: the model with its adapters, the optimizer over them, and the arithmetic they run in."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -95,14 +95,24 @@ class Learner:
         own = [self.averages.sums] if self.gradients is None else [self.averages.sums, self.gradients]
         return own if self.method is None else own + self.method.changed_by_passes
 
-    def told(self, ranks: Ranks, step: int) -> dict[str, float]:
-        """What is logged of the passes since the last log, by name. Collective; raises TrainingError for a NaN loss."""
-        told = self.averages.means(ranks, step)
-        self.averages.clear()
+    @property
+    def is_told_late(self) -> bool:
+        """Whether losses are on their way while the next step is made; the method's numbers are read at once."""
+        return self.device.type == "cuda" and self.method is None
+
+    def taken(self) -> Callable[[Ranks, int], dict[str, float]]:
+        """What is logged of the passes since the last log, by name: to be called when the device has other work.
+
+        Collective; raises TrainingError for a NaN loss.
+        """
+        taken = self.averages.taken()
+        if not self.is_told_late:
+            taken.wait()
+        steered: dict[str, float] = {}
         if self.method is not None:
-            told |= self.method.metrics()
+            steered = self.method.metrics()
             self.method.clear()
-        return told
+        return lambda ranks, step: taken.means(ranks, step) | steered
 
     @property
     def trained(self) -> list[Tensor]:

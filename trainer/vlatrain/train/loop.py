@@ -1,6 +1,7 @@
 """The training loop."""
 
 import time
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 
@@ -9,6 +10,7 @@ from vlad.records.progress import Phase, Reason
 from vlad.records.requests import Action
 
 from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.distributed import Ranks
 from vlatrain.errors import TrainingError
 from vlatrain.fast.feeding import Feed
 from vlatrain.train.elsewhere import abandoned, awaited, begun_again, is_awaited, joined, submitted
@@ -48,6 +50,7 @@ def _trained(session: Session, state: TrainState, feed: Feed) -> TrainState:
         if wishes.stop or wishes.save or state.early_stop.is_exhausted(session.early_stop):
             save(session, state)
         elif is_due(state.step, config.save_steps, config.max_steps):
+            session.telling.now()
             session.checkpoints.begin(session.learner, state)
         if wishes.stop or is_over(session, state):
             return finish(session, state, is_stopped=wishes.stop)
@@ -70,6 +73,7 @@ def evaluate_and_save(session: Session, state: TrainState) -> TrainState:
 
 def save(session: Session, state: TrainState) -> None:
     """Saves what is not saved yet, and answers whoever asked for it. Before the first step there is nothing to save."""
+    session.telling.now()
     if state.step == 0:
         session.inbox.answer({Action.SAVE}, "nothing is trained yet")
         return
@@ -79,7 +83,10 @@ def save(session: Session, state: TrainState) -> None:
 
 
 def update(session: Session, state: TrainState, feed: Feed) -> TrainState:
-    """One step, logged when that is due. The next batch is made ready before anybody waits for the GPU."""
+    """One step, logged when that is due. The next batch is made ready before anybody waits for the GPU.
+
+    On a GPU a logged step is told when the next one is under way there, so that the GPU never waits for the log.
+    """
     session.reports.phase(Phase.TRAINING, state.step)
     started = time.monotonic()
     train_step(session.learner, feed, session.codec, session.config, state.step)
@@ -87,17 +94,26 @@ def update(session: Session, state: TrainState, feed: Feed) -> TrainState:
     if not is_over(session, after):
         feed.look_ahead()
     failpoints.reach(f"step_{after.step}")
-    is_logged = is_due(after.step, session.config.log_every_steps, session.config.max_steps)
-    told = session.learner.told(session.ranks, after.step) if is_logged else None
+    session.telling.now()
+    if is_due(after.step, session.config.log_every_steps, session.config.max_steps):
+        session.telling.later(partial(_tell, session, after, session.learner.taken()))
     session.reports.took(time.monotonic() - started)
-    if told is not None:
-        epoch = after.position / session.samples
-        session.reports.step(after.step, rate_at(state.step, session.config), told, session.samples_per_step, epoch)
+    if not session.learner.is_told_late or is_over(session, after):
+        session.telling.now()
     return after
+
+
+def _tell(session: Session, after: TrainState, taken: Callable[[Ranks, int], dict[str, float]]) -> None:
+    """Logs a step that was made."""
+    told = taken(session.ranks, after.step)
+    epoch = after.position / session.samples
+    rate = rate_at(after.step - 1, session.config)
+    session.reports.step(after.step, rate, told, session.samples_per_step, epoch)
 
 
 def finish(session: Session, state: TrainState, *, is_stopped: bool) -> TrainState:
     """The last word. Raises TrainingError where the last steps could not be saved."""
+    session.telling.now()
     session.checkpoints.settle()
     abandoned(session, state)
     if state.step > session.start.step and session.checkpoints.saved != state:

@@ -50,6 +50,7 @@ from vlatrain.train.saving import Checkpoints, DataMark
 from vlatrain.train.sharding import Gathers
 from vlatrain.train.state import TrainState
 from vlatrain.train.step import rehearse
+from vlatrain.train.telling import Telling
 
 COMPANIONS = ("tokenizer.json", "preprocessor_config.json")
 
@@ -73,6 +74,7 @@ class Session:
     early_stop: EarlyStopPolicy
     start: TrainState
     evaluation_numbers: Iterator[int] = field(default_factory=count)
+    telling: Telling = field(default_factory=Telling)
     looked_at: list[float] = field(default_factory=lambda: [0.0])
 
     def is_time_to_look(self, every_s: float) -> bool:

@@ -1,0 +1,125 @@
+"""Where a step's time goes on the GPU: its kernels by kind, beside what their work takes at the card's own rates."""
+
+import re
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from speed_place import DEVICE, DTYPE, IS_TRIAL, Note, model_config, release, wait
+from speed_steps import TEXT_TOKENS, Contender, Setting, compiler, step_of
+from torch import Tensor
+from vlatrain.planning.sizes import BlockSize, sizes_of
+
+KINDS = (
+    ("attention", r"sdpa|flash|fmha|attention|convert_dq|dot_do_o"),
+    ("sums of split products", r"splitKreduce"),
+    ("products in fp8", r"qqtst|f8|e4m3"),
+    ("narrow products", r"nvjet_\w*?_(32|64|96)x\d+|nvjet_\w*?_\d+x(32|64)_|nvjet_\w*256x(96|128)_64x4"),
+    ("wide products", r"nvjet|gemm|cutlass|cublas"),
+    ("optimizer", r"multi_tensor|FusedOptimizer"),
+    ("element-wise", r"triton|elementwise|copy|Cat|reduce"),
+    ("memory", r"Memset|Memcpy"),
+)
+RANK, BYTES = 32, 2
+DECODER_WIDTHS, DECODER_INNERS = 28, 8
+"""Element-wise work of a layer: so many times its width, its inner width, is read or written, forward and backward."""
+
+
+def profiled(contender: Contender, setting: Setting, note: Note, rows: int = 40) -> None:
+    """The kernels of one step by their time, and by kind."""
+    release()
+    with compiler(contender):
+        step = step_of(contender, setting)
+        for _ in range(4):
+            step()
+        wait()
+        kinds = [torch.profiler.ProfilerActivity.CPU if IS_TRIAL else torch.profiler.ProfilerActivity.CUDA]
+        with torch.profiler.profile(activities=kinds) as profile:
+            step()
+            wait()
+    kernels = [{"kernel": one.key, "ms": _us(one) / 1e3, "count": one.count} for one in profile.key_averages()]
+    kernels.sort(key=lambda one: -one["ms"])
+    by_kind = _by_kind(kernels)
+    note({"who": contender.name, "profile": kernels[:rows], "by_kind": by_kind})
+    print(f"{contender.name}: {sum(ms for ms, _ in by_kind.values()):.1f} ms in {_count(kernels)} kernels", flush=True)
+    for kind, (ms, count) in sorted(by_kind.items(), key=lambda one: -one[1][0]):
+        print(f"{ms:9.2f} ms {count:6} x {kind}", flush=True)
+    for one in kernels[:12]:
+        print(f"{one['ms']:9.2f} ms {one['count']:6} x {one['kernel'][:110]}", flush=True)
+
+
+def _us(event: Any) -> float:
+    return float(event.self_cpu_time_total if IS_TRIAL else event.self_device_time_total)
+
+
+def _count(kernels: list[dict[str, Any]]) -> int:
+    return sum(one["count"] for one in kernels if one["ms"] > 0)
+
+
+def _by_kind(kernels: list[dict[str, Any]]) -> dict[str, tuple[float, int]]:
+    found: dict[str, tuple[float, int]] = defaultdict(lambda: (0.0, 0))
+    for one in kernels:
+        kind = next((name for name, pattern in KINDS if re.search(pattern, one["kernel"])), "others")
+        ms, count = found[kind]
+        found[kind] = (ms + one["ms"], count + one["count"])
+    return dict(found)
+
+
+def floors(setting: Setting, note: Note) -> None:
+    """The card's rates, measured now, and what each kind of work takes at them at least."""
+    release()
+    size = 64 if IS_TRIAL else 8192
+    one, other = (torch.randn(size, size, device=DEVICE, dtype=DTYPE) for _ in range(2))
+    flops = 2 * size**3 / seconds(lambda: one @ other)
+    large = torch.empty(size * size * 16, device=DEVICE, dtype=DTYPE)
+    target = torch.empty_like(large)
+    bandwidth = 2 * large.nbytes / seconds(lambda: target.copy_(large))
+    least = {name: 1000 * work / rate for name, (work, rate) in _work(setting, flops, bandwidth).items()}
+    note({"who": "floors", "tflop_per_s": flops / 1e12, "gb_per_s": bandwidth / 1e9, "least_ms": least})
+    print(f"products {flops / 1e12:.0f} TFLOP/s, memory {bandwidth / 1e9:.0f} GB/s; a step takes at least", flush=True)
+    for name, ms in least.items():
+        print(f"{ms:9.2f} ms in {name}", flush=True)
+
+
+def _work(setting: Setting, flops: float, bandwidth: float) -> dict[str, tuple[float, float]]:
+    """Operations or bytes of a step, and their rate. Adapters: inputs read twice, their gradients read and written
+    once, outputs' gradients read once, with linears of one input together."""
+    sizes = sizes_of(model_config(), TEXT_TOKENS)
+    decoder = sizes.decoder
+    places = setting.batch * decoder.count * decoder.places
+    widths = DECODER_WIDTHS * decoder.width + DECODER_INNERS * decoder.inner
+    return {
+        "wide products": (sum(_operations(one, setting) for one in sizes.blocks), flops),
+        "attention": (sum(3.5 * 2 * one.places * _values(one, setting) for one in sizes.blocks[:3]), flops),
+        "narrow products": (sum(_adapter_bytes(one, setting) for one in sizes.blocks), bandwidth),
+        "element-wise, decoder": (places * widths * BYTES, bandwidth),
+    }
+
+
+def _operations(block: BlockSize, setting: Setting) -> float:
+    return 4.0 * setting.batch * block.places * block.count * block.weights
+
+
+def _values(block: BlockSize, setting: Setting) -> float:
+    """Numbers of all states of one width; causal attention does half of twice as many products."""
+    return float(setting.batch * block.places * block.count * block.width)
+
+
+def _adapter_bytes(block: BlockSize, setting: Setting) -> float:
+    ins = sum({(inputs, position // 3) for position, (inputs, _) in enumerate(block.linears)}, ())[::2]
+    outs = sum(outputs for _, outputs in block.linears)
+    return float(setting.batch * block.places * block.count * (4 * sum(ins) + outs) * BYTES)
+
+
+def seconds(work: Callable[[], Tensor], repeats: int = 20) -> float:
+    """Of one call, of many behind each other."""
+    for _ in range(3):
+        work()
+    wait()
+    started = time.perf_counter()
+    for _ in range(repeats):
+        work()
+    wait()
+    return (time.perf_counter() - started) / repeats
