@@ -12,17 +12,18 @@ from speed_steps import TEXT_TOKENS, Contender, Setting, compiler, step_of
 from torch import Tensor
 from vlatrain.planning.sizes import BlockSize, sizes_of
 
+_TILE = r"nvjet_sm\d+_[a-z]+_"
 KINDS = (
     ("attention", r"sdpa|flash|fmha|attention|convert_dq|dot_do_o"),
     ("sums of split products", r"splitKreduce"),
-    ("products in fp8", r"qqtst|f8|e4m3"),
-    ("narrow products", r"nvjet_\w*?_(32|64|96)x\d+|nvjet_\w*?_\d+x(32|64)_|nvjet_\w*256x(96|128)_64x4"),
+    ("products in fp8", r"qqtst|e4m3"),
+    ("narrow products", rf"{_TILE}(32|64|96)x\d+_|{_TILE}\d+x(32|64|96)_|{_TILE}256x128_64x4_2x1_v_bz_coopA_NNT"),
     ("wide products", r"nvjet|gemm|cutlass|cublas"),
     ("optimizer", r"multi_tensor|FusedOptimizer"),
     ("element-wise", r"triton|elementwise|copy|Cat|reduce"),
     ("memory", r"Memset|Memcpy"),
 )
-RANK, BYTES = 32, 2
+BYTES = 2
 DECODER_WIDTHS, DECODER_INNERS = 28, 8
 """Element-wise work of a layer: so many times its width, its inner width, is read or written, forward and backward."""
 
@@ -108,7 +109,8 @@ def _values(block: BlockSize, setting: Setting) -> float:
 
 
 def _adapter_bytes(block: BlockSize, setting: Setting) -> float:
-    ins = sum({(inputs, position // 3) for position, (inputs, _) in enumerate(block.linears)}, ())[::2]
+    is_decoder = len(block.linears) == 7
+    ins = [*[block.width] * 3, block.inner] if is_decoder else [inputs for inputs, _ in block.linears]
     outs = sum(outputs for _, outputs in block.linears)
     return float(setting.batch * block.places * block.count * (4 * sum(ins) + outs) * BYTES)
 

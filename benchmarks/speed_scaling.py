@@ -55,7 +55,12 @@ def on(count: int, most_s: float) -> dict[str, Any]:
             with path.open("w") as log:
                 words = [sys.executable, __file__, str(rank), str(count), port]
                 ranks.append(subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT))
-        _wait_for(ranks, time.monotonic() + most_s)
+        try:
+            _wait_for(ranks, time.monotonic() + most_s)
+        finally:
+            for one in ranks:
+                one.kill()
+                one.wait()
         told = [path.read_text() for path in logs]
     if all(rank.returncode == 0 for rank in ranks):
         found: dict[str, Any] = json.loads(told[0].splitlines()[-1])
