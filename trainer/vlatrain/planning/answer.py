@@ -15,6 +15,7 @@ from vlatrain.configuration.resolve import resolve
 from vlatrain.errors import ConfigError
 from vlatrain.model.config import OpenVLAConfig
 from vlatrain.planning.cards import CARDS, Card, card_here, card_named, card_of_profile
+from vlatrain.planning.measured import measured
 from vlatrain.planning.plan import Plan, Remedy, plan, remedies
 from vlatrain.planning.sizes import sizes_of
 
@@ -107,9 +108,10 @@ def as_text(made: Plan, others: list[Remedy], assumed: str | None) -> str:
 
 
 def _of_replayed(config: FinetuneConfig) -> str:
-    """How far memory is from what was measured with the levers of speed (docs/trainer.md)."""
+    """What the time follows from, and how far memory is from what was measured with levers (docs/trainer.md)."""
     told = "about a tenth more was measured" if config.has_fp8_base else "will be less"
-    return f"That is with compile and cuda_graph; memory is told without, and {told}."
+    known = f"reckoned from batch 16 on one {measured().device}"
+    return f"That is with compile and cuda_graph, {known}; memory is told without, and {told}."
 
 
 def _remedy(one: Remedy) -> str:
