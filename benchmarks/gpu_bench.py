@@ -14,52 +14,19 @@ import argparse
 import faulthandler
 import json
 import platform
-import signal
 import subprocess
 import sys
 import time
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 from speed_parts import PARTS
 from speed_table import write_table
+from timed_parts import SPARE_S, Results, measure
 
 RESULTS = Path(__file__).parent / "results"
 SECONDS = 560
-SPARE_S = 10
-"""Kept for the end; where even a cut does not help, the process ends itself this much later."""
-
-
-class OutOfTime(Exception):
-    """A part took longer than there is time."""
-
-
-class Results:
-    """What has been measured, on the disk after each row."""
-
-    def __init__(self, out: Path) -> None:
-        self._out = out
-        self._found: dict[str, Any] = {"machine": machine(), "parts": {}, "not_measured": {}}
-        out.parent.mkdir(parents=True, exist_ok=True)
-
-    def note(self, part: str, row: dict[str, Any]) -> None:
-        self._found["parts"].setdefault(part, []).append(row)
-        self._write()
-
-    def not_measured(self, part: str, why: str) -> None:
-        print(f"[{part}: {why}]", flush=True)
-        self._found["not_measured"][part] = why
-        self._write()
-
-    def _write(self) -> None:
-        aside = self._out.with_suffix(".part")
-        aside.write_text(json.dumps(self._found, indent=1) + "\n")
-        aside.replace(self._out)
 
 
 def main() -> None:
@@ -69,48 +36,13 @@ def main() -> None:
         return
     until = time.monotonic() + options.seconds
     faulthandler.dump_traceback_later(options.seconds + SPARE_S, exit=True)
-    commit = machine()
-    out = options.out or RESULTS / f"gpu-{commit['gpu'].replace(' ', '-')}-{commit['commit']}.json"
-    results = Results(out)
+    here = machine()
+    out = options.out or RESULTS / f"gpu-{here['gpu'].replace(' ', '-')}-{here['commit']}.json"
+    results = Results(out, here)
     for name in options.parts or PARTS:
-        measure(name, results, until, takes_any=bool(options.parts) or options.trial)
+        measure(name, PARTS[name], results, until, takes_any=bool(options.parts) or options.trial)
     faulthandler.cancel_dump_traceback_later()
     print(f"written to {out}")
-
-
-def measure(name: str, results: Results, until: float, *, takes_any: bool) -> None:
-    """One part, where there is time for it; parts that were asked for by name begin in any case."""
-    started = time.monotonic()
-    left_s = until - SPARE_S - started
-    if left_s < (1 if takes_any else PARTS[name].most_s):
-        results.not_measured(name, f"left out: takes about {PARTS[name].most_s} s, and {left_s:.0f} s are left")
-        return
-    print(f"[{name}: {PARTS[name].measure.__doc__}]", flush=True)
-    try:
-        with at_most(left_s):
-            PARTS[name].measure(lambda row: results.note(name, row), left_s)
-    except OutOfTime:
-        results.not_measured(name, f"cut off after {time.monotonic() - started:.0f} s")
-    except Exception as error:  # whatever it is, the other parts are still to be measured
-        traceback.print_exc()
-        results.not_measured(name, f"failed: {type(error).__name__}: {str(error).splitlines()[:1]}")
-    print(f"[{name} took {time.monotonic() - started:.0f} s]", flush=True)
-
-
-@contextmanager
-def at_most(seconds: float) -> Iterator[None]:
-    """Raises OutOfTime in what runs longer, as soon as it is in Python."""
-
-    def cut(_: int, frame: FrameType | None) -> None:
-        raise OutOfTime
-
-    before = signal.signal(signal.SIGALRM, cut)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def parsed() -> argparse.Namespace:

@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any
 
 import torch
-from speed_place import DEVICE, DTYPE, IS_TRIAL, Note, model_config, random_model, release, wait
+from speed_place import DEVICE, DTYPE, IS_TRIAL, model_config, random_model, release, wait
 from speed_steps import bare_reference
+from timed_parts import Note
 from torch import Tensor
 from torch.nn import functional as F
 from vlatrain.fast.answers import Answers

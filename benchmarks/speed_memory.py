@@ -4,8 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from speed_place import DEVICE, IS_TRIAL, Note, model_config, possible, random_model, release, wait
+from speed_place import DEVICE, IS_TRIAL, model_config, possible, random_model, release, wait
 from speed_steps import TEXT_TOKENS, Setting, codec_7b, endless, made_batches, our_step
+from timed_parts import Note
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.configuration.memory import Checkpointing
 from vlatrain.configuration.speed import BasePrecision, Switch

@@ -3,15 +3,14 @@
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from reference_stack import made_base
 from speed_answers import measure_ours, measure_products, measure_reference
 from speed_memory import largest_batches
-from speed_place import DEVICE, IS_TRIAL, Note, model_config, release, wait
+from speed_place import DEVICE, IS_TRIAL, model_config, release, wait
 from speed_profile import floors, profiled
 from speed_scaling import scaling
 from speed_steps import (
@@ -30,6 +29,7 @@ from speed_steps import (
     made_batches,
     measured,
 )
+from timed_parts import Note, Part
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.distributed import Ranks
 from vlatrain.train.learner import build_learner
@@ -40,14 +40,6 @@ SMALL, LARGE = (Setting(2), Setting(4)) if IS_TRIAL else (Setting(16), Setting(3
 UNEQUAL = Setting(SMALL.batch, has_equal_texts=False)
 CHECKPOINT_NUMBERS = 110_828_288
 """Of adapters of rank 32; AdamW keeps two moments of each."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """`most_s` is about how long it takes on an H200 with nothing compiled yet; `measure` is told what it may take."""
-
-    most_s: int
-    measure: Callable[[Note, float], None]
 
 
 def levers(note: Note, _: float) -> None:

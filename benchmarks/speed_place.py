@@ -1,7 +1,6 @@
 """Where `gpu_bench.py` measures: the published 7B on a GPU; or, to try the script out, a tiny model on a CPU."""
 
 import gc
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,9 +12,6 @@ from vlatrain.model.openvla import OpenVLA
 IS_TRIAL = not torch.cuda.is_available()
 DEVICE = torch.device("cpu") if IS_TRIAL else torch.device("cuda", 0)
 DTYPE = torch.float32 if IS_TRIAL else torch.bfloat16
-
-Note = Callable[[dict[str, Any]], None]
-"""Keeps one row of what was measured: written to the disk at once."""
 
 
 def model_config() -> OpenVLAConfig:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from speed_place import DEVICE, DTYPE, IS_TRIAL, Note, model_config, release, wait
+from speed_place import DEVICE, DTYPE, IS_TRIAL, model_config, release, wait
 from speed_steps import TEXT_TOKENS, Contender, Setting, compiler, step_of
+from timed_parts import Note
 from torch import Tensor
 from vlatrain.planning.sizes import BlockSize, sizes_of
 

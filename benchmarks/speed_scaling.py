@@ -21,8 +21,9 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from speed_place import DEVICE, IS_TRIAL, Note, model_config, possible, random_model, wait
+from speed_place import DEVICE, IS_TRIAL, model_config, possible, random_model, wait
 from speed_steps import BF16, Setting, codec_7b, endless, made_batches, our_step, told
+from timed_parts import Note
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.distributed import Ranks
 from vlatrain.train.learner import learner_of
