@@ -5,7 +5,7 @@
 #   benchmarks/libero_learn.sh CONFIG OUT [--set field=value ...]
 #
 #   EPISODES=400 TRIALS=20    demonstrations; episodes of each task in the evaluation at the end (0: none)
-#   FRESH="--wrist --proprio" what the fresh model sees, and its size; "" for the published inputs
+#   FRESH="--wrist --proprio --chunk 8"   what the fresh model is made for; "--chunk 8" for the published inputs
 #   LIMIT_S=570               as many steps as fit into so many seconds, of which START_S=40 are left for loading and
 #                             compiling and EVAL_S=80 for one evaluation at the end
 #   PACK=DIR                  afterwards: journals, and the last checkpoint in half precision in parts of 15 MB
@@ -17,42 +17,29 @@ cd "$(dirname "$0")/.."
 begun=$(date +%s)
 config=$1 out=$2
 shift 2
-suite=${SUITE:-libero_spatial} episodes=${EPISODES:-400} trials=${TRIALS:-20} fresh=${FRESH---wrist --proprio}
+suite=${SUITE:-libero_spatial} episodes=${EPISODES:-400} trials=${TRIALS:-20} fresh=${FRESH---wrist --proprio --chunk 8}
 python=${PYTHON:-python3}
 told() { echo "== $(($(date +%s) - begun)) s: $1"; }
-if [ -d .libero-gpu ] && [ -z "${VLAD_SIM_PYTHON:-}" ]; then
-  packages=/tmp/vlad-packages SITE=/tmp/libero-site
-  mkdir -p $SITE
-  [ -d $packages ] || python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --target $packages .whl/*.whl
-  export PYTHONPATH=$PWD/supervisor:$PWD/trainer:$packages
-  set +u
-  # shellcheck source=/dev/null
-  source .libero-gpu/setup.sh
-  set -u
-  unset OMP_NUM_THREADS
-  VLAD_SIM_PYTHON=$(command -v python3)
-  export VLAD_SIM_PYTHON
-fi
-export VLAD_HOME=${VLAD_HOME:-$out/home} PYTHONUNBUFFERED=1
+# shellcheck source=/dev/null
+source benchmarks/libero_environment.sh
+export VLAD_HOME=${VLAD_HOME:-$out/home}
 vlad() { "$python" -c 'from vlad.cli import main; main()' "$@"; }
 tools() { "$python" -m vlatrain.tools "$@"; }
 mkdir -p "$out"
 name=$("$python" -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["vla_path"])' "$config")
 data=$out/datasets/${suite}_no_noops
-recording=
 if [ ! -d "$data" ]; then
   # shellcheck disable=SC2086
-  tools demos --suite "$suite" --episodes "$episodes" --out "$out/datasets" --shaky --shards 8 ${DEMOS:-} > "$out/demos.log" 2>&1 &
-  recording=$!
+  tools demos --suite "$suite" --episodes "$episodes" --out "$out/datasets" --shaky --shards 8 ${DEMOS:-} > "$out/demos.log" 2>&1 ||
+    { tail -n 3 "$out/demos.log"; exit 1; }
+  tail -n 12 "$out/demos.log"
 fi
-if [ -n "${LIMIT_S:-}" ]; then # while the simulators start
+told "demonstrations"
+if [ -n "${LIMIT_S:-}" ]; then # when nothing renders: beside the simulators a step takes several times as long
   # shellcheck disable=SC2086
   pace=$("$python" benchmarks/libero_pace.py "$config" --fresh "$fresh" -- "$@")
   told "a step takes $pace s"
 fi
-[ -z "$recording" ] || wait "$recording" || { tail -n 3 "$out/demos.log"; exit 1; }
-[ -z "$recording" ] || tail -n 12 "$out/demos.log"
-told "demonstrations"
 # shellcheck disable=SC2086
 [ -d "$out/$name" ] || { mkdir -p "$(dirname "$out/$name")" && tools fresh --data "$data" --out "$out/$name" $fresh; }
 if [ -n "${LIMIT_S:-}" ]; then

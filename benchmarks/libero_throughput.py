@@ -8,6 +8,7 @@ episodes run to the same number of steps. Start-up is left out on both sides: he
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -77,6 +78,7 @@ def main() -> None:
     parser.add_argument("--serial-episodes", type=int, default=2)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--policy-ms", type=float, default=20.0)
+    parser.add_argument("--out", type=Path, help="also write the figures there, as JSON")
     parser.add_argument("--serial", action="store_true", help="only the published loop, in this Python")
     arguments = parser.parse_args()
     if arguments.serial:
@@ -84,6 +86,15 @@ def main() -> None:
         print(json.dumps(took))
         return
     compare(arguments)
+
+
+def device() -> str:
+    """What draws."""
+    words = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        return subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()[0]
+    except (OSError, subprocess.CalledProcessError, IndexError):
+        return "cpu"
 
 
 def compare(arguments: argparse.Namespace) -> None:
@@ -101,6 +112,13 @@ def compare(arguments: argparse.Namespace) -> None:
     print(f"published loop, one process: {3600 / alone:8,.0f} episodes an hour")
     print(f"{arguments.workers:2} simulators side by side:  {3600 / together:8,.0f} episodes an hour")
     print(f"{alone / together:.1f} times as many")
+    if arguments.out is not None:
+        asked = {
+            name: getattr(arguments, name) for name in ("suite", "workers", "steps", "policy_ms", "serial_episodes")
+        }
+        measured = {"serial_an_hour": 3600 / alone, "side_by_side_an_hour": 3600 / together, "ratio": alone / together}
+        place = {"device": device(), "cores": len(os.sched_getaffinity(0)), "versions": dict(found.versions)}
+        arguments.out.write_text(json.dumps({**asked, "episodes": count, **measured, **place}, indent=1) + "\n")
     print(f"mujoco {found.versions.get('mujoco')}", file=sys.stderr)
 
 

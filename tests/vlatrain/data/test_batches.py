@@ -187,3 +187,53 @@ def test_wrist_pictures_and_states_come_along_where_they_are_inputs() -> None:
     assert batch.states[:, 7].tolist() == samples(batch)
     plain = make_batches().at(0)
     assert (plain.wrists, plain.states) == (None, None)
+
+
+class EndedPrompts(WordPrompts):
+    """With an end token."""
+
+    def training_ids(self, instruction: str, action_ids: list[int]) -> tuple[list[int], list[int]]:
+        ids, labels = super().training_ids(instruction, action_ids)
+        return [*ids, 2], [*labels, 2]
+
+
+def chunks_of(make_set: Callable[..., Path], chunk: int) -> tuple[RLDSDataset, Batches]:
+    dataset = RLDSDataset(make_set(6, 4, shards=1), chunk=chunk)
+    batches = Batches(
+        dataset, EndedPrompts(), PercentActions(), pad_token_id=PAD, batch_size=10, seed=3, chunk=chunk, num_workers=0
+    )
+    return dataset, batches
+
+
+def test_a_chunk_is_the_actions_of_the_next_frames_and_ends_with_the_episode(make_set: Callable[..., Path]) -> None:
+    dataset, batches = chunks_of(make_set, 3)
+    places, positions = batches.places_at(0)
+    batch = batches.gathered(places, positions)
+    for row, place in enumerate(places.tolist()):
+        first = dataset[place]
+        same = [one for one in range(place, min(place + 3, 10)) if dataset[one].episode == first.episode]
+        told = [int(token) for one in same for token in PercentActions().encode(dataset[one].action)]
+        text = batch.input_ids[row, : int(batch.lengths[row])]
+        labels = batch.labels[row, : int(batch.lengths[row])]
+        begin = len(text) - 22
+        assert labels[begin : begin + len(told)].tolist() == told
+        assert labels[begin + len(told) : -1].tolist() == [-100] * (21 - len(told))
+        assert text[begin:-1].tolist() == [*told, *told[-7:] * (3 - len(same))]
+        assert int(labels[-1]) == 2
+        assert not labels[:begin].ne(-100).any()
+
+
+def test_a_chunk_of_one_is_what_there_was_before(make_set: Callable[..., Path], tmp_path: Path) -> None:
+    dataset, batches = chunks_of(make_set, 1)
+    assert dataset[0].following is None
+    plain = Batches(dataset, EndedPrompts(), PercentActions(), pad_token_id=PAD, batch_size=10, seed=3)
+    assert_same(batches.at(0), plain.at(0))
+
+
+def test_a_chunk_stays_within_its_split(make_set: Callable[..., Path]) -> None:
+    folder = make_set(*[4] * 20, shards=1)
+    whole, part = RLDSDataset(folder, chunk=3), RLDSDataset(folder, split="train[:95%]", chunk=3)
+    following = part[len(part) - 1].following
+    assert following is not None
+    assert len(following) == 0
+    assert [len(one) for place in range(4) if (one := whole[place].following) is not None] == [2, 2, 1, 0]

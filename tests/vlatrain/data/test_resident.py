@@ -23,7 +23,8 @@ class DrawnFrames:
         draws = np.random.default_rng(place)
         image, wrist = draws.integers(0, 256, (2, 12, 16, 3), dtype=np.uint8)
         state = draws.normal(size=8).astype(np.float32)
-        return Frame(image, "go " * (place % 3), np.zeros(7, np.float32), 0, place, wrist, state)
+        following = np.zeros((min(2, FRAMES - 1 - place), 7), np.float32)
+        return Frame(image, "go " * (place % 3), np.zeros(7, np.float32), 0, place, wrist, state, following)
 
 
 class WordPrompts:
@@ -40,7 +41,15 @@ class NoActions:
 def test_batches_are_those_that_loading_gives_on_any_rank_and_across_epochs() -> None:
     for rank in range(2):
         loader = Batches(
-            DrawnFrames(), WordPrompts(), NoActions(), pad_token_id=PAD, batch_size=7, seed=3, rank=rank, world_size=2
+            DrawnFrames(),
+            WordPrompts(),
+            NoActions(),
+            pad_token_id=PAD,
+            batch_size=7,
+            seed=3,
+            rank=rank,
+            world_size=2,
+            chunk=3,
         )
         kept = resident(loader, torch.device("cpu"), SIZE, PAD, 2)
         start = FRAMES - 20

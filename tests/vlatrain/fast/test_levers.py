@@ -117,3 +117,9 @@ def test_a_lever_that_is_not_measured_yet_is_used_when_asked_for(name: str) -> N
     assert not getattr(used(H200), name)
     assert getattr(used(H200, **{name: Switch.ON}), name)
     assert getattr(used(H200, deterministic=True, cuda_graph=Switch.ON, **{name: Switch.AUTO}), name)
+
+
+def test_whole_models_are_compiled_where_that_is_asked_for() -> None:
+    assert not used(H200, use_lora=False).compile
+    found = used(H200, use_lora=False, compile=Switch.ON)
+    assert (found.compile, found.cuda_graph, found.captures_answers) == (True, False, False)

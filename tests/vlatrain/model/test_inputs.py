@@ -109,3 +109,54 @@ def test_bells_forgive_a_near_miss_and_single_bins_do_not(told: Callable[[int], 
     assert soft[0] < soft[1] < soft[2]
     assert told(0).loss(actions, 0.0).item() == hard[0]
     assert told(1).loss(actions, 0.05).item() == pytest.approx(hard[1])
+
+
+def chunked(model: OpenVLA, chunk: int) -> OpenVLA:
+    """The same weights, made to foretell so many actions."""
+    other = OpenVLA(replace(model.config, chunk=chunk))
+    other.load_state_dict(model.state_dict())
+    return other.eval()
+
+
+def test_a_chunk_foretold_token_by_token_is_that_of_one_pass_and_begins_with_the_single_action(model: OpenVLA) -> None:
+    pixels, prompt, states = inputs(model)
+    lengths = torch.full((3,), PROMPT_TOKENS)
+    three = chunked(model, 3)
+    answer = three.predict(pixels, prompt, lengths, states, actions=3)
+    assert answer.shape == (3, 21)
+    assert torch.equal(answer[:, :7], model.predict(pixels, prompt, lengths, states))
+    assert torch.equal(answer[:, :14], three.predict(pixels, prompt, lengths, states, actions=2))
+    end = torch.full((3, 1), 2)
+    ids = torch.cat((prompt, answer, end), dim=1)
+    labels = torch.cat((torch.full_like(prompt, IGNORED), answer, end), dim=1)
+    out = three(pixels, ids, labels, states)
+    assert out.logits.shape[1] == 22
+    assert torch.equal(out.logits[:, :-1].argmax(-1), answer)
+
+
+def test_what_lies_behind_an_episodes_end_moves_no_weight(model: OpenVLA) -> None:
+    """Whatever stands there; the loss is that over the tokens that are known."""
+    pixels, prompt, states = inputs(model, rows=1)
+    two, actions = chunked(model, 2), ActionTokenizer(model.config.n_action_bins, model.config.action_vocab_end)
+    known, end = torch.arange(7)[None] + actions.first_id, torch.tensor([[2]])
+    losses = []
+    for soft_bins in (0.0, 2.0):
+        for filler in (0, 5):
+            behind = torch.full((1, 7), actions.first_id + filler)
+            labels = torch.cat((torch.full_like(prompt, IGNORED), known, torch.full_like(behind, IGNORED), end), dim=1)
+            out = two(pixels, torch.cat((prompt, known, behind, end), dim=1), labels, states)
+            known_only = ActionLogits(out.logits[:, [*range(7), 14]], out.targets[:, [*range(7), 14]])
+            if not soft_bins:
+                torch.testing.assert_close(out.loss(), known_only.loss())
+            assert out.metrics(actions) == known_only.metrics(actions)
+            losses.append(out._soft_loss(actions, soft_bins or 1.0).item())
+    assert losses[0] == pytest.approx(losses[1])
+    assert losses[2] == pytest.approx(losses[3])
+
+
+def test_files_know_the_chunk(model: OpenVLA, tmp_path: Path) -> None:
+    save_base(chunked(model, 8), tmp_path)
+    assert OpenVLAConfig.from_json_file(tmp_path / "config.json").chunk == 8
+    assert "num_actions_chunk" not in model.config.to_dict()
+    with pytest.raises(TrainerError, match="num_actions_chunk 0"):
+        replace(model.config, chunk=0)

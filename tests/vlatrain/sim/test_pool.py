@@ -141,6 +141,10 @@ def test_workers_end_with_the_pool_and_with_the_death_of_whoever_started_them(
     (faults / "hang-0-0-0").touch()
     pool = make_pool(1)
     pool.ask(0, start())
+    deadline = time.monotonic() + PATIENCE_S
+    while (faults / "hang-0-0-0").exists():  # until it has been asked, and hangs
+        assert not pool.events(0.1)
+        assert time.monotonic() < deadline
     pid = pool[0].pid
     pool[0].channel.close()  # what a killed trainer leaves behind
     deadline = time.monotonic() + PATIENCE_S

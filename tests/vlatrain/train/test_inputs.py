@@ -1,5 +1,6 @@
 """Training from nothing with both cameras and the hand's state: stopped and resumed, evaluated alone."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ SETTINGS: dict[str, Any] = {
     "use_wrist_image": True,
     "use_proprio": True,
     "soft_target_bins": 2.0,
+    "action_chunk": 3,
+    "executed_actions": 2,
+    "ema_decay": 0.9,
     "learning_rate": 1e-3,
     "eval_task_suite_name": "libero_spatial",
     "eval_max_steps": 3,
@@ -51,6 +55,7 @@ def materials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("VLAD_SIM_PYTHON", str(fake_simulator.fake_python(tmp_path)))
     data = write_rlds(tmp_path / "datasets", "libero_spatial_no_noops", map(episode, range(3)), 1)
     words = ["--width", "64", "--depth", "1", "--vision-width", "64", "--vision-depth", "1", "--image-size", "32"]
+    words += ["--chunk", "3"]
     fresh = ["fresh", "--data", str(data), "--out", str(tmp_path / "bases" / "small"), "--wrist", "--proprio", *words]
     assert tool(fresh) == 0
     return tmp_path
@@ -76,8 +81,16 @@ def test_a_small_model_learns_from_nothing_resumes_to_the_bit_and_is_evaluated_a
     assert [seen.successes for seen in whole.evaluations] == [3, 3]
     capsys.readouterr()
     words = ["--eval_task_suite_name=libero_spatial", "--eval_max_steps=3", "--sim_workers=1", "--eval_videos=none"]
-    assert tool(["evaluate", str(whole.latest), "--device=cpu", f"--project_root={materials}", *words]) == 0
-    assert "libero_spatial: 3/3" in capsys.readouterr().out
+    for execution in ([], ["--executed_actions=3"], ["--chunk_ensembling=0.1"]):
+        found = tool(["evaluate", str(whole.latest), "--device=cpu", f"--project_root={materials}", *words, *execution])
+        assert found == 0
+        assert "libero_spatial: 3/3" in capsys.readouterr().out
+    episodes = (episode(number % 3) for number in range(20))
+    data = write_rlds(materials / "held", "libero_spatial_no_noops", episodes, 1)
+    assert tool(["held-out", str(whole.latest), "--data", str(data), "--frames", "5"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["frames"] == 5
+    assert 0 < told["l1"] <= 2
 
 
 @pytest.mark.parametrize(
@@ -85,8 +98,9 @@ def test_a_small_model_learns_from_nothing_resumes_to_the_bit_and_is_evaluated_a
     [
         ({"use_wrist_image": False}, "--use_wrist_image false: the base model bases/small was made with it true"),
         ({"use_proprio": False}, "--use_proprio false: the base model bases/small was made with it true"),
+        ({"action_chunk": 2}, "--action_chunk 2: the base model bases/small was made for 3; set it so"),
     ],
-    ids=["wrist", "proprio"],
+    ids=["wrist", "proprio", "chunk"],
 )
 def test_inputs_that_the_model_was_not_made_for_are_refused(
     settings: dict[str, Any], told: str, materials: Path, workshop: Workshop, capsys: pytest.CaptureFixture[str]

@@ -84,6 +84,9 @@ class Training:
     lr_warmup_steps: int = option(0, "steps of linear warm-up")
     weight_decay: float = option(0.01, "of AdamW")
     max_grad_norm: float | None = option(None, "clip the gradient's norm; none: no clipping")
+    ema_decay: float = option(
+        0.0, "evaluate and save a mean of the weights over the steps: so much of it stays a step; 0: off"
+    )
     grad_accumulation_steps: int = option(1, "forward passes in one optimizer update")
     image_aug: bool = option(True, "augment images as the published training does")
     shuffle_buffer_size: int = option(5000, "kept for old configs: the order is an exact permutation")
@@ -112,6 +115,7 @@ class Training:
         at_least(self, 1, "rlds_traj_read_threads", "keep_checkpoints")
         at_least(self, 0, "lr_warmup_steps", "weight_decay", "min_learning_rate", "num_workers", "seed")
         above(self, 0, "learning_rate", "max_grad_norm")
+        needs(self, "ema_decay", 0 <= self.ema_decay < 1, "it must be at least 0 and below 1; 0.999 is usual")
         needs(self, "learning_rate", self.learning_rate < 1, "no fine-tuning works at 1 or more; 2e-4 is usual")
         if self.lr_scheduler is LrScheduler.COSINE:
             ordered(self, "min_learning_rate", "learning_rate")

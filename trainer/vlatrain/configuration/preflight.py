@@ -45,6 +45,8 @@ def check_supported(config: FinetuneConfig) -> None:
     needs(config, "sharding", trains_lora, "a base model in parts trains through LoRA only; set use_lora true")
     is_plain = config.sharding is Sharding.NONE or not config.method_enabled
     needs(config, "sharding", is_plain, "the method measures whole models only; set method_enabled false")
+    is_whole = config.sharding is Sharding.NONE or not config.ema_decay
+    needs(config, "ema_decay", is_whole, "means of a model in parts are not kept; set sharding none, or ema_decay 0")
     check_quantization(config)
     is_adapter = config.use_lora or not config.merge_lora_during_training
     needs(config, "merge_lora_during_training", is_adapter, "without LoRA checkpoints are whole models; set it false")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vlatrain.configuration.checks import at_least, needs, one_of
+from vlatrain.configuration.checks import at_least, needs, one_of, ordered
 from vlatrain.configuration.option import option
 
 
@@ -37,11 +37,25 @@ class Simulation:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """Inputs: what a policy sees besides one picture and one sentence, and how its targets are put."""
+    """Inputs: what a policy sees besides one picture and one sentence, how its targets are put, and how many."""
 
     use_wrist_image: bool = option(False, "also the wrist camera's picture; OpenVLA-7B was not made for it")
     use_proprio: bool = option(False, "also the hand's pose and the fingers; OpenVLA-7B was not made for it")
     soft_target_bins: float = option(0.0, "spread each action over its neighbour bins, sd in bins; 0: one bin")
+    action_chunk: int = option(1, "actions that one answer foretells; OpenVLA-7B was made for 1")
+    executed_actions: int = option(1, "of a chunk, executed in evaluations before the policy is asked anew")
+    chunk_ensembling: float | None = option(
+        None, "ask at each step and average all chunks that foretold it, older ones by exp(-value x age); none: do not"
+    )
 
     def check_inputs(self) -> None:
-        at_least(self, 0, "soft_target_bins")
+        at_least(self, 0, "soft_target_bins", "chunk_ensembling")
+        at_least(self, 1, "action_chunk", "executed_actions")
+        ordered(self, "executed_actions", "action_chunk")
+        is_one = self.chunk_ensembling is None or self.executed_actions == 1
+        needs(self, "chunk_ensembling", is_one, "it asks the policy at each step; set executed_actions 1")
+
+    @property
+    def answered_actions(self) -> int:
+        """Actions that the policy is asked for at a time in evaluations."""
+        return self.executed_actions if self.chunk_ensembling is None else self.action_chunk

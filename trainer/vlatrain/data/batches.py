@@ -97,6 +97,7 @@ class Batches:
         num_workers: int = 0,
         pin_memory: bool = False,
         image_size: int | None = None,
+        chunk: int = 1,
     ) -> None:
         self._frames = frames
         self._prompts = prompts
@@ -109,6 +110,7 @@ class Batches:
         self._num_workers = num_workers
         self._pin_memory = pin_memory
         self._image_size = image_size
+        self._chunk = chunk
 
     @property
     def samples_per_batch(self) -> int:
@@ -154,10 +156,7 @@ class Batches:
                     future.cancel()
 
     def _collate(self, frames: list[Frame], positions: NDArray[np.int64]) -> Batch:
-        action_ids = self._actions.encode(np.stack([frame.action for frame in frames])).tolist()
-        texts = [
-            self._prompts.training_ids(frame.instruction, ids) for frame, ids in zip(frames, action_ids, strict=True)
-        ]
+        texts = self._texts(frames)
         return Batch(
             images=self._stacked([frame.image for frame in frames]),
             input_ids=pad_right([ids for ids, _ in texts], self._pad_token_id),
@@ -170,6 +169,20 @@ class Batches:
             else None,
         )
 
+    def _texts(self, frames: list[Frame]) -> list[tuple[list[int], list[int]]]:
+        """Ids and labels of each frame. Nothing is learned of actions behind an episode's end, where the last one
+        stands again.
+        """
+        ids = self._actions.encode(np.stack([_chunk(frame, self._chunk) for frame in frames]))
+        texts = []
+        for frame, own in zip(frames, ids, strict=True):
+            text, labels = self._prompts.training_ids(frame.instruction, own.ravel().tolist())
+            missing = (self._chunk - _known_actions(frame)) * own.shape[-1]
+            end = len(labels) - 1
+            labels[end - missing : end] = [IGNORED] * missing
+            texts.append((text, labels))
+        return texts
+
     def _stacked(self, images: list[NDArray[np.uint8]]) -> Tensor:
         """One tensor; pictures of different sizes (in a mixture) are brought to the model's size first."""
         if len(sizes := {image.shape for image in images}) == 1:
@@ -177,6 +190,16 @@ class Batches:
         if self._image_size is None:
             raise TrainerError(f"pictures of several sizes in one batch: {', '.join(map(str, sorted(sizes)))}")
         return torch.cat([resize(torch.tensor(image[None]), self._image_size) for image in images])
+
+
+def _known_actions(frame: Frame) -> int:
+    return 1 if frame.following is None else 1 + len(frame.following)
+
+
+def _chunk(frame: Frame, length: int) -> NDArray[np.float32]:
+    """Its action and those that follow, [length, 7]; the last one again where the episode ends before."""
+    known = frame.action[None] if frame.following is None else np.concatenate([frame.action[None], frame.following])
+    return known[np.minimum(np.arange(length), len(known) - 1)]
 
 
 def _known(parts: list[Part | None]) -> list[Part]:

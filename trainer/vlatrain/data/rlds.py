@@ -23,7 +23,8 @@ WRIST = "wrist_image"
 class Frame(NamedTuple):
     """One sample: image uint8 [H,W,3]; action float32 [7], normalised; `episode` counts from the start of the set.
 
-    Where they are inputs: the wrist camera's picture, and the hand's state float32 [8], normalised.
+    Where they are inputs: the wrist camera's picture, and the hand's state float32 [8], normalised. Where actions are
+    foretold in chunks: those that follow in the episode, float32 [n, 7], fewer towards its end.
     """
 
     image: NDArray[np.uint8]
@@ -33,6 +34,7 @@ class Frame(NamedTuple):
     step: int
     wrist: NDArray[np.uint8] | None = None
     state: Floats | None = None
+    following: Floats | None = None
 
 
 def silent(_done_bytes: int, _total_bytes: int) -> None:
@@ -48,7 +50,8 @@ class RLDSDataset:
 
     `folder` is `<data_root_dir>/<dataset_name>` or its version folder; the name tells the convention of the actions.
     `split` is TFDS's: "train", "train[:95%]". `statistics` is the published document: all splits together, by set name.
-    `wrist` and `states` also read those, and raise TrainerError where the set has none.
+    `wrist` and `states` also read those, and raise TrainerError where the set has none. With a `chunk` above 1 a frame
+    tells the `chunk` - 1 actions that follow it, too.
     Opening walks the files once and raises TrainerError for broken ones; `verify` also checks every checksum.
     """
 
@@ -62,6 +65,7 @@ class RLDSDataset:
         verify: bool = False,
         wrist: bool = False,
         states: bool = False,
+        chunk: int = 1,
         progress: Progress = silent,
     ) -> None:
         folder = folder.absolute()
@@ -72,6 +76,7 @@ class RLDSDataset:
         if not len(index.rows):
             raise TrainerError(f"{folder}: holds no frames")
         self._transform = transform
+        self._chunk = chunk
         self._instructions = index.instructions
         if states and not index.has_states:
             raise TrainerError(f"{folder}: knows no states of the hand ({STATE}); set use_proprio false")
@@ -108,12 +113,21 @@ class RLDSDataset:
         return Frame(
             image=self._picture(row),
             instruction=self._instructions[row["instruction"]],
-            action=normalise(self._transform(row["action"]), self._action_statistics),
+            action=self._actions(row["action"]),
             episode=int(row["episode"]),
             step=int(row["step"]),
             wrist=None if self._wrist_rows is None else self._picture(self._wrist_rows[place]),
             state=None if self._state_statistics is None else normalise(row["state"], self._state_statistics),
+            following=self._following(place) if self._chunk > 1 else None,
         )
+
+    def _actions(self, stored: NDArray[np.float32]) -> Floats:
+        return normalise(self._transform(stored), self._action_statistics)
+
+    def _following(self, place: int) -> Floats:
+        """The next actions of the same episode, [n, 7]."""
+        rows = self._rows[place + 1 : place + self._chunk]
+        return self._actions(rows["action"][rows["episode"] == self._rows[place]["episode"]])
 
     def image(self, place: int) -> NDArray[np.uint8]:
         """Decodes the picture [H,W,3] of the frame at `place`. Raises TrainerError where it is corrupt."""

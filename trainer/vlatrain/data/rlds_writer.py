@@ -4,6 +4,7 @@ import fcntl
 import json
 import shutil
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from vlatrain.errors import TrainerError
 from vlatrain.sim.episode import Episode
 
 VERSION = "1.0.0"
+ENCODERS = 8
 FEATURES = "tensorflow_datasets.core.features"
 
 
@@ -39,15 +41,21 @@ class EncodedEpisode:
 
 
 def encoded(episode: Episode, quality: int = 95) -> EncodedEpisode:
-    """The episode with its pictures as JPEG."""
+    """The episode with its pictures as JPEG, encoded side by side: many simulators wait for one recorder."""
     wrist = episode.wrist_images
+    with ThreadPoolExecutor(ENCODERS) as pool:
+        images, wrists = (
+            None if some is None else list(pool.map(lambda image: jpeg.encoded(image, quality), some))
+            for some in (episode.images, wrist)
+        )
+    assert images is not None
     return EncodedEpisode(
         task=episode.task,
         instruction=episode.instruction,
         image_shape=episode.images.shape[1:],
-        images=[jpeg.encoded(image, quality) for image in episode.images],
+        images=images,
         actions=episode.actions,
-        wrist_images=None if wrist is None else [jpeg.encoded(image, quality) for image in wrist],
+        wrist_images=wrists,
         states=episode.states,
     )
 

@@ -62,11 +62,18 @@ def _open(config: FinetuneConfig, name: str) -> RLDSDataset:
         config.cache_dir,
         wrist=config.use_wrist_image,
         states=config.use_proprio,
+        chunk=config.action_chunk,
     )
 
 
 def open_part(
-    folder: Path, split_of: Callable[[Path], str], cache_dir: Path, *, wrist: bool = False, states: bool = False
+    folder: Path,
+    split_of: Callable[[Path], str],
+    cache_dir: Path,
+    *,
+    wrist: bool = False,
+    states: bool = False,
+    chunk: int = 1,
 ) -> RLDSDataset:
     """One part of the data set `folder`, imported first where it is of another format; `split_of` names the part."""
     name = folder.name
@@ -78,6 +85,7 @@ def open_part(
         cache_dir=cache_dir,
         wrist=wrist,
         states=states,
+        chunk=chunk,
         progress=lambda done_bytes, total_bytes: walked(done_bytes / total_bytes),
     )
 

@@ -131,6 +131,7 @@ def evaluate(
     videos: Videos = Videos.NONE,
     video_folder: Path = Path(),
     in_step: bool = False,
+    ensembling: float | None = None,
 ) -> EvaluationResult | None:
     """Success of the policy on the suite, the same on every rank; None where any rank was told to stop meanwhile.
 
@@ -145,7 +146,8 @@ def evaluate(
     progress(0, len(episodes))
     try:
         with policy if isinstance(policy, Together) else nullcontext():
-            _play(shrinking, suite, episodes[ranks.rank :: ranks.world_size], batch_size, tally, in_step=in_step)
+            own = episodes[ranks.rank :: ranks.world_size]
+            _play(shrinking, suite, own, batch_size, tally, in_step=in_step, ensembling=ensembling)
         tally.wait_for_others()
     except Abandoned:
         pass
@@ -157,13 +159,20 @@ def evaluate(
 
 
 def _play(
-    policy: Policy, suite: Suite, episodes: list[Episode], batch_size: int, tally: Tally, *, in_step: bool
+    policy: Policy,
+    suite: Suite,
+    episodes: list[Episode],
+    batch_size: int,
+    tally: Tally,
+    *,
+    in_step: bool,
+    ensembling: float | None,
 ) -> None:
     """What cannot go on is a reason, not an error: the other ranks and the training go on."""
     if not episodes:
         return
     try:
-        roll_out(policy, suite, episodes, batch_size, tally, in_step=in_step)
+        roll_out(policy, suite, episodes, batch_size, tally, in_step=in_step, ensembling=ensembling)
     except EvaluationError as error:
         tally.reasons.append(str(error))
 

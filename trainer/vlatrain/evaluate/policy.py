@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vlatrain.data.actions import ActionStatistics, to_environment, unnormalise
+from vlatrain.data.actions import ACTION_DIM, ActionStatistics, to_environment, unnormalise
 from vlatrain.data.actions import normalise as normalise_numbers
 from vlatrain.data.batches import pad_right
 from vlatrain.data.resize import evaluation_images, jpeg_pass
@@ -33,10 +33,13 @@ class LivePolicy:
     state_statistics: ActionStatistics | None = None
     """Of the hand's state, where the model sees it"""
     answers: Answers | None = None
-    """What answers instead of the model's own `predict`"""
+    """What answers instead of the model's own `predict`; it knows how many actions an answer has"""
 
     def __call__(self, observations: Sequence[Observation], instructions: Sequence[str]) -> NDArray[np.float64]:
-        """Actions [B, 7] in the simulator's units. The images get the passes that training images had."""
+        """Actions [B, N, 7] in the simulator's units, N to be executed one after the other; [B, 7] where N is 1.
+
+        The images get the passes that training images had.
+        """
         device, codec = self.device, self.codec
         pictures = [self._prepared([one.image for one in observations])]
         if codec.pictures > 1:
@@ -49,7 +52,9 @@ class LivePolicy:
                 torch.tensor([len(row) for row in rows], device=device),
                 self._states(observations),
             )
-        return to_environment(unnormalise(codec.actions.decode(ids.cpu().numpy()), self.statistics))
+        decoded = codec.actions.decode(ids.cpu().numpy())
+        chunks = decoded if decoded.shape[1] == ACTION_DIM else decoded.reshape(len(decoded), -1, ACTION_DIM)
+        return to_environment(unnormalise(chunks, self.statistics))
 
     def _prepared(self, images: Sequence[NDArray[np.uint8]]) -> Tensor:
         """Pixel values [B, 6, H, W] of one camera."""

@@ -9,14 +9,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vlatrain.evaluate.chunks import Chunks
 from vlatrain.evaluate.results import Episode, Outcome
-from vlatrain.evaluate.venue import Ended, Observation, Suite, Venue
+from vlatrain.evaluate.venue import Ended, Observation, Seen, Suite, Venue
 
 POLL_S = 0.2
 
 
 class Policy(Protocol):
-    """Observations and instructions of a batch to actions [B, 7] in the simulator's units."""
+    """Observations and instructions of a batch to actions [B, 7] in the simulator's units, or to chunks [B, N, 7]."""
 
     def __call__(self, observations: Sequence[Observation], instructions: Sequence[str], /) -> NDArray[np.float64]: ...
 
@@ -39,6 +40,7 @@ class Round:
     """Those past their start; a start takes seconds, so nobody waits for it."""
     ready: dict[Episode, Observation] = field(default_factory=dict)
     """What waits for an action, the longest waiting first."""
+    chunks: Chunks = field(default_factory=Chunks)
 
     @property
     def is_over(self) -> bool:
@@ -62,9 +64,13 @@ def roll_out(
     watcher: Watcher,
     *,
     in_step: bool = False,
+    ensembling: float | None = None,
 ) -> None:
-    """Plays every episode; the policy gets at most `batch_size` at a time. The venue is closed in any case."""
-    now = Round(deque(episodes))
+    """Plays every episode; the policy gets at most `batch_size` at a time. The venue is closed in any case.
+
+    `ensembling` is that of `Chunks`.
+    """
+    now = Round(deque(episodes), chunks=Chunks(ensembling))
     with closing(suite.open(batch_size, len(episodes))) as venue:
         while not now.is_over:
             watcher.tick()
@@ -90,15 +96,27 @@ def _listen(now: Round, venue: Venue, watcher: Watcher, timeout_s: float) -> Non
         if isinstance(event, Ended):
             now.under_way.discard(event.episode)
             now.moving.discard(event.episode)
+            now.chunks.forget(event.episode)
             watcher.ended(event.episode, event.outcome)
         else:
             watcher.seen(event.episode, event.observation, is_start=event.is_start)
-            now.moving.add(event.episode)
-            now.ready[event.episode] = event.observation
+            _go_on(now, venue, event)
+
+
+def _go_on(now: Round, venue: Venue, event: Seen) -> None:
+    """Executes what was planned already; without that the episode waits for the policy."""
+    now.moving.add(event.episode)
+    if event.is_start:
+        now.chunks.forget(event.episode)
+    planned = now.chunks.next(event.episode)
+    if planned is None:
+        now.ready[event.episode] = event.observation
+    else:
+        venue.act(event.episode, planned)
 
 
 def _act(policy: Policy, suite: Suite, now: Round, venue: Venue, batch: list[Episode]) -> None:
     observations = [now.ready.pop(episode) for episode in batch]
     actions = policy(observations, [suite.instructions[episode.task] for episode in batch])
-    for episode, action in zip(batch, actions, strict=True):
-        venue.act(episode, action)
+    for episode, chunk in zip(batch, actions, strict=True):
+        venue.act(episode, now.chunks.add(episode, chunk))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vlatrain.fast.compiling import uncompiled
 from vlatrain.fast.feeding import TEXT_STEP
 from vlatrain.fast.merged import merged
 from vlatrain.fast.one_token import OneToken, can_be_used
@@ -49,6 +50,10 @@ class Answers:
     pad_token_id: int
     is_captured: bool
     has_kernels: bool = False
+    actions: int = 1
+    """How many each answer foretells"""
+    is_compiled: bool = False
+    """Whether blocks are; an answer that is not captured does not use that, which would compile anew for every size"""
     _graphs: dict[tuple[int, int], Captured | None] = field(default_factory=dict)
     _pool: Any = None
     """The working memory, which all graphs share: one is replayed at a time, and its tokens are copied at once."""
@@ -57,10 +62,11 @@ class Answers:
     def __call__(
         self, pixel_values: Tensor, input_ids: Tensor, lengths: Tensor, states: Tensor | None = None
     ) -> Tensor:
-        """The most likely action tokens [B, 7]; see `OpenVLA.predict`."""
+        """The most likely action tokens [B, 7 an action]; see `OpenVLA.predict`."""
         rows = next((size for size in ROWS if size >= len(input_ids)), None)
         if not self.is_captured or rows is None:
-            return self.vla.predict(pixel_values, input_ids, lengths, states)
+            with uncompiled() if self.is_compiled else nullcontext():
+                return self.vla.predict(pixel_values, input_ids, lengths, states, actions=self.actions)
         texts = F.pad(input_ids, (0, -input_ids.shape[1] % TEXT_STEP), value=self.pad_token_id)
         question = (pixel_values, texts, lengths) if states is None else (pixel_values, texts, lengths, states)
         inputs = _filled(question, rows)
@@ -68,7 +74,7 @@ class Answers:
         if key not in self._graphs:
             self._graphs[key] = self._captured(inputs)
         known = self._graphs[key]
-        tokens = self.vla.predict(*inputs) if known is None else known(inputs)
+        tokens = self.vla.predict(*inputs, actions=self.actions) if known is None else known(inputs)
         return tokens[: len(input_ids)]
 
     @contextmanager
@@ -102,11 +108,11 @@ class Answers:
         """None where the card has no room for a graph. Raises OutOfMemoryError where it has none for an answer."""
         places = tuple(tensor.clone() for tensor in inputs)
         with aside():
-            self.vla.predict(*places)
+            self.vla.predict(*places, actions=self.actions)
         graph = torch.cuda.CUDAGraph()
         try:
             with captured(graph, self._pool):
-                tokens = self.vla.predict(*places)
+                tokens = self.vla.predict(*places, actions=self.actions)
         except torch.OutOfMemoryError:
             return None
         return Captured(graph, places, tokens)

@@ -102,6 +102,8 @@ def _obstacles(name: str, config: FinetuneConfig, place: Place, used: dict[str, 
 
 def _doubt(name: str, config: FinetuneConfig, place: Place) -> str | None:
     """What speaks against a lever unless it is asked for."""
+    if name == "compile" and not config.use_lora:
+        return "all weights are trained; on compiles their blocks"
     if name in ("compile", "cuda_graph") and config.deterministic:
         return "deterministic: kernels chosen by their speed are not the same in every process"
     if name == "cuda_graph" and place.world_size > 1:
@@ -131,7 +133,7 @@ def _against_compile(config: FinetuneConfig, place: Place, used: dict[str, bool]
         yield "there is no C compiler (gcc or clang)"
     if config.sharding is Sharding.FULL and place.world_size > 1:
         yield "the base model is spread over the ranks"
-    if not used["fused_lora"]:
+    if config.use_lora and not used["fused_lora"]:
         yield "fused_lora is off"
 
 

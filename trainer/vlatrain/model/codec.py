@@ -19,6 +19,7 @@ class Codec:
     image_size: int
     pictures: int = 1
     state_size: int = 0
+    chunk: int = 1
 
     @classmethod
     def from_folder(cls, base: Path) -> "Codec":
@@ -31,4 +32,5 @@ class Codec:
             image_size=model.image_size,
             pictures=model.pictures,
             state_size=model.state_size,
+            chunk=model.chunk,
         )

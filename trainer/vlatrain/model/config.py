@@ -88,8 +88,8 @@ TOWERS = {
 class OpenVLAConfig:
     """Everything that decides the shapes and the numerics of an OpenVLA. The defaults are the published 7B.
 
-    `pictures` pass the same towers one by one; a `state_size` above 0 adds one place for the hand's state. Both as
-    OpenVLA-OFT has them.
+    `pictures` pass the same towers one by one; a `state_size` above 0 adds one place for the hand's state; `chunk`
+    actions are foretold at once, in the order in which they are executed. All as OpenVLA-OFT has them.
     """
 
     featurizer: TowerConfig = DINOV2_L
@@ -99,6 +99,7 @@ class OpenVLAConfig:
     pad_to_multiple_of: int = 64
     pictures: int = 1
     state_size: int = 0
+    chunk: int = 1
 
     def __post_init__(self) -> None:
         ours, theirs = self.featurizer, self.fused_featurizer
@@ -113,6 +114,8 @@ class OpenVLAConfig:
             raise TrainerError(
                 f"num_images_in_input {self.pictures}, proprio_dim {self.state_size}: 1 or 2, and from 0"
             )
+        if self.chunk < 1:
+            raise TrainerError(f"num_actions_chunk {self.chunk}: at least 1")
 
     @property
     def action_dim(self) -> int:
@@ -162,6 +165,7 @@ class OpenVLAConfig:
             pad_to_multiple_of=raw.get("pad_to_multiple_of", 64),
             pictures=raw.get("num_images_in_input", 1),
             state_size=raw.get("proprio_dim", 0),
+            chunk=raw.get("num_actions_chunk", 1),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -170,6 +174,7 @@ class OpenVLAConfig:
         sizes: dict[str, Any] = {} if is_published else {"vision_dimensions": self._vision_dimensions()}
         sizes |= {"num_images_in_input": self.pictures} if self.pictures > 1 else {}
         sizes |= {"proprio_dim": self.state_size} if self.state_size else {}
+        sizes |= {"num_actions_chunk": self.chunk} if self.chunk > 1 else {}
         return {
             "model_type": "openvla",
             "architectures": ["OpenVLAForActionPrediction"],

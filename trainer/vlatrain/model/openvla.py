@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vlatrain.model.action_tokens import ActionTokenizer
-from vlatrain.model.config import OpenVLAConfig
+from vlatrain.model.config import N_ACTIONS, OpenVLAConfig
 from vlatrain.model.llama import LlamaForCausalLM
 from vlatrain.model.vit import VisionTransformer
 
@@ -24,7 +24,10 @@ class ActionMetrics(NamedTuple):
 
 
 class ActionLogits(NamedTuple):
-    """Logits at the places that predict the 7 action tokens and the end token: [B, 8, V], and targets [B, 8]."""
+    """Logits at the places that predict the action tokens, 7 an action, and the end token: [B, N, V]; targets [B, N].
+
+    Targets of actions behind an episode's end are IGNORED; the first action has all of its own.
+    """
 
     logits: Tensor
     targets: Tensor
@@ -32,7 +35,7 @@ class ActionLogits(NamedTuple):
     def loss(self, actions: ActionTokenizer | None = None, soft_bins: float = 0.0) -> Tensor:
         """Mean cross-entropy in fp32; with `soft_bins` each action's target is a bell of that sd over its bins."""
         if actions is None or not soft_bins:
-            return F.cross_entropy(self.logits.float().flatten(0, 1), self.targets.flatten())
+            return F.cross_entropy(self.logits.float().flatten(0, 1), self.targets.flatten(), ignore_index=IGNORED)
         end = F.cross_entropy(self.logits[:, -1].float(), self.targets[:, -1])
         return (self._soft_loss(actions, soft_bins) * (self.targets.shape[1] - 1) + end) / self.targets.shape[1]
 
@@ -42,12 +45,15 @@ class ActionLogits(NamedTuple):
         distances = (ids - self.targets[:, :-1, None]).float()
         bells = torch.softmax(-0.5 * (distances / soft_bins) ** 2, dim=-1)
         told = torch.log_softmax(self.logits[:, :-1].float(), dim=-1)[..., actions.first_id : actions.vocab]
-        return -(bells * told).sum(-1).mean()
+        losses, is_known = -(bells * told).sum(-1), self.targets[:, :-1] != IGNORED
+        return torch.where(is_known, losses, 0).sum() / is_known.sum()
 
     def metrics(self, actions: ActionTokenizer) -> ActionMetrics:
-        """Share of action tokens met, and mean absolute error in normalised units; the end token counts in neither."""
-        targets = self.targets[:, :-1]
-        best = self.logits[:, :-1].detach().argmax(-1)
+        """Share of action tokens met, and mean absolute error in normalised units: of the first action, so that
+        chunks of any length compare.
+        """
+        targets = self.targets[:, :N_ACTIONS]
+        best = self.logits[:, :N_ACTIONS].detach().argmax(-1)
         error = (actions.decode_tensor(best) - actions.decode_tensor(targets)).abs()
         return ActionMetrics((best == targets).float().mean(), error.mean())
 
@@ -132,9 +138,10 @@ class OpenVLA(nn.Module):
         """Logits at the action places only.
 
         pixel_values [B, 6 a picture, H, W]; input_ids and labels [B, T], padded on the right; states [B, state_size]
-        where the model sees them. Each row's labels are IGNORED but for 8 neighbours: 7 action tokens, the end token.
+        where the model sees them. A row's answer begins with its first label that is not IGNORED: 7 tokens an action
+        of the chunk, and the end token.
         """
-        places = _action_places(labels, self.config.action_dim + 1)
+        places = _action_places(labels, self.config.action_dim * self.config.chunk + 1)
         before = places + self.config.n_patches - 1
         hidden = self.language_model.model(self.embed(pixel_values, input_ids, states), wanted=before)
         return ActionLogits(self.language_model.logits(hidden), labels.gather(1, places))
@@ -149,13 +156,21 @@ class OpenVLA(nn.Module):
         return torch.cat((text[:, :1], seen, text[:, 1:]), dim=1)
 
     @torch.inference_mode()
-    def predict(self, pixel_values: Tensor, input_ids: Tensor, lengths: Tensor, states: Tensor | None = None) -> Tensor:
-        """The most likely action tokens, [B, 7], chosen one after the other.
+    def predict(
+        self,
+        pixel_values: Tensor,
+        input_ids: Tensor,
+        lengths: Tensor,
+        states: Tensor | None = None,
+        *,
+        actions: int = 1,
+    ) -> Tensor:
+        """The most likely tokens of the next `actions` actions, [B, 7 an action], chosen one after the other.
 
         pixel_values and states as in training; input_ids [B, T] prompts padded on the right; lengths [B] without
-        padding. Pictures and prompt are read once, then 6 tokens follow through a cache, each row at its own places.
+        padding. Pictures and prompt are read once, then tokens follow through a cache, each row at its own places.
         """
-        n_steps = self.config.action_dim
+        n_steps = self.config.action_dim * actions
         embeddings = self.embed(pixel_values, input_ids, states)
         n_places = embeddings.shape[1] + n_steps - 1
         caches = self.language_model.empty_caches(len(embeddings), n_places, embeddings)

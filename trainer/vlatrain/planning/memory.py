@@ -12,6 +12,7 @@ from vlatrain.planning.sizes import BlockSize, Sizes
 BYTES = {Precision.BF16: 2, Precision.FP16: 2, Precision.FP32: 4}
 NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # nibbles, and doubly quantised scales of blocks of 64
 TRAINED_BYTES = 16  # weight, gradient and two moments in fp32
+MEAN_BYTES = 4
 RANKS_BYTES = 500_000_000  # NCCL's buffers
 TEMPORARY = Kept(4, 6, 0)  # values that one block needs besides while it is computed
 
@@ -76,9 +77,10 @@ def _weights(config: FinetuneConfig, sizes: Sizes, precision: Precision, nproc: 
 
 
 def _trained(config: FinetuneConfig, sizes: Sizes) -> list[Part]:
-    if config.use_lora:
-        return [Part("adapters: weights, gradients, moments in fp32", sizes.lora(config.lora_rank) * TRAINED_BYTES)]
-    return [Part("all weights: weights, gradients, moments in fp32", sizes.parameters * TRAINED_BYTES)]
+    told, count = ("adapters", sizes.lora(config.lora_rank)) if config.use_lora else ("all weights", sizes.parameters)
+    if config.ema_decay:
+        return [Part(f"{told}: weights, their means, gradients, moments in fp32", count * (TRAINED_BYTES + MEAN_BYTES))]
+    return [Part(f"{told}: weights, gradients, moments in fp32", count * TRAINED_BYTES)]
 
 
 def _training(config: FinetuneConfig, sizes: Sizes, precision: Precision, known: Measured) -> tuple[str, int]:

@@ -15,7 +15,7 @@ from vlatrain.sim.workers import SimulatorError
 BOOT = Path(__file__).with_name("libero_boot.py")
 SIM_PYTHON = "VLAD_SIM_PYTHON"
 MADE = Path(".venv-libero/bin/python")
-CHECK_PATIENCE_S = 120.0
+CHECK_PATIENCE_S = 300.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -32,6 +32,7 @@ from vlatrain.fast.compiling import compile_blocks
 from vlatrain.fast.levers import levers
 from vlatrain.model.checkpoint_files import load_base
 from vlatrain.model.codec import Codec
+from vlatrain.model.config import OpenVLAConfig
 from vlatrain.model.hub import find_base
 from vlatrain.model.lora import load_adapter
 from vlatrain.model.openvla import OpenVLA
@@ -73,8 +74,16 @@ def config_of(checkpoint: Path, fields: Sequence[str]) -> FinetuneConfig:
     if arguments.config_file is None and "vla_path" not in overrides and (checkpoint / CONFIG_FILE).is_file():
         named = read_plain_config(checkpoint).get("base_model_name_or_path")
         overrides |= {"vla_path": str(named)} if named else {}
+    overrides |= {} if "action_chunk" in overrides else _chunk_of(checkpoint, overrides.get("vla_path"))
     resolved = resolve(arguments.config_file, overrides, os.environ)
     return replace(resolved.config, enable_periodic_eval=False)
+
+
+def _chunk_of(checkpoint: Path, base: str | None) -> dict[str, str]:
+    """What a whole model, or an adapter's base where that is a folder, was made for: other settings depend on it."""
+    folders = [checkpoint, *([Path(base)] if base else [])]
+    file = next((folder / "config.json" for folder in folders if (folder / "config.json").is_file()), None)
+    return {} if file is None else {"action_chunk": str(OpenVLAConfig.from_json_file(file).chunk)}
 
 
 def step_of(checkpoint: Path) -> int | None:
@@ -89,7 +98,9 @@ def evaluate_checkpoint(config: FinetuneConfig, checkpoint: Path, reports: Repor
     device = torch.device(chosen_device(config.device))
     base = base_of(config, checkpoint)
     codec = Codec.from_folder(base)
-    config = replace(config, use_wrist_image=codec.pictures > 1, use_proprio=codec.state_size > 0)
+    config = replace(
+        config, use_wrist_image=codec.pictures > 1, use_proprio=codec.state_size > 0, action_chunk=codec.chunk
+    )
     suite = open_suite(config, config.eval_task_suite_name, has_gpu=device.type == "cuda")
     tell = Ticker(sys.stderr)
     policy = loaded_policy(config, checkpoint, base, codec, device)
@@ -113,6 +124,7 @@ def evaluate_checkpoint(config: FinetuneConfig, checkpoint: Path, reports: Repor
             videos=config.eval_videos,
             video_folder=video_folder(eval_log_folder(config)),
             in_step=config.deterministic,
+            ensembling=config.chunk_ensembling,
         )
     tell.end()
     assert result is not None, "nobody asked to stop"
@@ -152,7 +164,11 @@ def loaded_policy(
         is_cropped=config.eval_center_crop,
         state_statistics=statistics["proprio"],
         answers=Answers(
-            vla, codec.prompts.pad_token_id, is_captured=used.captures_answers, has_kernels=used.answer_kernels
+            vla,
+            codec.prompts.pad_token_id,
+            is_captured=used.captures_answers,
+            has_kernels=used.answer_kernels,
+            actions=config.answered_actions,
         ),
     )
 

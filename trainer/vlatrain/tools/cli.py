@@ -94,6 +94,13 @@ def parser() -> argparse.ArgumentParser:
     evaluation = tools.add_parser("evaluate", help="success rate of a checkpoint, or of a whole model, on a suite")
     evaluation.add_argument("checkpoint", help="an adapter, a folder of them (the last counts), or a model's folder")
     evaluation.add_argument("words", nargs="*", metavar="CONFIG --field value", help="as `python -m vlatrain`")
+    held_out = tools.add_parser(
+        "held-out", help="how far a checkpoint's answers are from demonstrations it has not seen"
+    )
+    held_out.add_argument("checkpoint", type=Path, help="an adapter, a folder of them (the last counts), or a model")
+    held_out.add_argument("--data", type=Path, required=True, help="DATA_ROOT/DATASET_NAME: its part not trained on")
+    held_out.add_argument("--frames", type=positive, default=1000, help="at most so many, evenly spread (1000)")
+    held_out.set_defaults(run=measure_held_out)
     return whole
 
 
@@ -104,6 +111,7 @@ def add_fresh(tools: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     fresh.add_argument("--out", type=Path, required=True, help="folder to be made: a base model")
     fresh.add_argument("--wrist", action="store_true", help="sees the wrist camera too (use_wrist_image)")
     fresh.add_argument("--proprio", action="store_true", help="sees the hand's state too (use_proprio)")
+    fresh.add_argument("--chunk", type=positive, default=1, help="actions that one answer foretells (action_chunk, 1)")
     fresh.add_argument("--width", type=positive, default=384, help="of the decoder, in channels (384)")
     fresh.add_argument("--depth", type=positive, default=4, help="layers of the decoder (4)")
     fresh.add_argument("--vision-width", type=positive, default=256, help="of each vision tower (256)")
@@ -135,6 +143,13 @@ def evaluate_checkpoint(arguments: argparse.Namespace) -> None:
     result = evaluate_words(arguments.words)
     if result.failure is not None and not any(word.startswith(RESULT) for word in arguments.words):
         raise TrainingError(f"the evaluation failed: {result.failure}")
+
+
+def measure_held_out(arguments: argparse.Namespace) -> None:
+    """The tool `held-out`."""
+    from vlatrain.tools.held_out import measure
+
+    measure(arguments)
 
 
 def write_fresh(arguments: argparse.Namespace) -> None:

@@ -57,4 +57,5 @@ def config_of(arguments: argparse.Namespace, pad: int) -> OpenVLAConfig:
         pad_to_multiple_of=ROWS_TOGETHER,
         pictures=2 if arguments.wrist else 1,
         state_size=STATE_DIM if arguments.proprio else 0,
+        chunk=arguments.chunk,
     )

@@ -26,6 +26,7 @@ def open_batches(
         world_size=ranks.world_size,
         num_workers=config.num_workers,
         pin_memory=device.type == "cuda",
+        chunk=config.action_chunk,
     )
     if config.keep_frames_on_device:
         return resident(loader, device, codec.image_size, pad, config.num_workers)

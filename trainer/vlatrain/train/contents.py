@@ -23,6 +23,7 @@ from vlatrain.train.state import TrainState
 TRAINER_STATE = "trainer_state.pt"
 SCHEMA = 1
 BYTES_PER_WEIGHT = 12  # the weight and two moments in fp32
+BYTES_PER_MEAN = 4  # the weights themselves, where their means are saved in their place
 SMALL_FILES_BYTES = 4 * 1024 * 1024
 FULL_BYTES = 1024 * 1024
 
@@ -39,7 +40,8 @@ class Contents:
     def expected_bytes(self) -> int:
         """About what it takes on the disk."""
         weights = sum(int(tensor.numel()) for tensor in self.tensors.values())
-        return weights * BYTES_PER_WEIGHT + SMALL_FILES_BYTES
+        has_means = self.trainer_state["vlatrain"]["trained"] is not None
+        return weights * (BYTES_PER_WEIGHT + has_means * BYTES_PER_MEAN) + SMALL_FILES_BYTES
 
     def copied(self, staging: Staging) -> "Contents | None":
         """Itself in the host's memory, None where that has no room for it."""
@@ -52,11 +54,17 @@ class Contents:
 
 def live_contents(learner: Learner, state: TrainState, rank_states: list[dict[str, Any]]) -> Contents:
     """As things stand now; the first three keys of the trainer's state are the original script's, so that it could go
-    on from our checkpoints.
+    on from our checkpoints. Where means of the weights are kept they are the model, and `trained` has the weights.
     """
-    adapted = learner.adapted
+    adapted, ema = learner.adapted, learner.ema
     method = None if learner.method is None else learner.method.state_dict()
-    own = {"schema": SCHEMA, "ranks": rank_states, "scaler": learner.scaler.state_dict(), "method": method}
+    own = {
+        "schema": SCHEMA,
+        "ranks": rank_states,
+        "scaler": learner.scaler.state_dict(),
+        "method": method,
+        "trained": None if ema is None else [one.detach() for one in ema.weights],
+    }
     trainer_state = {
         "global_step": state.step,
         "optimizer": learner.optimizer.state_dict(),
@@ -64,7 +72,8 @@ def live_contents(learner: Learner, state: TrainState, rank_states: list[dict[st
         "vlatrain": own,
     }
     tensors = learner.vla.state_dict() if adapted is None else adapter_tensors(adapted)
-    return Contents(state=state, tensors=tensors, trainer_state=trainer_state)
+    model = tensors if ema is None else ema.instead_of_weights(tensors)
+    return Contents(state=state, tensors=model, trainer_state=trainer_state)
 
 
 def fill(

@@ -77,7 +77,7 @@ def _result(session: Session, state: TrainState) -> EvaluationResult | None:
         return None
     session.learner.vla.eval()
     try:
-        with preserved(session.learner.device), session.answers.opened():
+        with preserved(session.learner.device), session.learner.answering(), session.answers.opened():
             return evaluate(
                 session.policy,
                 suite,
@@ -91,6 +91,7 @@ def _result(session: Session, state: TrainState) -> EvaluationResult | None:
                 videos=session.config.eval_videos,
                 video_folder=video_folder(eval_log_folder(session.config)),
                 in_step=session.config.deterministic,
+                ensembling=session.config.chunk_ensembling,
             )
     finally:
         session.learner.vla.train()

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from vlatrain.model.openvla import OpenVLA
 from vlatrain.model.quantising import quantise
 from vlatrain.model.recomputing import recompute
 from vlatrain.train.averages import Averages
+from vlatrain.train.ema import Ema
 from vlatrain.train.sharding import average, average_gradients, shard
 
 DTYPES = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16, Precision.FP32: torch.float32}
@@ -46,7 +47,7 @@ class Learner:
 
     `method` steers the gradients; None is plain training. With `is_sharded` every pass is a collective of all ranks.
     Captured passes add to `gradients`, which holds those of all parameters, and then `wrapped` averages nothing; they
-    compute with the adapters' `shadows`.
+    compute with the adapters' `shadows`. With an `ema` its means are what is evaluated and saved.
     """
 
     vla: OpenVLA
@@ -63,6 +64,7 @@ class Learner:
     graphs: PassGraphs | None = None
     gradients: Tensor | None = None
     shadows: Shadows | None = None
+    ema: Ema | None = None
 
     def arithmetic(self) -> AbstractContextManager[Any]:
         """The context of every forward pass."""
@@ -88,6 +90,10 @@ class Learner:
             self.gradients.zero_()
         else:
             self.optimizer.zero_grad(set_to_none=True)
+
+    def answering(self) -> AbstractContextManager[Any]:
+        """Around an evaluation: the weights that shall answer."""
+        return nullcontext() if self.ema is None else self.ema.standing_in()
 
     @property
     def changed_by_passes(self) -> list[Tensor]:
@@ -177,7 +183,7 @@ def learner_of(
     if shadows is not None and used.grouped_lora:
         group(vla, shadows)
     optimizer = adamw(_trainable(model), config.learning_rate, config.weight_decay, device)
-    return Learner(
+    learner = Learner(
         vla=vla,
         adapted=adapted,
         wrapped=model if is_sharded or used.cuda_graph else _averaged(model, ranks, device),
@@ -192,6 +198,7 @@ def learner_of(
         gradients=gradients,
         shadows=shadows,
     )
+    return replace(learner, ema=Ema.of(learner.trained, config.ema_decay)) if config.ema_decay else learner
 
 
 def _adapters_first(model: nn.Module) -> list[nn.Parameter]:

@@ -15,6 +15,7 @@ from vlatrain.errors import TrainerError
 from vlatrain.model.json_files import read_json
 from vlatrain.train.checkpoint import STATE, latest_checkpoint, verify
 from vlatrain.train.contents import SCHEMA, TRAINER_STATE
+from vlatrain.train.ema import Ema
 from vlatrain.train.learner import Learner
 from vlatrain.train.reports import Reports
 from vlatrain.train.rng import seed_all, set_rng_state
@@ -133,12 +134,24 @@ def _restore_ours(
     if other_data:
         reports.warn(f"{folder} was trained on {known['data']}, this run on {asdict(mark)}: the order starts anew")
         state = TrainState(step=state.step, evaluated_step=state.evaluated_step, early_stop=state.early_stop)
+    _restore_weights(learner, ours.get("trained"), folder)
     learner.averages.load_states([one["averages"] for one in ours["ranks"]], ranks)
     learner.scaler.load_state_dict(ours["scaler"])
     if learner.method is not None:
         learner.method.load(ours.get("method"), [one.get("method") for one in ours["ranks"]], reports.warn)
     _restore_generators(learner, ours["ranks"], ranks, reports, mark.seed, state.step)
     return Restored(state=state, lineage=lineage)
+
+
+def _restore_weights(learner: Learner, trained: list[torch.Tensor] | None, folder: Path) -> None:
+    """Where means were saved as the model, the weights that training goes on from lie beside it."""
+    shapes = [one.shape for one in learner.trained]
+    if trained is None:
+        return
+    if [one.shape for one in trained] != shapes:
+        raise TrainerError(f"{folder / TRAINER_STATE}: its weights are not those that are trained here")
+    ema = learner.ema or Ema.of(learner.trained, 0.0)
+    ema.restore(trained)
 
 
 def _restore_generators(

@@ -75,8 +75,9 @@ class Checkpoints:
     def prepare(self, learner: Learner) -> None:
         """Takes the memory for copies before the first step, where the host has room: pinning it would stall a step."""
         trained = learner.trained
-        if self.ranks.is_first and learner.device.type == "cuda" and fits_in_memory([trained] * COPIES, self._staging):
-            self._staging.reserve(trained, COPIES)
+        copies = COPIES if learner.ema is None else COPIES + 1
+        if self.ranks.is_first and learner.device.type == "cuda" and fits_in_memory([trained] * copies, self._staging):
+            self._staging.reserve(trained, copies)
 
     def save(self, learner: Learner, state: TrainState) -> bool:
         """Whether the state is on the disk now; it may be refused for want of space, which is a warning. Collective.

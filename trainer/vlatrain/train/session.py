@@ -15,7 +15,6 @@ from vlad.policy.early_stop import EarlyStopPolicy
 from vlad.records.progress import Phase
 from vlad.report import RUN_ID_VARIABLE, Reporter
 
-from vlatrain.configuration.checks import needs
 from vlatrain.configuration.finetune import Device, EarlyStopRule, FinetuneConfig
 from vlatrain.configuration.places import adapter_folder, base_model_folder
 from vlatrain.data.actions import STATE_DIM
@@ -39,6 +38,7 @@ from vlatrain.model.hub import find_base
 from vlatrain.model.self_check import vision_self_check
 from vlatrain.tracking.trackers import tracked
 from vlatrain.train.batching import open_batches
+from vlatrain.train.fitting import check_inputs
 from vlatrain.train.inbox import Inbox
 from vlatrain.train.learner import Learner, build_learner
 from vlatrain.train.loading import loading_told
@@ -145,16 +145,6 @@ def suite_statistics(config: FinetuneConfig, dataset: TrainingSet) -> DatasetSta
     raise TrainerError(f"eval_task_suite_name {suite}: no part of {dataset.name} is of it ({', '.join(known)})")
 
 
-def check_inputs(config: FinetuneConfig, codec: Codec) -> None:
-    """Raises ConfigError where the base model was made for other inputs than the configuration gives it."""
-    seen = {"use_wrist_image": codec.pictures > 1, "use_proprio": codec.state_size > 0}
-    for name, is_seen in seen.items():
-        told = f"the base model {config.vla_path} was made with it {str(is_seen).lower()}; set it so"
-        needs(config, name, getattr(config, name) == is_seen, told)
-    is_plain = not (any(seen.values()) and config.method_enabled)
-    needs(config, "method_enabled", is_plain, "the method measures models with the published inputs only; set it false")
-
-
 def early_stop_policy(config: FinetuneConfig) -> EarlyStopPolicy:
     return EarlyStopPolicy(
         patience=config.early_stopping_patience,
@@ -202,12 +192,7 @@ def _load(config: FinetuneConfig, ranks: Ranks, reports: Reports, inbox: Inbox, 
         student = Student(vla=learner.vla, codec=codec, device=device, dtype=learner.dtype)
         learner = replace(learner, method=open_method(config, student, ranks, reports.warn))
     checkpoints = _checkpoints(config, dataset, ranks, reports, base)
-    answers = Answers(
-        learner.vla,
-        codec.prompts.pad_token_id,
-        is_captured=learner.levers.captures_answers,
-        has_kernels=learner.levers.answer_kernels,
-    )
+    answers = _answers(learner, codec, config)
     if ranks.world_size > 1:
         rehearse(learner, batches.at(0), codec, config)
     if ranks.is_first or learner.is_sharded:
@@ -228,6 +213,18 @@ def _load(config: FinetuneConfig, ranks: Ranks, reports: Reports, inbox: Inbox, 
         suite=suite,
         early_stop=early_stop_policy(config),
         start=_starting_state(config, resumed, learner, checkpoints),
+    )
+
+
+def _answers(learner: Learner, codec: Codec, config: FinetuneConfig) -> Answers:
+    used = learner.levers
+    return Answers(
+        learner.vla,
+        codec.prompts.pad_token_id,
+        is_captured=used.captures_answers,
+        actions=config.answered_actions,
+        is_compiled=used.compile,
+        has_kernels=used.answer_kernels,
     )
 
 

@@ -32,6 +32,8 @@ def train_step(learner: Learner, inputs: Iterator[Inputs], codec: Codec, config:
             forward_backward(learner, next(inputs), codec, config)
     learner.average_gradients()
     _update(learner, config.max_grad_norm)
+    if learner.ema is not None:
+        learner.ema.follow(step)
 
 
 def rehearse(learner: Learner, batch: Batch, codec: Codec, config: FinetuneConfig) -> None:
