@@ -6,9 +6,9 @@
 A call goes on where the last one was, and returns when its time is over or all is done (exit status 0; 75: more to do;
 1: a stage failed, its log is shown). What runs between two calls goes on by itself: demonstrations in a session of
 their own, training under vlad. The stages: demonstrations; for each recipe a fresh model, the seconds that a step
-takes, a run under vlad of as many steps as fit into --train-s with an evaluation at its half and its end; the best
-checkpoint on the benchmark's first --trials states a task. --keep gets journals, results, and last of all a model in
-half precision.
+takes, a run under vlad of as many steps as fit into --train-s with an evaluation at its half and its end; the last
+checkpoint, which nobody has chosen by its success, on the benchmark's first --trials states a task. --keep gets
+journals, results, and last of all a model in half precision.
 """
 
 import argparse
@@ -147,7 +147,7 @@ class Campaign:
     def evaluated(self, recipe: Recipe, visible: str | None) -> bool:
         if not self.arguments.trials:
             return True
-        words = ["eval", recipe.name, "--trials", str(self.arguments.trials), "--videos", "first"]
+        words = ["eval", recipe.name, "--last", "--trials", str(self.arguments.trials), "--videos", "first"]
         words += ["--set", "compile=off"]  # which would take longer than it saves
         words += ["--workers", str(self.arguments.simulators), "--batch-size", str(self.arguments.simulators)]
         result = str(self.out / f"{recipe.name}.json")
@@ -191,10 +191,10 @@ class Campaign:
 
     def keep_model(self) -> None:
         """One recipe's best model, in parts."""
-        best = json.loads((self.out / f"{self.arguments.model}.json").read_text())["checkpoint"]
+        last = json.loads((self.out / f"{self.arguments.model}.json").read_text())["checkpoint"]
         half = self.out / "half"
         shutil.rmtree(half, ignore_errors=True)
-        subprocess.run([sys.executable, ROOT / "benchmarks" / "half_precision.py", best, half], check=True)
+        subprocess.run([sys.executable, ROOT / "benchmarks" / "half_precision.py", last, half], check=True)
         whole = subprocess.run(["tar", "-C", half, "-c", "."], check=True, capture_output=True).stdout
         for number in range(0, len(whole), PART_BYTES):
             part = self.arguments.keep / f"model.tar.{number // PART_BYTES:02d}"
@@ -225,7 +225,7 @@ def main() -> int:
     parser.add_argument("--simulators", type=int, default=16)
     parser.add_argument("--call-s", type=float, default=560.0, help="seconds after which this call returns")
     parser.add_argument("--keep", type=Path, help="where what is brought home goes")
-    parser.add_argument("--model", default="", help="also keep the best model of this recipe, when all is done")
+    parser.add_argument("--model", default="", help="also keep the last model of this recipe, when all is done")
     arguments = parser.parse_args()
     until = time.monotonic() + arguments.call_s
     arguments.out = arguments.out.absolute()
