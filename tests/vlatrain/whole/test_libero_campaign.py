@@ -33,7 +33,7 @@ def call(out: Path, environment: dict[str, str]) -> "subprocess.CompletedProcess
         "--keep",
         str(out / "keep"),
         "--model",
-        "published",
+        "libero_small",
     ]
     return subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "libero_campaign.py"), *words, "--set", *SETTINGS],
