@@ -2,7 +2,7 @@
 
 import pytest
 from dashboards import SIZE, FakeVlad, Make, Runs, until_read
-from screen_text import until, until_shown
+from screen_text import until, until_shown, widget_text
 from textual.pilot import Pilot
 from textual.widgets import Input
 from vlad_answers import RESOLVED, START_WORDS, foretold
@@ -143,3 +143,16 @@ async def test_a_line_with_a_secret_is_not_kept(dashboard: Make, runs: Runs, vla
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is app.screen_of_runs)
         assert app.session.settings.started == ()
+
+
+async def test_the_end_of_a_long_line_is_in_view_where_it_is_typed_on(
+    dashboard: Make, runs: Runs, vlad: FakeVlad
+) -> None:
+    app = dashboard(vlad=vlad)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until_shown(pilot, "3 live")
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
+        typed(app, "command").value = f"{'a long command ' * 9}ends here"
+        await pilot.press("ctrl+t")
+        await until(pilot, lambda: "ends here" in widget_text(app.screen.query_one(StartLine)), "its end is shown")

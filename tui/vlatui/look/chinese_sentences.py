@@ -1,9 +1,8 @@
 """The dashboard's sentences in Chinese: notices, journal, forms, errors. What is in braces is put in."""
 
 SENTENCES: dict[str, str] = {
-    "^o adapters · ^s start · esc cancel": "^o 适配器 · ^s 启动 · esc 取消",
-    "tab next · ^t one line": "tab 下一项 · ^t 单行",
-    "tab completes · ↑ before · ^t form": "tab 补全 · ↑ 历史 · ^t 表单",
+    "tab next · ^t one line · ^o adapters · ^s start · esc cancel": "tab 下一项 · ^t 单行 · ^o 适配器 · ^s 启动 · esc 取消",
+    "tab completes · ↑ before · ^t form · ^o adapters · esc cancel": "tab 补全 · ↑ 历史 · ^t 表单 · ^o 适配器 · esc 取消",
     "One line, or the form": "单行或表单",
     "Complete": "补全",
     "Older line": "更早的一行",

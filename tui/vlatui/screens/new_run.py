@@ -30,6 +30,8 @@ from vlatui.widgets.start_fields import StartFields
 from vlatui.widgets.start_line import StartLine
 
 CHECK_AFTER_S = 0.4
+FORM_KEYS = "tab next · ^t one line · ^o adapters · ^s start · esc cancel"
+LINE_KEYS = "tab completes · ↑ before · ^t form · ^o adapters · esc cancel"
 AS_ONE_LINE = "auto 10000 1000 1000 5 --config my.yaml --gpus 2"
 
 
@@ -98,10 +100,10 @@ class NewRunScreen(ModalScreen[str | None]):
     def _show_mode(self, *, is_line: bool) -> None:
         self._fields.display, self.query_one("#one-line").display = not is_line, is_line
         dialog = self.query_one(".dialog")
-        other = tr("tab completes · ↑ before · ^t form") if is_line else tr("tab next · ^t one line")
-        dialog.border_subtitle = f"{other} · {tr('^o adapters · ^s start · esc cancel')}"
+        dialog.border_subtitle = tr(LINE_KEYS if is_line else FORM_KEYS)
         if is_line:
             self._line.focus()
+            self.call_after_refresh(lambda: self._line.show(self._line.value))  # its width is known only then
         else:
             self._fields.focus_first()
         self._changed()

@@ -46,7 +46,9 @@ class StartLine(Input):
         return self._suggestions.completion(self.value)
 
     def show(self, line: str) -> None:
+        """With the cursor at its end, which is scrolled into view."""
         self.value = line
+        self.cursor_position = 0
         self.cursor_position = len(line)
 
     def action_complete(self) -> None:
