@@ -2,7 +2,7 @@
 
 import pytest
 from dashboards import SIZE, Make, Runs, headings, run_rows, until_read, until_told
-from fake_runs import FakeRun
+from fake_runs import FakeRun, succeeded_run
 from screen_text import screen_text, until, until_shown
 from textual.widgets import ContentSwitcher, Input
 from vlad.records.rundir import Home
@@ -225,3 +225,12 @@ async def test_the_configuration_is_compared_with_that_of_another_run(dashboard:
         await until_shown(pilot, "Both runs were started with the same configuration.")
         await pilot.press("ampersand")
         await until_shown(pilot, "lora_rank", "batch_size")
+
+
+async def test_one_run_alone_is_compared_with_none(dashboard: Make, home: Home) -> None:
+    succeeded_run(home.prepare())
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_shown(pilot, "✓ 1 succeeded")
+        await pilot.press("6", "enter", "equals_sign")
+        await until_told(pilot, "There is no other run.")

@@ -133,6 +133,10 @@ class Navigation(Starting):
 
         others = [run for run in self.view.runs if self.selected is None or run.run_id != self.selected.run_id]
 
+        if not others:
+            self.warn(tr("There is no other run."))
+            return
+
         def chosen(run_id: str | None) -> None:
             if run := next((run for run in others if run.run_id == run_id), None):
                 self._read_other_config(run)

@@ -78,10 +78,11 @@ class NewRunScreen(ModalScreen[str | None]):
     @work(thread=True, exit_on_error=False)
     def _learn_words(self) -> None:
         words = start_words(self._session.ask_vlad("completions", "start", site=self._site))
-        if self.is_attached:
-            self.app.call_from_thread(self._know, words)
+        self.app.call_from_thread(self._know, words)
 
     def _know(self, words: StartWords) -> None:
+        if not self.is_attached:
+            return
         self._line.know(words)
         self._fields.suggest(words.configs, words.profiles, words.runs)
         self._show()

@@ -23,7 +23,6 @@ COLUMNS = (
     Column("age", "AGE", 4, align="right"),
     Column("id", "ID", 20, priority=1),
 )
-NO_OTHER = ("There is no other run.", "escape closes")
 
 
 class RunChoiceScreen(ModalScreen[str | None]):
@@ -44,8 +43,8 @@ class RunChoiceScreen(ModalScreen[str | None]):
 
     def on_mount(self) -> None:
         table = self.query_one(Table)
-        table.show_rows(self._rows, NO_OTHER)
-        table.styles.height = min(max(len(self._rows), len(NO_OTHER)) + 1, max(4, self.app.size.height - 8))
+        table.show_rows(self._rows)
+        table.styles.height = min(len(self._rows) + 1, max(4, self.app.size.height - 8))
         table.focus()
 
     @on(Table.Chosen)
