@@ -80,7 +80,7 @@ async def test_the_palette_asks_in_the_users_language(dashboard: Make, runs: Run
         async with app.run_test(size=SIZE) as pilot:
             await until_shown(pilot, "3 个活动")
             await pilot.press("ctrl+p")
-            await until_shown(pilot, "搜索命令…", "启动新的运行")
+            await until_shown(pilot, "搜索命令…", "选择配色")
             app.search_themes()
             await until_shown(pilot, "搜索主题…")
     finally:
