@@ -63,11 +63,11 @@ bench: $(VENV)/.dev  ## supervision, the dashboard, the host beside the GPU and 
 faults: $(VENV)/.dev  ## kill -9 of everybody at every moment: 400 faults, and what they cost (5 to 15 minutes)
 	@$(BIN)/python benchmarks/faults.py --page
 
-gpu-check: $(if $(filter $(BIN)/%,$(GPU_PYTHON)),$(VENV)/.oracles)  ## checks on CUDA devices, against timm and transformers
-	@PYTHONPATH=supervisor:trainer:tui $(GPU_PYTHON) -m pytest -m gpu tests/gpu
+gpu-check: $(if $(filter $(BIN)/%,$(GPU_PYTHON)),$(VENV)/.oracles)  ## checks on CUDA devices, against timm and transformers; PART="fast parts" runs some
+	@PYTHONPATH=supervisor:trainer:tui:$$PYTHONPATH $(GPU_PYTHON) tests/gpu/check.py $(PART) $(if $(OUT),--junit $(OUT))
 
 gpu-run: $(if $(filter $(BIN)/%,$(GPU_PYTHON)),$(VENV)/.oracles)  ## a 7B run with random weights under vlad on one GPU: start, stop, resume, end
-	@PYTHONPATH=supervisor:trainer:tui:benchmarks:tests/support $(GPU_PYTHON) benchmarks/seven_b_run.py
+	@PYTHONPATH=supervisor:trainer:tui:benchmarks:tests/support:$$PYTHONPATH $(GPU_PYTHON) benchmarks/seven_b_run.py
 
 gpu-bench: $(if $(filter $(BIN)/%,$(GPU_PYTHON)),$(VENV)/.oracles)  ## speed on this machine's GPUs beside public libraries; about 5 minutes
 	@PYTHONPATH=supervisor:trainer:tui:benchmarks:tests/support:$$PYTHONPATH $(GPU_PYTHON) benchmarks/gpu_bench.py $(PARTS)

@@ -1,10 +1,11 @@
 """Makes the constants of `vlad plan` of what benchmarks/measure_memory.py measured, and tells how far the plan is off.
 
-    PYTHONPATH=supervisor:trainer:tests/support:benchmarks python benchmarks/calibrate_plan.py memory.json [--write]
+    PYTHONPATH=supervisor:trainer:tests/support:benchmarks python benchmarks/calibrate_plan.py FILE… [--write]
 
 Counts of kept values and the driver's own memory are taken as measured. The share lost to fragments, and the four
-constants of time, are those with the smallest sum of squared relative errors over all settings. Prints a table in
-Markdown; --write replaces trainer/vlatrain/planning/measured.json.
+constants of time, are those with the smallest sum of squared relative errors over all settings of the plain path; what
+passes as graphs achieve is the median of theirs. What no file tells (with the levers only, say) stays as it is. All
+files must be of one card. Prints a table in Markdown; --write replaces trainer/vlatrain/planning/measured.json.
 """
 
 import argparse
@@ -18,24 +19,28 @@ from typing import Any
 from measure_memory import SIZES, Found
 from vlatrain.configuration.finetune import Precision
 from vlatrain.configuration.memory import Checkpointing
+from vlatrain.configuration.speed import BasePrecision
 from vlatrain.planning.cards import Card, card_named
 from vlatrain.planning.measured import FILE, Kept, Measured, as_json, measured
 from vlatrain.planning.plan import Plan, plan
 from vlatrain.planning.speed import step_operations
 
-FP32_SLOWER = 4.0  # where it was not measured
 TIMES = {"launch_s": 0.004, "again_s": 0.004, "unhidden": 0.4, "achieved": 0.45}
+FEWEST = len(TIMES)
+"""Settings of the plain path: fewer do not tell the constants of time apart"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", type=Path)
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    told = json.loads(options.file.read_text())
-    found = [read(one) for one in told["settings"]]
-    card = card_named(told["device"])
-    known = calibrated(told, found, card)
+    told = [json.loads(path.read_text()) for path in options.files]
+    if len(cards := {one["device"] for one in told}) > 1:
+        parser.error(f"these files are of several cards: {', '.join(sorted(cards))}")
+    found = [read(one) for part in told for one in part["settings"]]
+    card = card_named(told[0]["device"])
+    known = calibrated(told[0], found, card, measured())
     print(table(found, known, card))
     if options.write:
         FILE.write_text(as_json(known))
@@ -43,36 +48,47 @@ def main() -> None:
 
 def read(one: dict[str, Any]) -> Found:
     level, precision = Checkpointing(one["activation_checkpointing"]), Precision(one["precision"])
-    return Found(**{**one, "activation_checkpointing": level, "precision": precision})
+    base = BasePrecision(one.get("base_precision", BasePrecision.BF16))
+    return Found(**{**one, "activation_checkpointing": level, "precision": precision, "base_precision": base})
 
 
-def calibrated(told: dict[str, Any], found: Sequence[Found], card: Card) -> Measured:
+def calibrated(told: dict[str, Any], found: Sequence[Found], card: Card, before: Measured) -> Measured:
+    """The constants of these settings; those of `before` where no setting tells them."""
     kept = told["kept"]
-    known = Measured(
+    known = replace(
+        before,
         device=told["device"],
         torch=told["torch"],
         decoder={is_mixed: _kept(kept, "decoder", is_mixed) for is_mixed in (True, False)},
         tower={is_mixed: _kept(kept, "tower", is_mixed) for is_mixed in (True, False)},
-        context_bytes=int(statistics.median(one.context_bytes for one in found)),
-        fragments=0.0,
-        fp32_slower=FP32_SLOWER,
-        graph_achieved=measured().graph_achieved,
-        fp8_achieved=measured().fp8_achieved,
-        **TIMES,
     )
-    if replayed := [one for one in found if one.levers and one.activation_checkpointing is Checkpointing.NONE]:
-        shares = [one.batch_size * step_operations(one.config, SIZES) / one.step_s for one in replayed]
-        known = replace(known, graph_achieved=round(statistics.median(shares) / (card.tflops * 1e12), 4))
-    found = [one for one in found if not one.levers]
-    bare = [plan(one.config, SIZES, card, 1, known).account.total_bytes - known.context_bytes for one in found]
-    shares = [one.peak_bytes - known.context_bytes for one in found]
-    weights = [1 / one.peak_bytes**2 for one in found]
+    known = replayed(found, known, card)
+    plain = [one for one in found if not one.levers]
+    if len(plain) < FEWEST:
+        return known
+    known = replace(known, context_bytes=int(statistics.median(one.context_bytes for one in plain)), fragments=0.0)
+    bare = [plan(one.config, SIZES, card, 1, known).account.total_bytes - known.context_bytes for one in plain]
+    shares = [one.peak_bytes - known.context_bytes for one in plain]
+    weights = [1 / one.peak_bytes**2 for one in plain]
     lost = sum(w * b * (s - b) for w, b, s in zip(weights, bare, shares, strict=True))
     known = replace(known, fragments=round(lost / sum(w * b * b for w, b in zip(weights, bare, strict=True)), 4))
-    known = timed([one for one in found if one.precision is not Precision.FP32], known, card)
-    for one in found:
+    known = timed([one for one in plain if one.precision is not Precision.FP32], replace(known, **TIMES), card)
+    for one in plain:
         if one.precision is Precision.FP32:
             known = slower_in_fp32(one, known, card)
+    return known
+
+
+def replayed(found: Sequence[Found], known: Measured, card: Card) -> Measured:
+    """What passes achieve that are replayed as graphs, by how the base is kept."""
+    for name, base in (("graph_achieved", BasePrecision.BF16), ("fp8_achieved", BasePrecision.FP8)):
+        shares = [
+            one.batch_size * step_operations(one.config, SIZES) / one.step_s / (card.tflops * 1e12)
+            for one in found
+            if one.base_precision is base and plan(one.config, SIZES, card, 1, known).speed.is_replayed
+        ]
+        if shares:
+            known = replace(known, **{name: round(statistics.median(shares), 4)})
     return known
 
 

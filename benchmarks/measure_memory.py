@@ -3,8 +3,8 @@
     PYTHONPATH=supervisor:trainer:tui:tests/support python3 benchmarks/measure_memory.py --out memory.json
 
 Prints each beside what `vlad plan` predicts now; benchmarks/calibrate_plan.py makes the plan's constants of the file.
-The peak is everything that the process holds on the device at its largest moment. Takes about two minutes on an H200,
-and 15 GB of disk for a while.
+The peak is everything that the process holds on the device at its largest moment. Takes about two minutes on an H200
+(--levers four), and 15 GB of disk for a while. The file is written after each setting: a run that is cut short counts.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from kept_values import kept_values
 from reference_stack import config_of, made_base
 from vlatrain.configuration.finetune import FinetuneConfig, Precision
 from vlatrain.configuration.memory import Checkpointing
-from vlatrain.configuration.speed import Switch
+from vlatrain.configuration.speed import BasePrecision, Switch
 from vlatrain.data.batches import IGNORED, Batch
 from vlatrain.distributed import Ranks
 from vlatrain.model.codec import Codec
@@ -39,7 +39,8 @@ TEXT_TOKENS = 34
 PICTURE = 256
 NONE, BLOCKS, FULL = Checkpointing
 BF16, FP16, FP32 = Precision.BF16, Precision.FP16, Precision.FP32
-SETTINGS = [
+Setting = tuple[int, int, Checkpointing, Precision] | tuple[int, int, Checkpointing, Precision, BasePrecision]
+SETTINGS: list[Setting] = [
     (1, 16, NONE, BF16),
     (2, 16, NONE, BF16),
     (4, 32, NONE, BF16),
@@ -55,14 +56,17 @@ SETTINGS = [
     (8, 32, NONE, FP16),
     (4, 32, NONE, FP32),
 ]
-WITH_LEVERS = [
+FP8 = BasePrecision.FP8
+WITH_LEVERS: list[Setting] = [
     (16, 32, NONE, BF16),
+    (16, 32, NONE, BF16, FP8),
     (4, 32, NONE, BF16),
     (32, 32, NONE, BF16),
     (16, 32, FULL, BF16),
     (1, 16, NONE, BF16),
     (16, 32, BLOCKS, BF16),
     (8, 32, NONE, BF16),
+    (32, 32, NONE, BF16, FP8),
     (64, 32, FULL, BF16),
 ]
 PLAIN: dict[str, Any] = {"fused_lora": Switch.OFF, "compile": Switch.OFF, "cuda_graph": Switch.OFF}
@@ -81,10 +85,11 @@ class Found:
     context_bytes: int
     step_s: float
     levers: bool = False
+    base_precision: BasePrecision = BasePrecision.BF16
 
     @property
     def config(self) -> FinetuneConfig:
-        setting = (self.batch_size, self.lora_rank, self.activation_checkpointing, self.precision)
+        setting = (self.batch_size, self.lora_rank, self.activation_checkpointing, self.precision, self.base_precision)
         return configured(*setting, levers=self.levers)
 
     @property
@@ -92,7 +97,8 @@ class Found:
         level = self.activation_checkpointing
         again = "" if level is Checkpointing.NONE else f", {level} again"
         levers = ", levers" if self.levers else ""
-        return f"batch {self.batch_size}, r={self.lora_rank}, {self.precision}{again}{levers}"
+        base = ", fp8 base" if self.base_precision is BasePrecision.FP8 else ""
+        return f"batch {self.batch_size}, r={self.lora_rank}, {self.precision}{again}{base}{levers}"
 
 
 def main() -> None:
@@ -115,10 +121,17 @@ def main() -> None:
 
 
 def configured(
-    batch_size: int, rank: int, level: Checkpointing, precision: Precision, *, levers: bool = False
+    batch_size: int,
+    rank: int,
+    level: Checkpointing,
+    precision: Precision,
+    base_precision: BasePrecision = BasePrecision.BF16,
+    *,
+    levers: bool = False,
 ) -> FinetuneConfig:
     switches = {} if levers else PLAIN
     return FinetuneConfig(
+        base_precision=base_precision,
         batch_size=batch_size,
         lora_rank=rank,
         activation_checkpointing=level,
@@ -149,10 +162,16 @@ def measured(base: Path, config: FinetuneConfig, warm_up: int = 3, steps: int = 
     held = context + torch.cuda.max_memory_reserved()
     del learner
     release()
-    level, precision = config.activation_checkpointing, config.precision
-    has_levers = config.fused_lora is not Switch.OFF
     return Found(
-        config.batch_size, config.lora_rank, level, precision, held, context, statistics.median(times), has_levers
+        config.batch_size,
+        config.lora_rank,
+        config.activation_checkpointing,
+        config.precision,
+        peak_bytes=held,
+        context_bytes=context,
+        step_s=statistics.median(times),
+        levers=config.fused_lora is not Switch.OFF,
+        base_precision=config.base_precision,
     )
 
 

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gpu_models import small_config, small_model
+from gpu_models import needs_gpus, small_config, small_model
 from kernel_cases import attended_case, product_case
+from made_adapters import nudged
 from speed_steps import codec_7b
 from torch import Tensor
 from training_runs import Workshop, adapter, is_same
@@ -115,7 +116,7 @@ TIE = 0.05
 @pytest.mark.parametrize("how", ["adapter", "merged", "kernels"])
 def test_captured_answers_are_the_plain_ones_up_to_ties(rows: int, how: str) -> None:
     vla = small_model().to(DEVICE, torch.bfloat16)
-    add_lora(vla, rank=8, is_fused=True).to(DEVICE).eval()
+    nudged(add_lora(vla, rank=8, is_fused=True).to(DEVICE)).eval()
     answers = Answers(vla, vla.config.pad_token_id, is_captured=True, has_kernels=how == "kernels")
     for seed in (1, 2):
         question = asked(vla, rows, seed)
@@ -164,3 +165,16 @@ def test_with_all_levers_a_stopped_run_is_one_never_stopped(workshop: Workshop) 
     assert parts.train(environment={"VLAD_FAILPOINTS": "step_5:term"}) == 0, parts.jobs[-1].output
     assert parts.train(*parts.resume()) == 0, parts.jobs[-1].output
     assert is_same(adapter(whole.latest), adapter(parts.latest))
+
+
+@needs_gpus(2)
+@pytest.mark.parametrize("name", ["compile", "cuda_graph"])
+def test_several_ranks_learn_with_a_lever_what_they_learn_without(workshop: Workshop, name: str) -> None:
+    settings: dict[str, Any] = {"device": "cuda", "precision": "fp32", "max_steps": 6, "grad_accumulation_steps": 2}
+    curves = []
+    for switches in (LEVERS[name], OFF):
+        words = {switch: str(value) for switch, value in switches.items()}
+        run = workshop.run("-".join(words.values()), **settings, **words)
+        assert run.train(ranks=2) == 0, run.jobs[-1].output
+        curves.append([loss for _, loss, _, _ in run.steps])
+    assert curves[0] == pytest.approx(curves[1], rel=1e-4)

@@ -12,7 +12,14 @@ from vlatrain.model.checkpoint_files import save_base
 from vlatrain.model.config import DINOV2_L, SIGLIP_SO400M, OpenVLAConfig, TextConfig
 from vlatrain.model.word_tokenizer import build_word_tokenizer, padding_id
 
-SETTINGS: dict[str, Any] = {"device": "cuda", "max_steps": 6, "save_steps": 3, "keep_checkpoints": 9, "lora_rank": 4}
+SETTINGS: dict[str, Any] = {
+    "device": "cuda",
+    "max_steps": 6,
+    "save_steps": 3,
+    "keep_checkpoints": 9,
+    "lora_rank": 4,
+    "compile": "off",  # as where models are in parts: nothing else is compared
+}
 SHARDED: dict[str, Any] = {**SETTINGS, "sharding": "full", "activation_checkpointing": "full"}
 
 
@@ -67,6 +74,7 @@ def test_in_4_bits_it_learns_in_a_third_of_the_memory(wide: Path, project: Path,
     pytest.importorskip("bitsandbytes")
     workshop = Workshop(wide, project / "datasets", tmp_path)
     settings = {**SETTINGS, "max_steps": 40, "save_steps": 40, "batch_size": 6, "learning_rate": 1e-3}
+    settings["fused_lora"] = "off"  # which a base in 4 bits has not either
     plain, packed = (
         trained(workshop.run(name, **settings, use_quantization=name == "packed"), ranks=1)
         for name in ("plain", "packed")

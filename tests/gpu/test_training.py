@@ -28,6 +28,7 @@ LEARNING: dict[str, Any] = {
     "learning_rate": 5e-3,
     "lora_rank": 16,
     "image_aug": False,
+    "compile": "off",  # its minute belongs to test_fast.py
 }
 
 

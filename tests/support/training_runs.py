@@ -22,7 +22,7 @@ from vlatrain.__main__ import main
 from vlatrain.train.checkpoint import latest_checkpoint
 from vlatrain.train.state import TrainState
 
-PATIENCE_S = 120.0
+PATIENCE_S = 180.0
 LineKind = TypeVar("LineKind", bound=ProgressLine)
 SETTINGS: dict[str, Any] = {
     "vla_path": "base",

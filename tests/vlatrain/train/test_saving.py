@@ -8,7 +8,8 @@ import pytest
 import torch
 from training_runs import Workshop, adapter, is_same, trainer_state
 from vlad.records.progress import CheckpointSaved
-from vlatrain.train import contents, loop, saving, step
+from vlatrain.train import contents, loop, saving, staging, step
+from vlatrain.train.learner import Learner
 from vlatrain.train.staging import Staging, fits_in_memory, size_bytes
 
 PATIENCE_S = 60
@@ -82,23 +83,40 @@ def test_a_copy_does_not_change_with_what_it_was_made_of() -> None:
 
 
 def test_the_next_copy_takes_the_same_memory() -> None:
-    staging = Staging()
-    first = staging.copied(tree())
-    second = staging.copied({**tree(), "a": torch.full((4,), 7.0)})
+    memory = Staging()
+    first = memory.copied(tree())
+    second = memory.copied({**tree(), "a": torch.full((4,), 7.0)})
     assert first["a"].data_ptr() == second["a"].data_ptr()
-    assert staging.size_bytes == size_bytes(tree()) == 4 * 4 + 4 * 2
-    other = staging.copied({"a": torch.zeros(9)})
+    assert memory.size_bytes == size_bytes(tree()) == 4 * 4 + 4 * 2
+    other = memory.copied({"a": torch.zeros(9)})
     assert other["a"].shape == (9,)
 
 
 def test_reserved_memory_is_what_the_copy_takes() -> None:
-    staging = Staging()
-    staging.reserve([torch.zeros(4), torch.zeros(9)], each=2)
-    reserved = staging.size_bytes
+    memory = Staging()
+    memory.reserve([torch.zeros(4), torch.zeros(9)], each=2)
+    reserved = memory.size_bytes
     assert reserved == 2 * 4 * (4 + 9)
-    copy = staging.copied({"weight": torch.arange(4.0), "moments": [torch.ones(9), torch.full((9,), 2.0)]})
-    assert staging.size_bytes == 4 * (4 + 9 + 9)  # what was not needed is given back
+    copy = memory.copied({"weight": torch.arange(4.0), "moments": [torch.ones(9), torch.full((9,), 2.0)]})
+    assert memory.size_bytes == 4 * (4 + 9 + 9)  # what was not needed is given back
     assert is_same(copy, {"weight": torch.arange(4.0), "moments": [torch.ones(9), torch.full((9,), 2.0)]})
+
+
+def test_checkpoints_take_the_memory_that_was_reserved_before_the_first_step(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else training would wait while a save pins it: adapters and moments are all that is large in a checkpoint."""
+    taken_later: list[torch.Size] = []
+    empty = staging._empty
+
+    def reserve(checkpoints: saving.Checkpoints, learner: Learner) -> None:
+        checkpoints._staging.reserve(learner.trained, saving.COPIES)
+        monkeypatch.setattr(staging, "_empty", lambda tensor: taken_later.append(tensor.shape) or empty(tensor))
+
+    monkeypatch.setattr(saving.Checkpoints, "prepare", reserve)
+    workshop.trained(max_steps=3, save_steps=1)
+    assert taken_later
+    assert not [shape for shape in taken_later if len(shape) > 1]
 
 
 def test_what_is_larger_than_the_host_is_not_copied() -> None:

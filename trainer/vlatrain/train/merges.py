@@ -49,8 +49,9 @@ class Merges:
     def close(self) -> None:
         """What is still under way is given up, and told."""
         self._is_closed = True
-        if self._process is not None:
-            self._process.terminate()
+        process = self._process  # the worker's thread forgets it when it has ended
+        if process is not None:
+            process.terminate()
         self._worker.shutdown()
 
     def place_of(self, checkpoint: Path) -> Path:
@@ -72,7 +73,7 @@ class Merges:
 
     def _failure(self, checkpoint: Path, out: Path) -> str:
         words = ["merge", "--adapter", str(checkpoint), "--base", str(self.base), "--out", str(out)]
-        self._process = subprocess.Popen(
+        process = self._process = subprocess.Popen(
             [sys.executable, "-m", "vlatrain.tools", *words],
             env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
             stdout=subprocess.DEVNULL,
@@ -80,15 +81,17 @@ class Merges:
             text=True,
         )
         if self._is_closed:
-            self._process.terminate()
+            process.terminate()
         with suppress(psutil.NoSuchProcess):
-            psutil.Process(self._process.pid).nice(NICENESS)
-        _, said = self._process.communicate()
-        status, self._process = self._process.returncode, None
-        if not status:
+            psutil.Process(process.pid).nice(NICENESS)
+        _, said = process.communicate()
+        self._process = None
+        if not process.returncode:
             return ""
         self._clean(checkpoint.parent)
-        return "the run stopped first" if self._is_closed else (said.strip().splitlines() or [f"status {status}"])[-1]
+        if self._is_closed:
+            return "the run stopped first"
+        return (said.strip().splitlines() or [f"status {process.returncode}"])[-1]
 
     def _clean(self, checkpoints: Path) -> None:
         """Halves of models that a killed process left."""
