@@ -79,7 +79,7 @@ class Story:
         self.device = "cuda" if has_gpu else "cpu"
         self.settings = {**SETTINGS, "device": self.device, "max_steps": steps, "save_steps": steps // 2}
         if size == "tiny":
-            self.settings |= {"batch_size": 2, "lora_rank": 4, "num_workers": 0}
+            self.settings |= {"batch_size": 2, "lora_rank": 4, "num_workers": 0, "learning_rate": 1e-2}
         self.found = Figures(size, device, self.settings["batch_size"], steps)
         self.home = Home(folder / "home")
         self.began = time.monotonic()
