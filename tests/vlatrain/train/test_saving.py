@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from training_runs import Workshop, adapter, is_same, trainer_state
 from vlad.records.progress import CheckpointSaved
 from vlatrain.train import contents, loop, saving, staging, step
@@ -109,9 +110,13 @@ def test_checkpoints_take_the_memory_that_was_reserved_before_the_first_step(
     taken_later: list[torch.Size] = []
     empty = staging._empty
 
+    def noted(tensor: Tensor) -> Tensor:
+        taken_later.append(tensor.shape)
+        return empty(tensor)
+
     def reserve(checkpoints: saving.Checkpoints, learner: Learner) -> None:
         checkpoints._staging.reserve(learner.trained, saving.COPIES)
-        monkeypatch.setattr(staging, "_empty", lambda tensor: taken_later.append(tensor.shape) or empty(tensor))
+        monkeypatch.setattr(staging, "_empty", noted)
 
     monkeypatch.setattr(saving.Checkpoints, "prepare", reserve)
     workshop.trained(max_steps=3, save_steps=1)
