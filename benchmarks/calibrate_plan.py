@@ -25,7 +25,7 @@ from vlatrain.planning.measured import FILE, Kept, Measured, as_json, measured
 from vlatrain.planning.plan import Plan, plan
 from vlatrain.planning.speed import step_operations
 
-TIMES = {"launch_s": 0.004, "again_s": 0.004, "unhidden": 0.4, "achieved": 0.45}
+TIMES: dict[str, Any] = {"launch_s": 0.004, "again_s": 0.004, "unhidden": 0.4, "achieved": 0.45}
 FEWEST = len(TIMES)
 """Settings of the plain path: fewer do not tell the constants of time apart"""
 
@@ -88,7 +88,8 @@ def replayed(found: Sequence[Found], known: Measured, card: Card) -> Measured:
             if one.base_precision is base and plan(one.config, SIZES, card, 1, known).speed.is_replayed
         ]
         if shares:
-            known = replace(known, **{name: round(statistics.median(shares), 4)})
+            achieved: dict[str, Any] = {name: round(statistics.median(shares), 4)}
+            known = replace(known, **achieved)
     return known
 
 
