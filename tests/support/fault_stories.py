@@ -23,9 +23,9 @@ from vlad.records.spec import Kind, RestartPolicy, StopLadder
 from vlad.supervise import detach, locks
 
 STEPS_FIRST = 3
-SEEN_S = 20.0
+SEEN_S = 60.0
 REACHED_S = 90.0
-LADDER = StopLadder(request_grace_s=20, term_grace_s=1, kill_grace_s=5)
+LADDER = StopLadder(request_grace_s=60, term_grace_s=1, kill_grace_s=20)
 RANKS = 2
 
 

@@ -22,7 +22,7 @@ from vlad.supervise import detach, locks
 from vlad.supervise.create import create_run
 
 SUPPORT = Path(__file__).parent
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 Found = TypeVar("Found")
 
 
@@ -164,7 +164,7 @@ class Lab:
             run_id=new_run_id("test", now), name="test", kind=kind, argv=argv, cwd=str(self.path), created_at=now,
             environment=environment or {}, restart=restart or RestartPolicy(budget=0), created_by="a test",
             hang=hang or HangPolicy(),
-            stop=stop or StopLadder(request_grace_s=20, term_grace_s=5, kill_grace_s=5), host=socket.gethostname(),
+            stop=stop or StopLadder(request_grace_s=60, term_grace_s=20, kill_grace_s=20), host=socket.gethostname(),
         )  # fmt: skip
 
     def create(self, spec: RunSpec) -> Run:

@@ -72,8 +72,11 @@ def test_an_interactive_python_outlives_the_supervisor_and_the_terminal(lab: Lab
     second.type(f"clear; {VLAD} attach mine; echo left with $?")
     second.until("x is 42")
     second.resize(90, 20)
-    second.type("import os; print(tuple(os.get_terminal_size()))")
-    second.until("(90, 20)")
+    second.type("import os, time")
+    second.type("while os.get_terminal_size() != (90, 20): time.sleep(0.05)")
+    second.type("")
+    second.type("print('the size is', tuple(os.get_terminal_size()))")
+    second.until("the size is (90, 20)")
     second.type("raise SystemExit(5)")
     second.until("FAILED", "left with 5")
     assert run.until_ended().state is State.FAILED

@@ -13,6 +13,7 @@ def test_every_rank_is_shown_and_goes_on(lab: Lab, vlad: Vlad) -> None:
     run = lab.start(*lab.counting("--steps", "9", "--hang-at", "3", "--hang-until", "x"), kind=Kind.TRAIN)
     run.until_step(3)
     until(lambda: run.console().count("step 3") == 2, run)
+    until(lambda: vlad("stacks", "last").out.count(FUNCTION) == 2, "both ranks wait where they hang")
     shown = vlad("stacks", "last")
     assert shown.code == 0, shown.err
     for rank in (0, 1):

@@ -47,7 +47,7 @@ def test_a_signal_reaches_the_process_that_is_meant() -> None:
         identity = processes.identity_of(sleeper.pid)
         assert identity is not None
         assert processes.signal_process(identity, signal.SIGTERM)
-        assert sleeper.wait(10) == -signal.SIGTERM
+        assert sleeper.wait(60) == -signal.SIGTERM
         assert not processes.signal_process(identity, signal.SIGTERM)
 
 

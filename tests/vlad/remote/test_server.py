@@ -74,7 +74,7 @@ class Client:
         for stream in (self.process.stdout, self.process.stderr):
             assert stream is not None
             stream.close()
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 @pytest.fixture

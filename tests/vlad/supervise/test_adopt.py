@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from supervised_runs import Lab, Run, kill_both, until
 from vlad.host import processes
+from vlad.records import failpoints
 from vlad.records.outcome import Cause, ProcessIdentity
 from vlad.records.progress import Reason
 from vlad.records.requests import Action
@@ -62,9 +63,10 @@ def test_an_exit_that_nobody_saw_is_unknown_and_never_success(lab: Lab) -> None:
 
 @pytest.mark.usefixtures("_orphans_are_reaped_by_us")
 def test_a_trainer_that_said_it_was_done_needs_no_witness(lab: Lab) -> None:
-    run = lab.start(*lab.counting("--steps", "30"), kind=Kind.TRAIN)
+    run = lab.start(*lab.counting("--steps", "1000000", "--until", str(lab.path / "enough")), kind=Kind.TRAIN)
     run.until_step(3)
     kill_both(run)
+    (lab.path / "enough").touch()
     reap_unseen(run.agent())
     adopt.adopt_orphans(lab.home)
     record = run.until_ended()
@@ -185,7 +187,7 @@ def test_a_run_of_another_host_is_left_alone(lab: Lab) -> None:
 
 def test_the_lock_of_an_adopted_run_is_taken_when_its_job_has_ended(lab: Lab) -> None:
     run = lab.start("bash", "-c", f"while ! test -e {lab.path}/go; do sleep 0.05; done; exit 4",
-                    restart=RestartPolicy(budget=1, backoff_s=0.5))  # fmt: skip
+                    restart=RestartPolicy(budget=1, backoff_s=3.0))  # fmt: skip
     run.until_state(State.RUNNING)
     kill_both(run)
     adopt.adopt_orphans(lab.home)
@@ -196,12 +198,16 @@ def test_the_lock_of_an_adopted_run_is_taken_when_its_job_has_ended(lab: Lab) ->
 
 
 @pytest.mark.parametrize("jump_s", [-86400.0, 86400.0], ids=["forward", "back"])
-def test_a_clock_that_was_set_while_nobody_lived_delays_no_restart_for_long(lab: Lab, jump_s: float) -> None:
+def test_a_clock_that_was_set_while_nobody_lived_delays_no_restart_for_long(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, jump_s: float
+) -> None:
     """Set back, the time on record lies a day ahead: the wait is as long as the policy's longest, and no longer."""
     policy = RestartPolicy(budget=1, backoff_s=1.5, backoff_cap_s=1.5)
-    run = lab.start("bash", "-c", f"test -e {lab.path}/again && exit 0; exit 3", restart=policy)
+    with monkeypatch.context() as failing:
+        failing.setenv(failpoints.VARIABLE, "moved.BACKOFF:kill_both")
+        run = lab.start("bash", "-c", f"test -e {lab.path}/again && exit 0; exit 3", restart=policy)
     restart_at = run.until_state(State.BACKOFF).restart_at
-    kill_both(run)
+    until(run.is_unguarded, run)
     (lab.path / "again").touch()
     assert restart_at is not None
     for path in (run.directory.events, run.directory.state):

@@ -164,11 +164,14 @@ def test_a_waiting_run_can_be_stopped_and_resumed_into_the_queue(lab: Lab, gpus:
     assert second.until_ended().state is State.SUCCEEDED
 
 
-def test_a_run_whose_gpus_others_took_after_a_reboot_queues_again(lab: Lab, gpus: FakeGpus) -> None:
+def test_a_run_whose_gpus_others_took_after_a_reboot_queues_again(
+    lab: Lab, gpus: FakeGpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody lives for the first one, so that its lease does not count; it stands in backoff."""
-    first = start(lab, f"{SEEN}; exit 3", gpus=gpus.wish(2), restart=RestartPolicy(budget=1, backoff_s=4.0))
-    first.until_state(State.BACKOFF)
-    kill_both(first)
+    with monkeypatch.context() as failing:
+        failing.setenv(failpoints.VARIABLE, "moved.BACKOFF:kill_both")
+        first = start(lab, f"{SEEN}; exit 3", gpus=gpus.wish(2), restart=RestartPolicy(budget=1, backoff_s=0.1))
+    until(lambda: first.record.state is State.BACKOFF and first.is_unguarded(), first)
     lease = next(gpus.locks.glob(f"*{first.directory.run_id}*"))
     content = lease.read_bytes()
     second = start(lab, gpus=gpus.wish(1))

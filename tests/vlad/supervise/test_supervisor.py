@@ -95,10 +95,13 @@ def test_a_stopped_training_run_saves_first(lab: Lab) -> None:
 
 
 def test_a_stopped_run_resumes_where_it_saved(lab: Lab) -> None:
-    run = lab.start(*lab.counting("--steps", "40", "--save-steps", "1000"), kind=Kind.TRAIN)
+    enough = lab.path / "enough"
+    job = lab.counting("--steps", "1000000", "--save-steps", "1000000", "--until", str(enough))
+    run = lab.start(*job, kind=Kind.TRAIN)
     run.until_step(3)
     run.ask(Action.STOP)
     stopped = run.until_ended()
+    enough.touch()
     control.resume(run.directory)
     run.until_state(State.STARTING, State.RUNNING, State.SUCCEEDED)
     record = run.until_ended()
@@ -109,8 +112,8 @@ def test_a_stopped_run_resumes_where_it_saved(lab: Lab) -> None:
 
 @pytest.mark.parametrize("ignoring", [pytest.param((), id="polite"), pytest.param(("--ignore-stop",), id="stubborn")])
 def test_stop_now_ends_every_process_and_climbs_no_further_than_needed(lab: Lab, ignoring: tuple[str, ...]) -> None:
-    ladder = StopLadder(request_grace_s=60, term_grace_s=0.3, kill_grace_s=5)
-    run = lab.start(*lab.counting("--steps", "5000", *ignoring), kind=Kind.TRAIN, stop=ladder)
+    ladder = StopLadder(request_grace_s=60, term_grace_s=0.3 if ignoring else 60, kill_grace_s=20)
+    run = lab.start(*lab.counting("--steps", "1000000", *ignoring), kind=Kind.TRAIN, stop=ladder)
     run.until_all_count()
     run.ask(Action.STOP_NOW)
     record = run.until_ended()
@@ -180,7 +183,7 @@ def test_processes_in_sessions_of_their_own_do_not_outlive_their_agent(lab: Lab)
     pid = int(run.console().split()[0])
     assert run.workers() == []
     assert "ends 2 processes" in "".join(run.messages())
-    assert read_stat(pid) is None
+    until(lambda: read_stat(pid) is None, "reaped by whoever has it now")
 
 
 def test_the_lock_is_held_while_the_run_lives_and_free_after(lab: Lab) -> None:

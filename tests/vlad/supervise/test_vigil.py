@@ -14,7 +14,7 @@ from vlad.records.requests import Action
 from vlad.records.run import RungReached, State, StopRung, WentQuiet
 from vlad.records.spec import HangPolicy, Kind, OnHang, RestartPolicy, StopLadder
 
-RESTARTING = HangPolicy(action=OnHang.RESTART, after_s=0.8, other_s=60)
+RESTARTING = HangPolicy(action=OnHang.RESTART, after_s=2.0, other_s=60)
 REPORTING = HangPolicy(action=OnHang.REPORT, after_s=0.8, other_s=0.8)
 ONCE = RestartPolicy(budget=1, backoff_s=0.05)
 LADDER = StopLadder(request_grace_s=20, term_grace_s=0.2, kill_grace_s=5)
@@ -88,14 +88,14 @@ def test_a_supervisor_killed_in_the_middle_of_a_hang_is_replaced_by_one_that_res
 
 def test_a_silence_is_told_before_it_counts_as_a_hang_and_forgotten_when_it_ends(lab: Lab, tmp_path: Path) -> None:
     go_on = tmp_path / "go-on"
-    quick = HangPolicy(action=OnHang.RESTART, after_s=3, other_s=120)
+    quick = HangPolicy(action=OnHang.RESTART, after_s=10, other_s=120)
     job = lab.counting("--steps", "6", "--hang-at", "2", "--hang-until", str(go_on))
     run = lab.start(*job, kind=Kind.TRAIN, hang=quick)
     quiet = until(lambda: run.record.quiet, run)
     go_on.touch()
     assert not quiet.is_hung
     assert quiet.words(quiet.since + 90).startswith("no step for 1m 30s; a step takes ")
-    assert quiet.outlook(quiet.since + 1) == "is restarted in 2s"
+    assert quiet.outlook(quiet.since + 1) == "is restarted in 9s"
     assert run.until_ended().state is State.SUCCEEDED
     assert run.record.quiet is None
 
