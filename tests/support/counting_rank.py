@@ -70,6 +70,7 @@ class Job:
         answer_stack_requests()
         self.reporter = Reporter.from_environment() if RANK == 0 else Reporter(None)
         self.has_sigterm = False
+        self.has_met = False
         self.answered: set[str] = set()
         self.stop_mark = options.work / f"stop-{os.environ.get('VLAD_ATTEMPT', '1')}"
         self.step = self.resumed_step()
@@ -96,7 +97,7 @@ class Job:
         plan = Plan(at=time.time(), start_step=self.step, max_steps=self.options.steps, ranks=RANKS)
         self.reporter.progress(plan)
         self.reporter.progress(PhaseChange(at=time.time(), phase=Phase.TRAINING))
-        while self.step < self.options.steps and not (self.options.until and self.options.until.exists()):
+        while self.step < self.options.steps and not self.is_enough():
             self.one_step()
             if self.must_stop():
                 failpoints.reach("rank.stopping")
@@ -105,6 +106,11 @@ class Job:
                 return
         self.save()
         self.reporter.progress(Finished(at=time.time(), step=self.step, reason=Reason.MAX_STEPS))
+
+    def is_enough(self) -> bool:
+        """Ranks that wait for each other agree, once they have met."""
+        wanted = self.options.until is not None and self.options.until.exists()
+        return self.agreed(wanted) if self.has_met else wanted and not self.options.gloo
 
     def one_step(self) -> None:
         time.sleep(self.options.step_s)
@@ -154,6 +160,7 @@ class Job:
             if not torch.distributed.is_initialized():
                 torch.distributed.init_process_group("gloo")
             torch.distributed.barrier()
+            self.has_met = True
 
     def save(self) -> None:
         if RANK != 0:

@@ -206,12 +206,12 @@ def test_stop_resume_and_wait(vlad: Vlad) -> None:
 def test_the_processes_of_a_run_are_listed_with_their_roles(vlad: Vlad) -> None:
     run = vlad.started("--name", "seen", "--", "bash", "-c", "sleep 600 & RANK=1 LOCAL_RANK=1 setsid sleep 601")
     run.until_state(State.RUNNING)
-    until(lambda: len(run.workers()) == 3, "bash and two sleeps")
+    roles = ["keeper", "supervisor", "agent", "rank 1", "helper"]
+    until(lambda: [one["role"] for one in vlad("ps", "--json").json] == roles, "bash and two sleeps, all executed")
+    until(lambda: "sleep 601" in vlad("ps", "seen").out, "setsid has executed")
     listed = vlad("ps", "--json").json
-    assert [one["role"] for one in listed] == ["keeper", "supervisor", "agent", "rank 1", "helper"]
     assert {one["pid"] for one in listed} == {*run.guards(), *run.workers()}
     assert all(one["memory_bytes"] > 0 and one["tty"] is None for one in listed)
-    assert "sleep 601" in vlad("ps", "seen").out
 
 
 def test_waiting_heals_a_run_whose_whole_guard_was_killed(vlad: Vlad, tmp_path: Path) -> None:
