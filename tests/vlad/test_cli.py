@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from command_line import Story, Vlad
 from supervised_runs import Lab
-from vlad.commands.verbs import VERBS
+from vlad.commands.verbs import MEANT, VERBS
 
 # Words
 
@@ -35,6 +35,9 @@ def test_the_version_is_told(vlad: Vlad) -> None:
 
 REFUSALS = {
     "no such verb": (["strat"], "did you mean `vlad start`"),
+    "a word of other tools": (["follow"], "did you mean `vlad logs -f`?"),
+    "no word at all": (["bogus"], "'bogus' is no verb; `vlad --help` lists them"),
+    "misspelt option": (["ls", "--jsn"], "did you mean --json?"),
     "no such option": (["ls", "--al"], "--al"),
     "missing run": (["show"], "RUN"),
     "no runs": (["show", "last"], "there are no runs"),
@@ -96,6 +99,11 @@ def test_a_home_that_cannot_be_is_one_line(vlad: Vlad, monkeypatch: pytest.Monke
         assert answer.code == 2
         assert answer.err.count("\n") == 1
         assert "/dev/null/home" in answer.err
+
+
+def test_words_of_other_tools_lead_to_verbs_that_there_are() -> None:
+    assert {told.split()[0] for told in MEANT.values()} <= set(VERBS)
+    assert not set(MEANT) & set(VERBS)
 
 
 # Names of runs

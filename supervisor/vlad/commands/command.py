@@ -21,7 +21,17 @@ class Parser(ArgumentParser):
     """Refuses in one line, like every other error here, and never guesses abbreviations."""
 
     def error(self, message: str) -> NoReturn:
-        raise CliError(f"{message}; `{self.prog} --help` shows how")
+        raise CliError(f"{message}; {self._suggestion(message)}`{self.prog} --help` shows how")
+
+    def _suggestion(self, message: str) -> str:
+        """For an option that there is not, the one that looks like it."""
+        from difflib import get_close_matches
+
+        unknown = [word.partition("=")[0] for word in message.split() if word.startswith("--")]
+        if not unknown or not message.startswith("unrecognized arguments"):
+            return ""
+        close = get_close_matches(unknown[0], self._option_string_actions, n=1, cutoff=0.7)
+        return f"did you mean {close[0]}? " if close else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

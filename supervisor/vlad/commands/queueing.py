@@ -72,8 +72,11 @@ def wish_of_command(arguments: Namespace, processes: int) -> GpuWish | None:
         return None
     try:
         return _wish(asked, processes, read_user_config().gpus)
-    except (BadGpus, GpusUnreadable) as error:
+    except BadGpus as error:
         raise CliError(str(error)) from None
+    except GpusUnreadable as error:
+        because = f"the GPUs of this host cannot be read ({error})"
+        raise CliError(f"--gpus {arguments.gpus}: {because}; leave it out, or see `vlad doctor`") from None
 
 
 def _asked(arguments: Namespace) -> AskedGpus | None:

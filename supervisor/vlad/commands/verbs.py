@@ -46,13 +46,20 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
 }
 """Each verb with where it is and what it does, as `vlad --help` lists them."""
 
+MEANT = {
+    "follow": "logs -f", "tail": "logs -f", "log": "logs", "list": "ls", "top": "ls", "status": "show", "info": "show",
+    "kill": "stop --now", "cancel": "stop", "pause": "stop", "restart": "resume", "continue": "resume", "run": "start",
+    "launch": "start", "train": "start", "delete": "rm", "remove": "rm", "queue": "gpus",
+}  # fmt: skip
+"""Words of other tools, and the verb here that does it."""
+
 VERBS = {verb: told for group in GROUPS.values() for verb, told in group.items()}
 
 
 def command_of(verb: str) -> Command:
     """Imports the verb's module only: each costs nothing to the others. Raises CliError for a verb that is none."""
     if verb not in VERBS:
-        raise CliError(f"{verb!r} is no verb{_suggestion(verb)}; `vlad --help` lists them")
+        raise CliError(f"{verb!r} is no verb; {_suggestion(verb)}`vlad --help` lists them")
     module, name = VERBS[verb][0].split(":")
     command = getattr(import_module(f"vlad.commands.{module}"), name)
     assert isinstance(command, Command)
@@ -62,5 +69,5 @@ def command_of(verb: str) -> Command:
 def _suggestion(verb: str) -> str:
     from difflib import get_close_matches
 
-    close = get_close_matches(verb, VERBS, n=1)
-    return f", did you mean `vlad {close[0]}`?" if close else ""
+    close = [MEANT[verb]] if verb in MEANT else get_close_matches(verb, VERBS, n=1, cutoff=0.7)
+    return f"did you mean `vlad {close[0]}`? " if close else ""
