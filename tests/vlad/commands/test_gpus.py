@@ -79,7 +79,9 @@ def test_what_cannot_be_is_refused_before_a_run_is_made(
 
 def test_without_a_driver_gpus_cannot_be_asked_for(vlad: Vlad, gpus: FakeGpus) -> None:
     gpus.file.unlink()
-    assert "No such file" in vlad("start", "--gpus", "1", "--", "true").err
+    refused = vlad("start", "--gpus", "1", "--", "true").err
+    assert "--gpus 1: the GPUs of this host cannot be read" in refused
+    assert "No such file" in refused
     assert vlad("gpus").code == 2
 
 
@@ -137,6 +139,7 @@ def test_gpus_are_listed_with_their_holders_and_the_queue(vlad: Vlad, gpus: Fake
 def test_who_follows_a_waiting_run_is_told_what_it_waits_for(vlad: Vlad, gpus: FakeGpus, tmp_path: Path) -> None:
     script = f"until [ -e {tmp_path / 'gate'} ]; do sleep 0.05; done"
     first = vlad.started("--name", "first", "--", "bash", "-c", script)
+    first.until_state(State.RUNNING)
     second = vlad.started("--after", "first", "--name", "second", "--", "true")
     third = vlad.started("--after-any", "second", "--name", "third", "--", "true")
     assert second.directory.read_spec().after == (Predecessor(run_id=first.directory.run_id),)
