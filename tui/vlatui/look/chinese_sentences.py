@@ -252,6 +252,10 @@ SENTENCES: dict[str, str] = {
     "evaluations without improvement, of the patience": "未提升的评估次数与耐心",
     "the terminal it was started from": "启动它的终端",
     "since it was started": "自启动以来",
+    "there is no display here": "此处没有显示器",
+    "{file} is no video": "{file} 不是视频",
+    "{file} is not on this host": "{file} 不在本机",
+    "{program} found nothing to open it with": "{program} 没有找到可打开它的程序",
     # other hosts
     "{program} cannot be started: {error}": "无法启动 {program}:{error}",
     "vlad cannot be started: {error}": "无法启动 vlad:{error}",
