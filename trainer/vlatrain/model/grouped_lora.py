@@ -36,61 +36,70 @@ class Group:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """[..., in] to [..., sum of outs]."""
-        flat = inputs.reshape(-1, inputs.shape[-1])
         shape = (self.outs, self.scale)
         if len(self.weights) == 1:
-            out: Tensor = _Wide.apply(flat, *self.weights, self.downs, shape, *self.adapters)  # type: ignore[no-untyped-call]  # torch's gap
+            out: Tensor = _Wide.apply(inputs, *self.weights, self.downs, shape, *self.adapters)  # type: ignore[no-untyped-call]  # torch's gap
         else:
-            out = _WideFp8.apply(flat, *self.weights, self.ups, self.downs, shape, *self.adapters)  # type: ignore[no-untyped-call]  # torch's gap
-        return out.view(*inputs.shape[:-1], -1)
+            out = _WideFp8.apply(inputs, *self.weights, self.ups, self.downs, shape, *self.adapters)  # type: ignore[no-untyped-call]  # torch's gap
+        return out
 
 
 class _Wide(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, wide: Tensor, downs: Tensor, shape: Any, *adapters: Tensor) -> Tensor:
-        narrow = inputs @ downs.t()
+        flat = inputs.reshape(-1, inputs.shape[-1])
+        narrow = flat @ downs.t()
         ctx.shape = shape
-        ctx.save_for_backward(inputs, narrow, wide, downs)
-        return torch.cat((inputs, narrow), dim=1) @ wide.t()
+        ctx.save_for_backward(flat, narrow, wide, downs)
+        return (torch.cat((flat, narrow), dim=1) @ wide.t()).view(*inputs.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Gradients:
-        inputs, narrow, wide, downs = ctx.saved_tensors
-        both = gradient @ wide
-        of_inputs, of_narrow = both[:, : inputs.shape[1]], both[:, inputs.shape[1] :]
-        to_adapters = _of_adapters(gradient, inputs, narrow, of_narrow, ctx.shape)
-        return torch.addmm(of_inputs, of_narrow, downs), None, None, None, *to_adapters
+        flat, narrow, wide, downs = ctx.saved_tensors
+        of_outs = gradient.reshape(-1, gradient.shape[-1])
+        both = of_outs @ wide
+        of_flat, of_narrow = both[:, : flat.shape[1]], both[:, flat.shape[1] :]
+        to_adapters = _of_adapters(of_outs, flat, narrow, of_narrow, ctx.shape)
+        return _sum(gradient, of_flat, of_narrow @ downs), *[None] * 3, *to_adapters
 
 
 class _WideFp8(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, *others: Any) -> Tensor:
         weight, scales, transposed, ups, downs, shape = others[:6]  # then the adapters
-        narrow = inputs @ downs.t()
+        flat = inputs.reshape(-1, inputs.shape[-1])
+        narrow = flat @ downs.t()
         ctx.shape = shape
-        ctx.save_for_backward(inputs, narrow, weight, scales, transposed, ups, downs)
-        wide = scaled_product(*rounded(inputs), weight.t(), scales.t(), inputs.dtype)
-        return torch.addmm(wide, narrow, ups.t())
+        ctx.save_for_backward(flat, narrow, weight, scales, transposed, ups, downs)
+        return _sum(inputs, scaled_product(*rounded(flat), weight.t(), scales.t(), flat.dtype), narrow @ ups.t())
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Gradients:
-        inputs, narrow, weight, scales, transposed, ups, downs = ctx.saved_tensors
-        of_narrow = gradient @ ups
+        flat, narrow, weight, scales, transposed, ups, downs = ctx.saved_tensors
+        of_outs = gradient.reshape(-1, gradient.shape[-1])
+        of_narrow = of_outs @ ups
         columns = (transposed if transposed.numel() else weight.t().contiguous()).t()
         ones = torch.ones(1, weight.shape[1], device=gradient.device)
-        of_inputs = scaled_product(*rounded(gradient.float() * scales.t()), columns, ones, gradient.dtype)
-        to_adapters = _of_adapters(gradient, inputs, narrow, of_narrow, ctx.shape)
-        return torch.addmm(of_inputs, of_narrow, downs), *[None] * 6, *to_adapters
+        of_flat = scaled_product(*rounded(of_outs.float() * scales.t()), columns, ones, gradient.dtype)
+        to_adapters = _of_adapters(of_outs, flat, narrow, of_narrow, ctx.shape)
+        return _sum(gradient, of_flat, of_narrow @ downs), *[None] * 6, *to_adapters
+
+
+def _sum(like: Tensor, one: Tensor, other: Tensor) -> Tensor:
+    """Of two products, rows laid out as `like`. Added behind that layout, where the compiler leaves the sum to whoever
+    reads it; two bare products it would make one with a copy."""
+    shape = (*like.shape[:-1], one.shape[1])
+    return one.reshape(shape) + other.view(shape)
 
 
 def _of_adapters(
-    gradient: Tensor, inputs: Tensor, narrow: Tensor, of_narrow: Tensor, shape: tuple[tuple[int, ...], float]
+    of_outs: Tensor, flat: Tensor, narrow: Tensor, of_narrow: Tensor, shape: tuple[tuple[int, ...], float]
 ) -> list[Tensor]:
     """D and U of each linear in turn. All U together are one product, of whose blocks those on the diagonal count."""
     outs, scale = shape
     rank = narrow.shape[1] // len(outs)
-    to_ups = torch.split(gradient.t() @ narrow, list(outs))
-    to_downs = torch.split(of_narrow.t() @ inputs, rank)
+    to_ups = torch.split(of_outs.t() @ narrow, list(outs))
+    to_downs = torch.split(of_narrow.t() @ flat, rank)
     found = []
     for number, (down, up) in enumerate(zip(to_downs, to_ups, strict=True)):
         found += [down, up[:, number * rank : (number + 1) * rank] * scale]
