@@ -69,7 +69,7 @@ gpu-check: $(if $(filter $(BIN)/%,$(GPU_PYTHON)),$(VENV)/.oracles)  ## checks on
 gpu-run: $(if $(filter $(BIN)/%,$(GPU_PYTHON)),$(VENV)/.oracles)  ## a 7B run with random weights under vlad on one GPU: start, stop, resume, end
 	@PYTHONPATH=supervisor:trainer:tui:benchmarks:tests/support:$$PYTHONPATH $(GPU_PYTHON) benchmarks/seven_b_run.py
 
-gpu-bench: $(if $(filter $(BIN)/%,$(GPU_PYTHON)),$(VENV)/.oracles)  ## speed on this machine's GPUs beside public libraries; about 5 minutes
+gpu-bench: $(if $(filter $(BIN)/%,$(GPU_PYTHON)),$(VENV)/.oracles)  ## speed on this machine's GPUs beside public libraries; under 10 minutes
 	@PYTHONPATH=supervisor:trainer:tui:benchmarks:tests/support:$$PYTHONPATH $(GPU_PYTHON) benchmarks/gpu_bench.py $(PARTS)
 
 check: $(VENV)/.dev
