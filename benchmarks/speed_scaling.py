@@ -71,7 +71,7 @@ def on(count: int, most_s: float) -> dict[str, Any]:
 
 
 def _environment(rank: int) -> dict[str, str]:
-    """Each rank compiles into a folder of its own: programs name their device, and in one folder ranks wait for locks."""
+    """A rank compiles into a folder of its own: programs name their device, and in one folder ranks wait for locks."""
     own = Path(tempfile.gettempdir()) / f"compiled-rank{rank}"
     return {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(own)} if rank else dict(os.environ)
 
