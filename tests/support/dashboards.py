@@ -9,6 +9,7 @@ from vlad.records.requests import Action, pending_requests
 from vlad.records.rundir import Home, RunDirectory
 from vlatui.app import VlatuiApp
 from vlatui.look.columns import Row
+from vlatui.screens.new_run import NewRunScreen
 from vlatui.sites.vlad import Answer, run_vlad
 from vlatui.widgets.run_table import RunTable
 
@@ -43,6 +44,11 @@ class FakeVlad:
 async def until_read(pilot: Pilot[None]) -> None:
     """The runs are listed and the first one's log is shown."""
     await until_shown(pilot, "3 live", "step 315 loss")
+
+
+async def until_form(pilot: Pilot[None]) -> None:
+    """The form for a new run is there, with its fields."""
+    await until(pilot, lambda: isinstance(pilot.app.screen, NewRunScreen) and pilot.app.screen.query("#field-nproc"))
 
 
 def requests_of(run: RunDirectory) -> list[Action]:

@@ -1,9 +1,14 @@
 """A real terminal for tests: a pane of a tmux server of its own."""
 
 import os
+import pty
 import shutil
+import signal
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 DEADLINE_S = 60.0
@@ -60,6 +65,30 @@ class Terminal:
             assert time.monotonic() < end, f"never shown: {texts}\n{shown}"
             time.sleep(0.05)
         return shown
+
+    @contextmanager
+    def looked_at(self, term: str) -> Iterator[bytearray]:
+        """Somebody looks at it in a terminal called `term`; gives all that this terminal has got so far."""
+        self._tmux("set", "-g", "allow-passthrough", "on")
+        got = bytearray()
+        pid, handle = pty.fork()
+        if pid == 0:
+            os.environ.pop("TMUX", None)
+            os.environ["TERM"] = term
+            os.execvp("tmux", ["tmux", "-S", self._socket, "attach"])
+
+        def drain() -> None:
+            with suppress(OSError):
+                while piece := os.read(handle, 65536):
+                    got.extend(piece)
+
+        threading.Thread(target=drain, daemon=True).start()
+        try:
+            yield got
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            os.close(handle)
 
     def close(self) -> None:
         """Kills the pane as a closed window does: SIGHUP to what runs in it."""

@@ -1,9 +1,18 @@
 """The application: help, palette, theme, settings, and leaving it."""
 
-from dashboards import SIZE, FakeVlad, Make, Runs, requests_of, until_read
+import re
+
+import pytest
+from dashboards import SIZE, FakeVlad, Make, Runs, requests_of, run_rows, until_read, until_told
 from screen_text import screen_text, until, until_shown
+from textual import events
+from textual.app import App
+from textual.widgets import Input
+from vlad.records.requests import Action
 from vlad.records.rundir import Home
 from vlatui.look.words import Language, choose
+from vlatui.screens.navigation import TABS
+from vlatui.screens.new_run import NewRunScreen
 from vlatui.screens.text import TextScreen
 from vlatui.settings import Settings, load_settings
 
@@ -24,6 +33,96 @@ async def test_the_help_tells_every_key_of_the_bindings(dashboard: Make, runs: R
         text = screen_text(app)
         for words in ("Start a new run", "Stop at once, without saving", "Search", "Quit", "Mark", "Log scale"):
             assert words in text
+
+
+@pytest.mark.parametrize(
+    ("keys", "first"),
+    [
+        ((), ["Everywhere", "Runs and other tables", "Log"]),
+        (("1", "enter"), ["Log", "Everywhere"]),
+        (("2", "enter"), ["Evaluations", "Runs and other tables", "Everywhere"]),
+        (("3", "enter"), ["Metrics", "Everywhere"]),
+    ],
+    ids=["runs", "log", "evaluations", "metrics"],
+)
+async def test_the_help_begins_with_what_has_the_focus(
+    dashboard: Make, runs: Runs, keys: tuple[str, ...], first: list[str]
+) -> None:
+    app = dashboard()
+    async with app.run_test(size=(100, 140)) as pilot:
+        await until_read(pilot)
+        for key in keys:
+            await pilot.press(key)
+        await pilot.press("question_mark")
+        await until_shown(pilot, "Runs and other tables", "Log scale")
+        titles = "|".join(("Everywhere", "Runs and other tables", *dict(TABS).values()))
+        assert re.findall(rf"│ +({titles}) +│", screen_text(app))[: len(first)] == first
+
+
+async def test_a_run_that_a_filter_hides_is_gone_to_all_the_same(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("slash", *"object", "enter")
+        await until(pilot, lambda: len(run_rows(app)) == 1)
+        await pilot.press("p", *"go to liberogoal")
+        await until_shown(pilot, "libero_goal-c0de")
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen_of_runs.selected_id == runs["restarting"].run_id)
+
+
+async def test_a_notice_holds_nothing_that_a_terminal_obeys(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        app.screen_of_runs.say("vlad says \x1b[2J\x1b]0;owned\x07 [b]this[/b]")
+        await until_told(pilot, "vlad says  [b]this[/b]")
+
+
+def burst(app: App[None], *keys: str) -> None:
+    """Keys that arrive together, as over a slow connection."""
+    for key in keys:
+        app.post_message(events.Key(key, key if len(key) == 1 else None))
+
+
+async def test_keys_that_arrive_together_go_where_each_is_meant(dashboard: Make, runs: Runs) -> None:
+    vlad = FakeVlad()
+    app = dashboard(vlad=vlad)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        burst(app, "slash", *"sqRDo")
+        prompt = app.screen.query_one("#run-filter", Input)
+        await until(pilot, lambda: prompt.value == "sqRDo")
+        assert app.screen is app.screen_of_runs
+        burst(app, "escape", "escape", "enter", "slash", *"step", "enter")
+        await until_shown(pilot, "match 315 of 315")
+        burst(app, "escape", "escape", "s", "y")
+        await until(pilot, lambda: requests_of(runs["training"]) == [Action.STOP])
+        burst(app, "j", "j", "k", "s")
+        await until_shown(pilot, "Stop libero_spatial")
+        burst(app, "n", "n", "x", "y")
+        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
+        await until(pilot, lambda: isinstance(app.focused, Input) and app.focused.value.endswith("xy"))
+
+
+async def test_a_key_whose_target_is_gone_does_not_stop_the_next(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        for _ in range(5):
+            burst(app, "question_mark", "escape", "w", "escape", "s", "n")
+        burst(app, "2")
+        await until(pilot, lambda: app.screen_of_runs.tab == "evaluations")
+        assert app.screen is app.screen_of_runs
+
+
+async def test_keys_after_the_one_that_quits_do_no_harm(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        burst(app, "q", *"sS2nx?")
+        await until(pilot, lambda: app._exit)
+    assert requests_of(runs["training"]) == []
 
 
 async def test_the_palette_finds_actions_and_runs(dashboard: Make, runs: Runs) -> None:

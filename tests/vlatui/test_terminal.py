@@ -219,3 +219,18 @@ def test_ctrl_z_gives_the_shell_back_and_fg_the_dashboard(lab: Lab, open_termina
     terminal.type("fg")
     terminal.until("● following", "q Quit")
     until_followed(terminal, run)
+
+
+def test_a_desktop_notification_passes_tmux_as_the_terminal_outside_knows_it(
+    lab: Lab, open_terminal: Callable[[], Terminal]
+) -> None:
+    run = lab.start("bash", "-c", LINES)
+    run.until_state(State.RUNNING)
+    terminal = open_terminal()
+    with terminal.looked_at("xterm-256color") as got:
+        until(lambda: got, "tmux paints")
+        terminal.type(VLATUI)
+        terminal.until("of the run", "following")
+        terminal.press("B", "B")
+        sent = b"\x1b]9;vlatui: this is how the end of a run is told\x07"
+        until(lambda: sent in got, "the notification outside of tmux")

@@ -7,15 +7,17 @@ from typing import ClassVar
 
 from rich.style import Style
 from textual import work
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from vlad.records.rundir import Home
 
 from vlatui.asking.messages import ActionFailed
+from vlatui.key_order import KeysInOrder
 from vlatui.look.themes import OURS, mixed_colours, tone_styles
-from vlatui.look.tones import Tone
+from vlatui.look.tones import Tone, safe
 from vlatui.look.words import tr
 from vlatui.reading.threads import Threads
 from vlatui.screens.dashboard import DashboardScreen
@@ -28,7 +30,7 @@ from vlatui.sites.sites import Sites
 from vlatui.sites.vlad import Vlad, run_vlad
 
 
-class VlatuiApp(App[None]):
+class VlatuiApp(KeysInOrder):
     """Attaches to a home of runs. Quitting it ends nothing but itself."""
 
     TITLE = "vlatui"
@@ -79,6 +81,13 @@ class VlatuiApp(App[None]):
         """What threads find goes to the screen of the runs, whatever lies over it."""
         self.screen_of_runs.post_message(message)
 
+    def notify(
+        self, message: str, *, title: str = "", severity: SeverityLevel = "information", timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:  # fmt: skip
+        """A notice; in it, as everywhere, nothing that a terminal would obey."""
+        super().notify(safe(message), title=title, severity=severity, timeout=timeout, markup=markup)
+
     def get_css_variables(self) -> dict[str, str]:
         """Textual's colours of the theme, and the tones mixed from them."""
         colours = super().get_css_variables()
@@ -114,7 +123,7 @@ class VlatuiApp(App[None]):
     def action_help(self) -> None:
         from vlatui.keys import key_groups
 
-        groups = key_groups((type(self), DashboardScreen), self.get_key_display)
+        groups = key_groups((type(self), DashboardScreen), self.get_key_display, self.focused)
         self.push_screen(TextScreen(tr("Keys"), key_lines(groups)))
 
     def action_command_palette(self) -> None:

@@ -17,16 +17,28 @@ from vlatui.widgets.table import Table
 Group = tuple[str, Sequence[tuple[str, str]]]
 
 
-def key_groups(everywhere: Sequence[type[DOMNode]], shown_key: Callable[[Binding], str]) -> list[Group]:
-    """Groups of (keys, description): those that work everywhere, then those of each part."""
-    return [
-        (tr("Everywhere"), _described(everywhere, shown_key)),
-        (tr("Runs and other tables"), _described((Table, RunTable), shown_key)),
-        (tr("Log"), _described((LogPane, FollowingScroll), shown_key)),
-        (tr("Evaluations"), _described((EvaluationsPane,), shown_key)),
-        (tr("Config"), _described((ConfigTable,), shown_key)),
-        (tr("Metrics"), _described((MetricsPane,), shown_key)),
-    ]
+PARTS: Sequence[tuple[str, Sequence[type[DOMNode]]]] = (
+    ("Log", (LogPane, FollowingScroll)),
+    ("Evaluations", (EvaluationsPane,)),
+    ("Config", (ConfigTable,)),
+    ("Metrics", (MetricsPane,)),
+    ("Runs and other tables", (Table, RunTable)),
+)
+
+
+def key_groups(
+    everywhere: Sequence[type[DOMNode]], shown_key: Callable[[Binding], str], focused: DOMNode | None
+) -> list[Group]:
+    """Groups of (keys, description): those of the part that has the focus, those that work everywhere, the others.
+
+    The runs have the focus most of the time, and what is done to them works everywhere: they come second.
+    """
+    inside = focused.ancestors_with_self if focused is not None else ()
+    here = [part for part in PARTS if any(isinstance(node, tuple(part[1])) for node in inside)]
+    others = [part for part in PARTS if part not in here]
+    all_over = ("Everywhere", everywhere)
+    ordered = [all_over, *here, *others] if isinstance(focused, RunTable) else [*here, all_over, *others]
+    return [(tr(name), _described(owners, shown_key)) for name, owners in ordered]
 
 
 def _described(classes: Sequence[type[DOMNode]], shown_key: Callable[[Binding], str]) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sort: RunSort = RunSort.NEWEST
     has_headings: bool = True
     rings: bool = False
+    notifies: bool = False
     hidden_columns: tuple[str, ...] = ()
     starts_by_line: bool = False
     started: tuple[str, ...] = ()

@@ -10,14 +10,13 @@ from typing import Any
 import msgspec
 
 from vlad.commands.command import CliError, Command, add_json, print_json, say
-from vlad.commands.provenance import user_name
 from vlad.commands.text import Column, Ink, Tone, table, terminal_columns
 from vlad.commands.why import safe
 from vlad.host.gpu_probe import read_gpus
 from vlad.host.gpu_queue import gpu_uses, ticket_of
 from vlad.host.gpus import GpuHolder, GpuReading, GpusUnreadable, has_driver
 from vlad.host.leases import Claim, default_lock_folder, read_claims
-from vlad.host.processes import PROC, read_stat
+from vlad.host.owners import owner_of
 from vlad.host.user_config import read_user_config
 from vlad.policy.allocate import GpuUse, allocate, in_order, place_in_queue
 from vlad.records import figures
@@ -117,12 +116,8 @@ def _stranger(holder: GpuHolder) -> str:
 
 
 def _process_text(pid: int) -> str:
-    try:
-        owner = user_name((PROC / str(pid)).stat().st_uid)
-    except OSError:
-        return ""
-    stat = read_stat(pid)
-    return f"{safe(stat.name)} of {owner}, " if stat else ""
+    owner = owner_of(pid)
+    return f"{safe(owner.program)} of {owner.user}, " if owner.program else ""
 
 
 def _queue_row(claim: Claim, place: QueuePlace) -> list[str]:

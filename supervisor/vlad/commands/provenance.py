@@ -2,11 +2,12 @@
 
 import json
 import os
-import pwd
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from vlad.host.owners import user_name
 
 PATIENCE_S = 10.0
 PACKAGES = ("vlatui", "torch", "numpy", "peft", "safetensors", "tokenizers", "transformers")
@@ -64,11 +65,3 @@ def own_terminal() -> str | None:
 
 def own_user() -> str:
     return user_name(os.geteuid())
-
-
-def user_name(number: int) -> str:
-    """The name of a user, or the number where there is no name."""
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)

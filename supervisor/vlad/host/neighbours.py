@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from vlad.host.gpus import GpuProvider, GpuReading, GpusUnreadable, gpu_provider, has_driver
+from vlad.host.owners import Owner, owner_of
 from vlad.host.user_config import read_user_config
 from vlad.records.files import RecordError
 from vlad.records.foreign import ForeignJob
@@ -15,11 +16,15 @@ FOREIGN_LOOK_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class HostView:
-    """The GPUs in the order of nvidia-smi (none without a driver), why they cannot be read, and foreign trainings."""
+    """The GPUs in the order of nvidia-smi (none without a driver), why they cannot be read, and foreign trainings.
+
+    `owners` says whose each process is that has memory on a GPU, by pid.
+    """
 
     gpus: tuple[GpuReading, ...] = ()
     gpu_failure: str = ""
     foreign: tuple[ForeignJob, ...] = ()
+    owners: dict[int, Owner] = field(default_factory=dict)
 
 
 NOBODY = HostView()
@@ -41,7 +46,8 @@ class NeighbourReader:
         if now - self._looked_at >= FOREIGN_LOOK_S:
             self._looked_at = now
             self._foreign = self._find_foreign(gpus)
-        return HostView(gpus, failure, self._foreign)
+        owners = {pid: owner_of(pid) for pid in sorted({one.pid for gpu in gpus for one in gpu.holders})}
+        return HostView(gpus, failure, self._foreign, owners)
 
     def look_soon(self) -> None:
         """Foreign trainings are looked for at the next reading."""

@@ -9,6 +9,7 @@ from vlad.records.files import RecordError
 from vlad.records.outcome import ProcessIdentity
 from vlad.records.run import RunRecord, State
 from vlad.records.rundir import Home, RunDirectory
+from vlad.records.spec import Kind
 from vlad.records.summary import Summary, SummaryRead, read_summary
 
 MOST_ENDED = 200
@@ -21,12 +22,14 @@ class RunView:
     """One run: where it stands and what it last reported.
 
     `site` is the host it is read from (empty: this one), not reached since `stale_since` (Unix seconds).
+    `kind` is told of live runs alone, where their specification can be read.
     """
 
     record: RunRecord
     summary: Summary
     site: str = ""
     stale_since: float | None = None
+    kind: Kind | None = None
 
     @property
     def run_id(self) -> str:
@@ -114,7 +117,10 @@ class HomeReader:
             return None
         record = run.read_record()
         read = read_summary(run, known.read if known else None)
-        view = RunView(record, read.summary)
+        kind = known.view.kind if known else None
+        if kind is None and not record.state.is_final:
+            kind = _kind_of(run)
+        view = RunView(record, read.summary, kind=kind)
         self._known[run.run_id] = _Known(view, read, signature)
         return view
 
@@ -128,6 +134,13 @@ class HomeReader:
     def _forget_all_but(self, run_ids: Iterable[str]) -> None:
         kept = set(run_ids)
         self._known = {run_id: known for run_id, known in self._known.items() if run_id in kept}
+
+
+def _kind_of(run: RunDirectory) -> Kind | None:
+    try:
+        return run.read_spec().kind
+    except RecordError:
+        return None
 
 
 MISSING = (-1, -1)

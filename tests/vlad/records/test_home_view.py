@@ -8,6 +8,7 @@ from vlad.records import home_view as snapshot
 from vlad.records.home_view import HomeReader, HomeView
 from vlad.records.run import Moved, State
 from vlad.records.rundir import Home, RunDirectory
+from vlad.records.spec import Kind
 
 
 @pytest.fixture
@@ -56,6 +57,13 @@ def test_a_run_that_changed_is_seen(home: Home) -> None:
     run.event(Moved, state=State.STOPPING, why="asked for")
     view = reader.read().runs[0]
     assert (view.record.state, view.summary.step) == (State.STOPPING, 320)
+
+
+def test_of_a_live_run_it_is_told_whose_program_it_is(home: Home, runs: dict[str, RunDirectory]) -> None:
+    runs["evaluating"].spec.unlink()
+    view = HomeReader(home).read()
+    kinds = {name: found.kind for name, run in runs.items() if (found := view.find(run.run_id))}
+    assert kinds == {name: Kind.TRAIN if name in ("training", "restarting") else None for name in runs}
 
 
 def test_an_unreadable_run_is_listed_with_what_is_wrong(home: Home, runs: dict[str, RunDirectory]) -> None:

@@ -19,6 +19,7 @@ from vlad.records.run import State
 from vlatui.look.columns import Column, Place, Row, laid_out, measured
 from vlatui.look.tones import broken_text, cell
 from vlatui.look.words import Language, catalogue_of, choose, language_of, tr
+from vlatui.screens.ends import SAID
 from vlatui.screens.navigation import TABS
 from vlatui.telling.run_filter import RunSort
 from vlatui.telling.run_groups import RunGroup
@@ -66,7 +67,7 @@ def of_keys(kind: type[DOMNode] = DOMNode) -> Iterator[str]:
 
 def test_no_label_is_without_its_chinese_words() -> None:
     labels = {*literal_labels(), *of_modules(), *of_keys(), *(name for _, name in TABS), *LogPane.PROMPTS.values()}
-    labels |= {label for _, label, _ in FIELDS} | {str(one) for one in (*RunSort, *RunGroup)}
+    labels |= {label for _, label, _ in FIELDS} | {str(one) for one in (*RunSort, *RunGroup, *SAID.values())}
     labels |= {state.value.lower() for state in State} | {str(phase) for phase in Phase}
     assert len(labels) > 150
     assert sorted(label for label in labels - catalogue_of(Language.CHINESE).keys() if label) == []

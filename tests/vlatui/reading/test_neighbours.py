@@ -8,10 +8,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from fake_runs import NOW, nobody
+from dashboards import until_told
+from fake_runs import NOW, FakeRun, nobody
 from screen_text import screen_text, until, until_shown
 from vlad.host.gpus import GpuHolder, GpuReading, GpuReport
 from vlad.host.neighbours import HostView, NeighbourReader
+from vlad.host.owners import Owner
 from vlad.records.foreign import ForeignJob
 from vlad.records.gpus import LeasedGpu
 from vlad.records.home_view import HomeReader, HomeView
@@ -19,10 +21,11 @@ from vlad.records.rundir import Home, RunDirectory
 from vlatui.app import VlatuiApp
 from vlatui.reading.messages import HostRead
 from vlatui.sites.vlad import Answer
-from vlatui.telling.gpu_strip import gpu_lines, holder, load_spark
+from vlatui.telling.gpu_strip import Load, gpu_lines, held_by, load_of, load_spark
 from vlatui.widgets.run_table import RunTable
 
 GIB = 2**30
+ADOPTED = "20261122-1300-finetune-0004"
 Make = Callable[..., VlatuiApp]
 
 
@@ -42,7 +45,7 @@ def job(log: str | None = None) -> ForeignJob:
 
 
 def text(host: HostView, home: HomeView, width: int = 100, most: int = 8) -> list[str]:
-    lines = gpu_lines(host, home, {0: [0, 50, 100]}, width, most)
+    lines = gpu_lines(host, home, {0: [Load(0, 100), Load(50, 50), Load(100, 75)]}, width, most)
     return ["".join(span.text for span in line) for line in lines]
 
 
@@ -55,12 +58,45 @@ def test_a_gpu_tells_its_load_its_memory_and_its_holder(home: Home, runs: dict[s
         (gpu(0), gpu(1, holders=(GpuHolder(pid=4712),)), gpu(2, holders=(GpuHolder(pid=9),)), gpu(3)), "", (job(),)
     )
     lines = text(host, view)
-    assert "87%" in lines[0]
-    assert "18.0/24 GiB" in lines[0]
+    assert "▁▄█  87%" in lines[0]
+    assert "█▄▆ 18.0/24 GiB" in lines[0]
     assert "67°" in lines[0]
-    assert [holder(one, host, view).text for one in host.gpus] == [
+    assert [said(one, host, view) for one in host.gpus] == [
         "tabletop_demo", "process 4711, not vlad's", "process 9", "free",
     ]  # fmt: skip
+
+
+def said(one: GpuReading, host: HostView, home: HomeView) -> str:
+    return "".join(span.text for span in held_by(one, host, home))
+
+
+def holders(*pids: int) -> tuple[GpuHolder, ...]:
+    return tuple(GpuHolder(pid=pid) for pid in pids)
+
+
+def test_everybody_who_has_memory_on_a_gpu_is_named_once(home: Home, runs: dict[str, RunDirectory]) -> None:
+    record = runs["training"].read_record()
+    runs["training"].write_record(msgspec.structs.replace(record, gpus=(LeasedGpu(uuid="GPU-0", index=0),)))
+    view = HomeReader(home).read()
+    owners = {
+        1: Owner(record.run_id, "python", "ada"), 2: Owner(record.run_id, "python", "ada"),
+        3: Owner("", "blender", "bob"), 4: Owner("20261122-0931-gone-7f3a", "python", "ada"), 5: Owner(),
+    }  # fmt: skip
+    host = HostView(owners=owners)
+    assert said(gpu(0, holders=holders(1, 2)), host, view) == "tabletop_demo"
+    assert said(gpu(0, holders=holders(1, 3)), host, view) == "tabletop_demo, blender of bob, pid 3"
+    assert said(gpu(1, holders=holders(1, 2)), host, view) == "tabletop_demo"
+    assert said(gpu(1, holders=holders(4, 5)), host, view) == "20261122-0931-gone-7f3a, process 5"
+    assert said(gpu(1, holders=holders(6, 7, 8, 9)), host, view) == "process 6, process 7, process 8 +1"
+
+
+def test_a_full_gpu_and_one_that_tells_nothing_have_loads() -> None:
+    assert load_of(gpu(0)) == Load(87, 75)
+    assert load_of(gpu(0, utilisation=None, total_bytes=0)) == Load(0, 0)
+
+
+def test_a_narrow_strip_still_says_who_holds_a_gpu() -> None:
+    assert "process 9" in text(HostView((gpu(0, holders=holders(9)),)), HomeView("h"), width=52)[0]
 
 
 def test_a_broken_card_and_an_unreadable_driver_say_so() -> None:
@@ -136,10 +172,11 @@ async def test_a_foreign_training_is_listed_with_its_log_and_can_be_adopted(
 
     def vlad(arguments: Sequence[str], home: Home) -> Answer:
         asked.append(list(arguments))
-        return Answer(True, "adopted")
+        FakeRun(home, ADOPTED, age_s=1)
+        return Answer(True, "adopted", f"{ADOPTED}\nprocess 4711 is this run now\n")
 
     app = dashboard(vlad=vlad)
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await until_shown(pilot, "3 live", "step 315 loss")
         app.screen_of_runs.post_message(HostRead(HostView((gpu(0), gpu(1)), "", (job(str(log)),))))
         await until_shown(pilot, "finetune.py", "foreign", "61%", "pts/9", "GPU 0", "GPU 1")
@@ -147,10 +184,13 @@ async def test_a_foreign_training_is_listed_with_its_log_and_can_be_adopted(
         await until_shown(pilot, "not started by vlad", "step 1200 of somebody", "a adopts it")
         assert app.screen.query_one(RunTable).cursor_key == app.screen.query_one(RunTable).rows[-1].key
         await pilot.press("s")
+        await until_told(pilot, "process 4711 is no run of vlad's; a adopts it")
         await pilot.press("a")
-        await until_shown(pilot, "Adopt process 4711?")
+        await until_shown(pilot, "Adopt process 4711?", "Closing its terminal (pts/9) still ends it.")
         await pilot.press("y")
         await until(pilot, lambda: asked == [["adopt", "4711"]])
+        await until(pilot, lambda: app.screen_of_runs.selected_id == ADOPTED, "the cursor is on the new run")
+        await until_told(pilot, "process 4711 is a run now")
 
 
 async def test_a_run_cannot_be_adopted(dashboard: Make, runs: dict[str, RunDirectory]) -> None:

@@ -1,9 +1,13 @@
 """What the keys do to runs."""
 
+import msgspec
 import pytest
 from dashboards import SIZE, FakeVlad, Make, Runs, requests_of, select, until_read, until_told
+from fake_runs import training_run
 from screen_text import screen_text, until, until_shown
 from vlad.records.requests import Action
+from vlad.records.rundir import Home
+from vlad.records.spec import Kind
 from vlatui.screens.confirm import ConfirmScreen
 from vlatui.sites.vlad import Answer
 
@@ -17,7 +21,19 @@ async def test_s_asks_and_then_writes_a_stop_request(dashboard: Make, runs: Runs
         assert requests_of(runs["training"]) == []
         await pilot.press("y")
         await until(pilot, lambda: requests_of(runs["training"]) == [Action.STOP])
-        await until_told(pilot, "asked to stop")
+        await until_told(pilot, "tabletop_demo is asked to stop")
+
+
+async def test_a_command_of_others_is_promised_no_checkpoint(dashboard: Make, home: Home) -> None:
+    run = training_run(home.prepare())
+    spec = msgspec.structs.replace(run.directory.read_spec(), kind=Kind.COMMAND)
+    run.directory.spec.write_bytes(msgspec.json.encode(spec))
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_shown(pilot, "step 315 loss")
+        await pilot.press("s")
+        await until_shown(pilot, "Stop tabletop_demo?", "It is told to end (SIGTERM)", "r starts its command again.")
+        assert "checkpoint is saved" not in screen_text(app)
 
 
 @pytest.mark.parametrize("key", ["n", "escape"])
@@ -68,7 +84,7 @@ async def test_r_resumes_a_run_that_has_ended(dashboard: Make, runs: Runs) -> No
         await until_shown(pilot, "CUDA out of memory on rank 0")
         await pilot.press("r")
         await until(pilot, lambda: vlad.asked == [["resume", runs["failed"].run_id]])
-        await until_told(pilot, "goes on")
+        await until_told(pilot, "libero_object goes on")
 
 
 async def test_what_vlad_refuses_is_shown_in_its_words(dashboard: Make, runs: Runs) -> None:
@@ -120,6 +136,15 @@ async def test_w_shows_the_whole_diagnosis(dashboard: Make, runs: Runs) -> None:
         await until_shown(pilot, "Why · libero_object", "attempts/1/console.log @ 1,204")
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.screen_of_runs)
+
+
+async def test_w_without_a_run_says_so(dashboard: Make, home: Home) -> None:
+    home.prepare()
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_shown(pilot, "No runs yet.")
+        await pilot.press("w")
+        await until_told(pilot, "no run is selected")
 
 
 async def test_shift_d_removes_ended_runs_after_asking(dashboard: Make, runs: Runs) -> None:

@@ -1,5 +1,7 @@
 """Moving around the dashboard: tabs, focus, filter, sorting."""
 
+from functools import partial
+
 import pytest
 from dashboards import SIZE, Make, Runs, headings, run_rows, until_read, until_told
 from fake_runs import FakeRun, succeeded_run
@@ -38,6 +40,10 @@ async def test_digits_choose_tabs_and_the_choice_is_remembered(
         )
 
 
+def _is_current(switcher: ContentSwitcher, pane: str) -> bool:
+    return switcher.current == pane
+
+
 async def test_dot_and_comma_walk_through_the_tabs(dashboard: Make, runs: Runs) -> None:
     app = dashboard()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
@@ -45,7 +51,7 @@ async def test_dot_and_comma_walk_through_the_tabs(dashboard: Make, runs: Runs) 
         switcher = app.screen.query_one(ContentSwitcher)
         for key, pane in ((".", "evaluations-pane"), (",", "log-pane"), (",", "config-pane")):
             await pilot.press({".": "full_stop", ",": "comma"}[key])
-            assert switcher.current == pane
+            await until(pilot, partial(_is_current, switcher, pane))
 
 
 async def test_enter_goes_to_the_tab_and_escape_back_to_the_runs(dashboard: Make, runs: Runs) -> None:
@@ -53,9 +59,9 @@ async def test_enter_goes_to_the_tab_and_escape_back_to_the_runs(dashboard: Make
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await until_read(pilot)
         await pilot.press("enter")
-        assert app.screen.query_one(LogView).has_focus
+        await until(pilot, lambda: app.screen.query_one(LogView).has_focus)
         await pilot.press("escape")
-        assert app.screen.query_one(RunTable).has_focus
+        await until(pilot, lambda: app.screen.query_one(RunTable).has_focus)
 
 
 async def test_z_gives_the_whole_screen_to_the_selected_run(dashboard: Make, runs: Runs) -> None:
@@ -64,7 +70,7 @@ async def test_z_gives_the_whole_screen_to_the_selected_run(dashboard: Make, run
         await until_read(pilot)
         await pilot.press("z")
         await until(pilot, lambda: "libero_object" not in screen_text(app))
-        assert app.screen.query_one(LogView).has_focus
+        await until(pilot, lambda: app.screen.query_one(LogView).has_focus)
         await pilot.press("z")
         await until_shown(pilot, "libero_object")
 
@@ -88,8 +94,8 @@ async def test_slash_filters_while_typing_and_escape_clears(dashboard: Make, run
         await pilot.press("slash", *"object")
         await until(pilot, lambda: len(run_rows(app)) == 1)
         await pilot.press("enter")
+        await until(pilot, lambda: not app.screen.query_one("#run-filter", Input).display)
         assert app.screen.query_one(RunTable).cursor_key == runs["failed"].run_id
-        assert not app.screen.query_one("#run-filter", Input).display
         await pilot.press("escape")
         await until(pilot, lambda: len(run_rows(app)) == 6)
 
@@ -137,10 +143,11 @@ async def test_runs_stand_under_headings_that_can_be_switched_off_and_are_rememb
         await until_shown(pilot, "waits_its_turn", "step 315 loss")
         assert headings(app) == ["Live 3", "Queued 1", "Ended 3"]
         assert app.screen.query_one(RunTable).cursor_key == runs["training"].run_id
+        table = app.screen.query_one(RunTable)
         await pilot.press("j", "j", "j")
-        assert app.screen.query_one(RunTable).cursor_key == "20261122-1200-waits_its_turn-0003"
+        await until(pilot, lambda: table.cursor_key == "20261122-1200-waits_its_turn-0003")
         await pilot.press("j")
-        assert app.screen.query_one(RunTable).cursor_key == runs["failed"].run_id
+        await until(pilot, lambda: table.cursor_key == runs["failed"].run_id)
         await pilot.press("O")
         await until_told(pilot, "no headings")
         assert headings(app) == []

@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from dashboards import SIZE, Make, Runs, headings, select, until_read, until_told
+from dashboards import SIZE, Make, Runs, headings, select, until_read
 from fake_gpus import fake_gpus
 from fake_runs import training_run
 from screen_text import screen_text, until, until_shown
@@ -115,24 +115,6 @@ async def test_every_size_is_borne_on_every_tab(dashboard: Make, runs: Runs, siz
         await pilot.resize_terminal(size[1] + 1, size[0] + 1)
         await pilot.pause()
         assert app.is_running
-
-
-async def test_a_run_that_ends_is_told_and_rung_for_where_wanted(
-    dashboard: Make, home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home.prepare()
-    run = training_run(home)
-    app = dashboard()
-    rung: list[str] = []
-    monkeypatch.setattr(app, "bell", lambda: rung.append("bell"))
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await until_shown(pilot, "1 live", "step 315 loss")
-        await pilot.press("B")
-        await until_told(pilot, "the bell rings")
-        run.event(Moved, state=State.FAILED, why="the disk is full")
-        run.end()
-        await until_told(pilot, "tabletop_demo failed: the disk is full")
-        assert rung == ["bell"]
 
 
 async def test_a_leftover_that_still_holds_a_gpu_is_named_as_long_as_it_lives(

@@ -1,9 +1,10 @@
 """Starting runs from the dashboard."""
 
+import threading
 from pathlib import Path
 
 import pytest
-from dashboards import SIZE, FakeVlad, Make, Runs, until_read, until_told
+from dashboards import SIZE, FakeVlad, Make, Runs, until_form, until_read, until_told
 from fake_runs import NOW, training_run
 from saved_adapters import saved_adapter
 from screen_text import until, until_shown
@@ -11,6 +12,7 @@ from textual.widgets import Input
 from vlad.records.progress import CheckpointSaved
 from vlad.records.rundir import Home
 from vlad_answers import RESOLVED, foretold
+from vlatui.reading.detail import DetailReader, RunDetail
 from vlatui.screens.new_run import NewRunScreen
 from vlatui.sites.vlad import Answer
 
@@ -21,7 +23,7 @@ async def test_the_form_shows_the_exact_command_and_starts_it(dashboard: Make, r
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await until_read(pilot)
         await pilot.press("n")
-        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
+        await until_form(pilot)
         values = {"config": "my config.yaml", "nproc": "2", "name": "mine", "overrides": "learning_rate=1e-4 seed=3"}
         for field, value in values.items():
             app.screen.query_one(f"#field-{field}", Input).value = value
@@ -59,7 +61,7 @@ async def test_what_cannot_be_meant_is_said_while_typing(
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await until_read(pilot)
         await pilot.press("n")
-        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
+        await until_form(pilot)
         app.screen.query_one(f"#field-{field}", Input).value = value
         await until_shown(pilot, words)
         await pilot.press("ctrl+s")
@@ -76,6 +78,28 @@ async def test_d_fills_the_form_with_the_selected_run(dashboard: Make, runs: Run
         await until_shown(pilot, "--config configs/demo.yaml --set learning_rate=0.0005 --name tabletop_demo")
 
 
+async def test_d_right_after_a_move_waits_for_the_run_that_is_moved_to(
+    dashboard: Make, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    read = DetailReader.read
+
+    def read_behind_the_gate(reader: DetailReader) -> RunDetail | None:
+        if reader.run.run_id == runs["failed"].run_id:
+            gate.wait(60)
+        return read(reader)
+
+    monkeypatch.setattr(DetailReader, "read", read_behind_the_gate)
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("j", "j", "j", "d")
+        await until(pilot, lambda: app.screen_of_runs.shown.waiting is not None)
+        assert app.screen is app.screen_of_runs
+        gate.set()
+        await until_shown(pilot, "--name libero_object")
+
+
 async def test_shift_r_offers_the_checkpoints_and_fills_the_form(dashboard: Make, home: Home, tmp_path: Path) -> None:
     home.prepare()
     run = training_run(home)
@@ -89,7 +113,7 @@ async def test_shift_r_offers_the_checkpoints_and_fills_the_form(dashboard: Make
         await pilot.press("R")
         await until_shown(pilot, "Resume tabletop_demo from", "84% of 50", "9s ago")
         await pilot.press("j", "enter")
-        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
+        await until_form(pilot)
         assert app.screen.query_one("#field-resume", Input).value == str(folders[1])
 
 
@@ -108,7 +132,7 @@ async def test_the_form_is_checked_and_its_memory_foretold_while_typing(dashboar
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await until_read(pilot)
         await pilot.press("n")
-        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
+        await until_form(pilot)
         app.screen.query_one("#field-nproc", Input).value = "1"
         await until_shown(pilot, "✓ would be spatial+b16", "! min_delta is below the resolution")
         await until_shown(pilot, "✗ 31.0 of 25.7 GB on 1 x 4090: does not fit", "→ would fit with batch_size=1")
@@ -134,7 +158,7 @@ async def test_fields_are_completed_and_explained(dashboard: Make, runs: Runs) -
         await pilot.press(*"seed=3", "space", *"lear")
         await until(pilot, lambda: overrides._suggestion == "seed=3 learning_rate=")
         await pilot.press("right")
-        assert overrides.value == "seed=3 learning_rate="
+        await until(pilot, lambda: overrides.value == "seed=3 learning_rate=")
         await until_shown(pilot, "learning_rate is 0.0005, from demo.yaml:12")
 
 
@@ -149,7 +173,7 @@ async def test_an_adapter_is_chosen_from_those_found(dashboard: Make, home: Home
         await pilot.press("n", "ctrl+o")
         await until_shown(pilot, "9s ago")
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
+        await until_form(pilot)
         assert app.screen.query_one("#field-resume", Input).value == str(folder)
 
 
@@ -158,6 +182,6 @@ async def test_typing_begins_in_the_first_field_and_tab_goes_on(dashboard: Make,
     async with app.run_test(size=(80, 24)) as pilot:
         await until_shown(pilot, "3 live")
         await pilot.press("n")
-        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
+        await until_form(pilot)
         await pilot.press(*"my", "tab", *"4090", "tab", "2")
         await until_shown(pilot, "$ vlad start 2 --config my --profile 4090", "✓ would be spatial+b16")

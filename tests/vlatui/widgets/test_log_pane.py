@@ -171,9 +171,9 @@ async def test_y_copies_what_is_on_screen_and_shift_y_the_path(dashboard: Make, 
     async with app.run_test(size=SIZE) as pilot:
         await open_log(pilot)
         await pilot.press("y")
-        assert app.clipboard.endswith("info line 999\nWARN line 1000")
+        await until(pilot, lambda: app.clipboard.endswith("info line 999\nWARN line 1000"))
         await pilot.press("Y")
-        assert app.clipboard == str(run.directory.attempt(1).console)
+        await until(pilot, lambda: app.clipboard == str(run.directory.attempt(1).console))
 
 
 async def test_a_flood_is_followed_and_keys_are_still_answered(dashboard: Make, run: FakeRun) -> None:

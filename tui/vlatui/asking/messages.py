@@ -4,12 +4,12 @@ from textual.message import Message
 
 
 class ActionDone(Message):
-    """What was asked for was done (or asked of the run); `run_id` where one run is concerned."""
+    """What was asked for was done (or asked of the run); `new_run` is the id of a run that was made by it."""
 
-    def __init__(self, words: str, run_id: str | None = None) -> None:
+    def __init__(self, words: str, new_run: str | None = None) -> None:
         super().__init__()
         self.words = words
-        self.run_id = run_id
+        self.new_run = new_run
 
 
 class ActionFailed(Message):

@@ -12,9 +12,9 @@ from vlatui.asking.outside import hand_over
 from vlatui.look.tones import Span
 from vlatui.look.words import tr
 from vlatui.screens.confirm import ConfirmScreen
-from vlatui.screens.selection import Selection
+from vlatui.screens.selection import Selection, new_run
 from vlatui.screens.text import TextScreen
-from vlatui.telling.questions import remove_question, stop_question
+from vlatui.telling.questions import adopt_question, remove_question, stop_question
 from vlatui.telling.why import why_lines
 
 NOT_RUNNING = {
@@ -70,9 +70,9 @@ class Control(Selection):
         for run in runs:
             try:
                 words = self.session.sites.named(run.site).ask(run.run_id, action)
-                self.post_message(ActionDone(tr("{run} is {what}", run=run.run_id, what=tr(words)), run.run_id))
+                self.post_message(ActionDone(tr("{run} is {what}", run=run.record.name, what=tr(words))))
             except OSError as error:
-                self.post_message(ActionFailed(tr("{run} cannot be asked: {error}", run=run.run_id, error=error)))
+                self.post_message(ActionFailed(tr("{run} cannot be asked: {error}", run=run.record.name, error=error)))
 
     def action_resume(self) -> None:
         """Goes on with runs that have ended, from their last checkpoint."""
@@ -86,15 +86,16 @@ class Control(Selection):
     def _resume(self, runs: list[RunView]) -> None:
         for run in runs:
             answer = self.session.ask_vlad("resume", run.run_id, site=run.site)
-            done = ActionDone(tr("{run} goes on", run=run.run_id), run.run_id)
+            done = ActionDone(tr("{run} goes on", run=run.record.name))
             self.post_message(done if answer.is_done else ActionFailed(answer.words))
 
     @work(thread=True, group="actions", exit_on_error=False)
-    def run_vlad(self, *arguments: str, said: str, site: str) -> None:
-        """Runs `vlad` in a thread and tells how it went: `said`, or vlad's own words."""
+    def run_vlad(self, *arguments: str, said: str, site: str, makes_run: bool = False) -> None:
+        """Runs `vlad` in a thread and tells how it went: `said`, or vlad's own words; a run that it made is gone to."""
         answer = self.session.ask_vlad(*arguments, site=site)
         self.session.threads.look_at_hosts_soon()
-        self.post_message(ActionDone(said) if answer.is_done else ActionFailed(answer.words))
+        done = ActionDone(said, new_run(answer.output) if makes_run else None)
+        self.post_message(done if answer.is_done else ActionFailed(answer.words))
 
     def action_remove(self) -> None:
         """Removes runs that have ended."""
@@ -116,15 +117,10 @@ class Control(Selection):
         if job is None:
             self.warn(tr("only a training that vlad did not start can be adopted"))
             return
-        pid = str(job.process.pid)
-        told = [tr("It becomes a run: watched, stopped and explained here."), tr("Closing its terminal still ends it.")]
-        said, site = tr("process {pid} is a run now", pid=pid), self.selected_site
-        self.confirm(
-            tr("Adopt process {pid}?", pid=pid),
-            told,
-            "adopt",
-            lambda: self.run_vlad("adopt", pid, said=said, site=site),
-        )
+        title, told = adopt_question(job)
+        pid, site = str(job.process.pid), self.selected_site
+        said = tr("process {pid} is a run now", pid=pid)
+        self.confirm(title, told, "adopt", lambda: self.run_vlad("adopt", pid, said=said, site=site, makes_run=True))
 
     def action_attach(self) -> None:
         """Gives the terminal to `vlad attach` until that is left: for a run that was started with a terminal."""
@@ -132,6 +128,11 @@ class Control(Selection):
         if run is None or not run.is_live:
             self.say_nothing_to_do("{run} is {state}: only a live run can be attached to")
             return
+        self.when_read(self._attach_to_run)
+
+    def _attach_to_run(self) -> None:
+        run = self.selected
+        assert run is not None
         if self.selected_spec is not None and not self.selected_spec.has_terminal:
             self.warn(tr("{run} was started without --tty and has no terminal to attach to", run=run.record.name))
             return
@@ -160,7 +161,9 @@ class Control(Selection):
     def action_why(self) -> None:
         """The whole diagnosis of the selected run, or how it stands where nothing is wrong."""
         run = self.selected
-        if run is not None:
-            width = min(100, self.size.width - 8)
-            lines = why_lines(run, self.session.clock(), width)
-            self.app.push_screen(TextScreen(f"{tr('Why')} · {run.record.name}", lines))
+        if run is None:
+            self.warn(tr("no run is selected"))
+            return
+        width = min(100, self.size.width - 8)
+        lines = why_lines(run, self.session.clock(), width)
+        self.app.push_screen(TextScreen(f"{tr('Why')} · {run.record.name}", lines))

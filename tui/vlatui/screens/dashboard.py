@@ -41,7 +41,9 @@ class DashboardScreen(Showing):
         Binding("o", "sort", "Sort", show=False, tooltip="Sort the runs: newest, name, success, loss"),
         Binding("O", "group", "Group", show=False, tooltip="Headings above the runs: live, queued, ended; or none"),
         Binding("C", "columns", "Columns", show=False, tooltip="Choose the columns of the runs"),
-        Binding("B", "bell", "Bell", show=False, tooltip="Ring the bell when a run ends, or not"),
+        Binding(
+            "B", "bell", "Bell", show=False, tooltip="When a run ends: bell, desktop notification, both or neither"
+        ),
         Binding("x", "compare", "Compare", show=False, tooltip="Compare the marked runs: curves and configuration"),
         Binding("z", "zoom", "Hide or show the runs", show=False),
         Binding("enter", "enter_run", "Go to the tab", show=False),

@@ -45,7 +45,11 @@ class Navigation(Starting):
         return (self.query_one(ContentSwitcher).current or "log-pane").removesuffix("-pane")
 
     def go_to_run(self, run_id: str) -> None:
-        self.query_one(RunTable).move_cursor_to(run_id)
+        """Puts the cursor on a run; a filter that hides it is cleared."""
+        table = self.query_one(RunTable)
+        if self.filter.text and all(row.key != run_id for row in table.rows):
+            self._filter_by("")
+        table.move_cursor_to(run_id)
 
     def show_tab(self, tab: str) -> None:
         if tab not in dict(TABS):
@@ -107,12 +111,6 @@ class Navigation(Starting):
             self.session.remember(hidden_columns=tuple(sorted(hidden)))
 
         self.app.push_screen(ColumnsScreen(table.hidden, changed))
-
-    def action_bell(self) -> None:
-        """Rings when a run ends, or no longer does."""
-        rings = not self.session.settings.rings
-        self.session.remember(rings=rings)
-        self.notify(tr("the bell rings when a run ends") if rings else tr("no bell"), timeout=3, markup=False)
 
     def action_compare(self) -> None:
         """Shows the marked runs side by side."""

@@ -1,5 +1,7 @@
 """Which runs a key is meant for, and how what was asked for is told; everything else of the screen stands on this."""
 
+import re
+from collections.abc import Callable
 from dataclasses import replace
 
 from textual.binding import ActiveBinding
@@ -14,6 +16,13 @@ from vlatui.session import Session
 from vlatui.widgets.run_table import RunTable
 
 NOTICE_S, ERROR_S = 4.0, 12.0
+RUN_ID_IN_TEXT = re.compile(r"\d{8}-\d{4}-([A-Za-z0-9][A-Za-z0-9_.-]{0,63})-[0-9a-f]{4}")
+
+
+def new_run(output: str) -> str | None:
+    """The id of the run that a verb of vlad says it made."""
+    found = RUN_ID_IN_TEXT.search(output)
+    return found[0] if found else None
 
 
 class Selection(Screen[None]):
@@ -66,6 +75,14 @@ class Selection(Screen[None]):
         marked = [run for run in self.view.runs if run.run_id in self.query_one(RunTable).marked]
         return marked or ([self.selected] if self.selected else [])
 
+    def when_read(self, act: Callable[[], object]) -> None:
+        """Acts once the selected run is read in full, at once where it is; not where another is selected before."""
+        raise NotImplementedError
+
+    def want(self, run_id: str) -> None:
+        """Puts the cursor on this run, now or as soon as it is listed."""
+        raise NotImplementedError
+
     def say(self, words: str) -> None:
         self.notify(words, markup=False, timeout=NOTICE_S)
 
@@ -74,13 +91,19 @@ class Selection(Screen[None]):
 
     def say_nothing_to_do(self, why: str) -> None:
         """Why a key did nothing: none of the chosen runs is in the state that it needs. `why` has {run} and {state}."""
-        run = self.selected
-        name, state = (run.record.name, tr(run.record.state.lower())) if run else ("", "")
-        self.warn(tr(why, run=name, state=state) if run else tr("no run is selected"))
+        run, job = self.selected, self.selected_foreign
+        if run is not None:
+            self.warn(tr(why, run=run.record.name, state=tr(run.record.state.lower())))
+        elif job is not None:
+            self.warn(tr("process {pid} is no run of vlad's; a adopts it", pid=job.process.pid))
+        else:
+            self.warn(tr("no run is selected"))
 
     def on_action_done(self, message: ActionDone) -> None:
         self.say(message.words)
         self.query_one(RunTable).clear_marks()
+        if message.new_run is not None:
+            self.want(message.new_run)
         self.session.threads.look()
 
     def on_action_failed(self, message: ActionFailed) -> None:

@@ -1,25 +1,26 @@
 """What the one screen shows: it takes what the threads tell, and reads nothing itself."""
 
 import gc
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from textual import on
 from textual.widgets import Input
-from vlad.host.neighbours import NOBODY, HostView
+from vlad.host.neighbours import NOBODY
 from vlad.records import figures
 from vlad.records.foreign import ForeignJob
 from vlad.records.history import RUN_ID
 from vlad.records.home_view import HomeView, RunView
-from vlad.records.run import State
 from vlad.records.spec import RunSpec
 
 from vlatui.look.tones import Tone
 from vlatui.look.words import tr
 from vlatui.reading.detail import RunDetail, foreign_logs
 from vlatui.reading.messages import DetailRead, FilesChanged, HomeRead, HostRead, ProcessesRead, ReadFailed
-from vlatui.screens.navigation import TABS, Navigation
+from vlatui.screens.ends import Ends
+from vlatui.screens.navigation import TABS
+from vlatui.screens.shown import Shown
 from vlatui.sites.sites import merged
-from vlatui.telling import describe, gpu_strip, tables, top_line
+from vlatui.telling import gpu_strip, tables, top_line
 from vlatui.telling.header import barred, foreign_lines, header_lines
 from vlatui.telling.run_filter import arranged
 from vlatui.telling.run_rows import foreign_key
@@ -36,36 +37,17 @@ TICK_S = 1.0
 REPAINT_S = 0.25
 PROCESS_TICKS = 2
 LEAST_TABLE, MOST_TABLE_PART = 3, 0.35
-LEAST_HEIGHT_FOR_HEADINGS = 16
+LEAST_HEIGHT_FOR_HEADINGS = LEAST_HEIGHT_FOR_STATUS = 16
 
 COLLECT_AFTER_S = 1.0
 
 
-@dataclass(slots=True)
-class _Shown:
-    """What the screen shows now."""
-
-    view: HomeView
-    detail: RunDetail | None = None
-    ticks: int = 0
-    is_read: bool = False
-    anew: set[str] = field(default_factory=set)
-    homes: dict[str, HomeView] = field(default_factory=dict)
-    hosts: dict[str, HostView] = field(default_factory=dict)
-    loads: dict[str, dict[int, list[int]]] = field(default_factory=dict)
-
-    @property
-    def foreign(self) -> list[tuple[str, ForeignJob]]:
-        """The trainings that vlad did not start, with their hosts."""
-        return [(site, job) for site, host in self.hosts.items() for job in host.foreign]
-
-
-class Showing(Navigation):
+class Showing(Ends):
     """A screen of runs that shows what messages tell."""
 
     def on_mount(self) -> None:
         sites = self.session.sites
-        self.shown = _Shown(HomeView(str(sites.local.home.path)))
+        self.shown = Shown(HomeView(str(sites.local.home.path)))
         self.query_one(LogPane).view.place = sites
         self.query_one(RunTable).has_hosts = sites.has_others
         self.wanted = self.session.wanted
@@ -84,31 +66,20 @@ class Showing(Navigation):
     def on_home_read(self, message: HomeRead) -> None:
         self.shown.homes[message.site] = message.view
         view = merged(self.shown.view.path, self.shown.homes.values())
-        self._tell_ends(self.shown.view, view)
+        self.tell_ends(self.shown.view, view)
         self.shown.view, self.shown.is_read = view, True
         self.show()
-        if self.wanted is not None and view.find(self.wanted) is not None:
-            self.go_to_run(self.wanted)
-            self.wanted = None
-
-    def _tell_ends(self, before: HomeView, now: HomeView) -> None:
-        """A run that has just ended is told, and rung for where that is wanted."""
-        for run in now.runs:
-            was = before.find(run.run_id)
-            if was is None or not was.is_live or run.is_live:
-                continue
-            is_bad = run.record.state is State.FAILED
-            why = describe.outcome(run.record) or tr("w says why")
-            words = f"{run.record.name} {tr(run.record.state.lower())}: {why}"
-            self.notify(words, severity="error" if is_bad else "information", timeout=10, markup=False)
-            if self.session.settings.rings:
-                self.app.bell()
+        if self.wanted is not None:
+            self.want(self.wanted)
 
     def on_detail_read(self, message: DetailRead) -> None:
         if message.detail.run_id == self.selected_id:
             before, self.shown.detail = self.shown.detail, message.detail
             self._show_detail(is_other_run=before is None or before.run_id != message.detail.run_id)
             self._show_header()
+            if self.shown.waiting is not None:
+                (_, act), self.shown.waiting = self.shown.waiting, None
+                act()
 
     def on_processes_read(self, message: ProcessesRead) -> None:
         if message.run_id == self.selected_id:
@@ -119,7 +90,7 @@ class Showing(Navigation):
         self.shown.hosts[message.site] = message.view
         for gpu in message.view.gpus:
             loads = self.shown.loads.setdefault(message.site, {}).setdefault(gpu.index, [])
-            loads.append(gpu.utilisation or 0)
+            loads.append(gpu_strip.load_of(gpu))
             del loads[: -gpu_strip.HISTORY]
         self.show()
 
@@ -131,6 +102,12 @@ class Showing(Navigation):
 
     def on_read_failed(self, message: ReadFailed) -> None:
         self.notify(message.words, severity="error", markup=False)
+
+    def want(self, run_id: str) -> None:
+        is_listed = self.shown.view.find(run_id) is not None
+        self.wanted = None if is_listed else run_id
+        if is_listed:
+            self.go_to_run(run_id)
 
     # what is selected
 
@@ -144,7 +121,15 @@ class Showing(Navigation):
 
     @property
     def selected_spec(self) -> RunSpec | None:
-        return self.shown.detail.spec if self.shown.detail else None
+        detail = self.shown.detail
+        return detail.spec if detail is not None and detail.run_id == self.selected_id else None
+
+    def when_read(self, act: Callable[[], object]) -> None:
+        detail, run = self.shown.detail, self.selected
+        if run is None or (detail is not None and detail.run_id == run.run_id):
+            act()
+        else:
+            self.shown.waiting = (run.run_id, act)
 
     @property
     def selected_foreign(self) -> ForeignJob | None:
@@ -165,6 +150,8 @@ class Showing(Navigation):
         job, log = self.selected_foreign, self.query_one(LogPane)
         self.session.threads.select(None if job else self._readable_id(), self.selected_site)
         self.shown.detail = None
+        if self.shown.waiting is not None and self.shown.waiting[0] != self.selected_id:
+            self.shown.waiting = None
         self._show_header()
         if job is not None:
             site = self.session.sites.named(self.selected_site)
@@ -201,6 +188,7 @@ class Showing(Navigation):
         host, home = self.shown.hosts.get(site, NOBODY), self.shown.homes.get(site, self.shown.view)
         lines = gpu_strip.gpu_lines(host, home, self.shown.loads.get(site, {}), width, most)
         self.query_one("#gpus", Lines).show_lines(lines)
+        self.place_notices(above=1 if self.size.height < LEAST_HEIGHT_FOR_STATUS else len(lines) + 2)
 
     def _when_empty(self) -> tuple[str, ...]:
         if not self.shown.is_read:

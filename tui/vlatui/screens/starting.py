@@ -1,13 +1,10 @@
 """Starting runs from the dashboard. The forms are loaded when they are wanted: the first picture does not wait."""
 
-import re
-
 from vlad.records.spec import Kind, RunSpec
 
 from vlatui.look.words import tr
 from vlatui.screens.control import Control
-
-RUN_ID_IN_TEXT = re.compile(r"\d{8}-\d{4}-[A-Za-z0-9][A-Za-z0-9_.-]{0,63}-[0-9a-f]{4}")
+from vlatui.screens.selection import RUN_ID_IN_TEXT
 
 
 class Starting(Control):
@@ -21,6 +18,9 @@ class Starting(Control):
 
     def action_duplicate(self) -> None:
         """Fills the form for a new run with what the selected one was started with."""
+        self.when_read(self._duplicate)
+
+    def _duplicate(self) -> None:
         spec = self.selected_spec
         if spec is None:
             self.warn(tr("what this run was started with cannot be read"))
@@ -34,6 +34,9 @@ class Starting(Control):
 
     def action_resume_from(self) -> None:
         """Fills the form with the selected run and an adapter of it that is chosen from a list."""
+        self.when_read(self._resume_from)
+
+    def _resume_from(self) -> None:
         from vlatui.screens.forms import checkpoints_of
 
         spec, run = self.selected_spec, self.selected
@@ -51,6 +54,6 @@ class Starting(Control):
         if output is None:
             return
         if found := RUN_ID_IN_TEXT.search(output):
-            self.wanted = found[0]
-            self.say(tr("{run} is started", run=found[0]))
+            self.say(tr("{run} is started", run=found[1]))
+            self.want(found[0])
         self.session.threads.look()

@@ -12,7 +12,7 @@ from vlad.records.rundir import Home, RunDirectory
 from vlatui.look.words import tr
 
 SAID = {
-    Action.STOP: "asked to stop: it saves a checkpoint first",
+    Action.STOP: "asked to stop",
     Action.STOP_NOW: "asked to stop now",
     Action.SAVE: "asked to save a checkpoint",
     Action.EVALUATE: "asked to evaluate",
