@@ -27,6 +27,8 @@ from vlatui.widgets.run_table import RunTable  # noqa: E402
 
 SIZE = (120, 36)
 GIB = 2**30
+MEMORY = (0.93, 0.93, 0.55, 0.5, 0.62, 0.78, 0.9, 0.97, 1.0, 1.0, 1.0, 1.0)
+"""Parts of what is used in the end, as loads and memory are told one after the other."""
 LOADS = (
     (91, 88, 12, 8, 93, 95, 92, 88, 93, 90, 94, 92), (87, 92, 10, 7, 90, 94, 91, 87, 85, 91, 90, 93),
     (40, 62, 55, 71, 48, 66, 43, 58, 69, 37, 52, 66), (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
@@ -93,7 +95,12 @@ async def draw(home: Home, name: str, run_id: str, keys: tuple[str, ...], shown:
         await until_shown(pilot, "3 live", "step 304 loss", "Evaluations 7")
         for number in range(len(LOADS[0])):
             view = host()
-            gpus = (msgspec.structs.replace(gpu, utilisation=LOADS[gpu.index][number]) for gpu in view.gpus)
+            gpus = (
+                msgspec.structs.replace(
+                    gpu, utilisation=LOADS[gpu.index][number], used_bytes=int(gpu.used_bytes * MEMORY[number])
+                )
+                for gpu in view.gpus
+            )
             app.screen_of_runs.post_message(HostRead(HostView(tuple(gpus), "", view.foreign)))
         await until_shown(pilot, "GPU 3", "finetune_aloha.py")
         app.screen.query_one(RunTable).move_cursor_to(run_id)
