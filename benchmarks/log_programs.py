@@ -1,19 +1,22 @@
 """A log of 1 GB in the dashboard, in lnav and in toolong: opened, gone into its middle, searched.
 
-What a program paints is looked for in what it writes; one that writes only the characters that differ from what stood
-there before (lnav after a jump) is not seen to arrive, and its figure is null.
+Each runs in tmux, and what its screen shows is looked at: a program that paints only the characters that differ from
+what stood there before is seen to arrive too.
 """
 
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from terminal_program import OURS, Figures, TerminalProgram, program, since
+from screen_program import ScreenProgram, on_screen
+from terminal_program import OURS, Figures, since
 from vlad.records.rundir import Home
 
 NEEDLE = "needle42"
+DOWN = "\x1b[B"
 
 
 def large_log(home: Home, console: Path, size_mb: int, tools: dict[str, str]) -> Figures:
@@ -21,19 +24,19 @@ def large_log(home: Home, console: Path, size_mb: int, tools: dict[str, str]) ->
     lines = write_log(console, size_mb * 1_000_000)
     last, middle = f"line {lines - 1:09d}", lines // 2
     found: Figures = {"size_bytes": console.stat().st_size, "lines": lines}
-    keys = {
+    keys: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         "vlatui": (f"\r:{middle + 1}\r", f"/{NEEDLE}\r"),
         "lnav": (f":goto {middle}\r", f"/{NEEDLE}\r"),
-        "toolong": (f"\x07{middle + 1}\r", f"\x06{NEEDLE}"),
+        "toolong": (f"\x07\x15{middle + 1}", ["\x1b", "\x06", *NEEDLE, DOWN]),  # it goes along with each digit
     }
     commands = {"vlatui": OURS, **{name: (path, str(console)) for name, path in tools.items()}}
     for name, argv in commands.items():
-        with program(*argv, home=home) as running:
-            found[name] = log_figures(running, last if name != "toolong" else "line 0000000", middle, keys[name])
+        with on_screen(*argv, home=home) as running:
+            found[name] = log_figures(running, last, middle, keys[name])
     return found
 
 
-def log_figures(running: TerminalProgram, first: str, middle: int, keys: tuple[str, str]) -> Figures:
+def log_figures(running: ScreenProgram, first: str, middle: int, keys: tuple[Sequence[str], Sequence[str]]) -> Figures:
     opened = running.until_shown(first, 40)
     busy_until_quiet(running)
     settled, settled_cpu = time.perf_counter(), running.cpu_s
@@ -48,7 +51,7 @@ def log_figures(running: TerminalProgram, first: str, middle: int, keys: tuple[s
     }  # fmt: skip
 
 
-def busy_until_quiet(running: TerminalProgram, limit_s: float = 30.0) -> None:
+def busy_until_quiet(running: ScreenProgram, limit_s: float = 30.0) -> None:
     """Waits until it has used next to no processor for a second."""
     end = time.perf_counter() + limit_s
     while time.perf_counter() < end:

@@ -103,7 +103,9 @@ class TerminalProgram:
 
 
 def environment(home: Home) -> dict[str, str]:
-    return {**os.environ, "VLAD_HOME": str(home.path), "XDG_CONFIG_HOME": str(home.path / "config")}
+    """As a user's: on that home, with compiled modules kept, as an installed program has them."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "VLAD_HOME": str(home.path), "XDG_CONFIG_HOME": str(home.path / "config")}
 
 
 @contextmanager
