@@ -55,6 +55,19 @@ class Terminal:
         for key in keys:
             self._tmux("send-keys", key)
 
+    @property
+    def _device(self) -> Path:
+        return Path(self._tmux("display-message", "-p", "#{pane_tty}").strip())
+
+    def scribble(self, column: int, row: int, text: str) -> None:
+        """Writes into the terminal behind the back of the program that runs in it."""
+        self._device.write_text(f"\x1b[{row};{column}H{text}")
+
+    def has_size(self, width: int, height: int) -> bool:
+        """Whether the kernel, too, knows of this size."""
+        with self._device.open() as device:
+            return os.get_terminal_size(device.fileno()) == (width, height)
+
     def resize(self, width: int, height: int) -> None:
         self._tmux("resize-window", "-x", str(width), "-y", str(height))
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from rich.console import RenderableType
 from rich.style import Style
 from textual import work
 from textual.app import SystemCommand
@@ -12,10 +13,12 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
+from textual.timer import Timer
 from vlad.records.rundir import Home
 
 from vlatui.asking.messages import ActionFailed
 from vlatui.key_order import KeysInOrder
+from vlatui.look.sending import SentCells
 from vlatui.look.themes import OURS, mixed_colours, tone_styles
 from vlatui.look.tones import Tone, safe
 from vlatui.look.words import tr
@@ -29,6 +32,8 @@ from vlatui.sites.site import Site
 from vlatui.sites.sites import Sites
 from vlatui.sites.vlad import Vlad, run_vlad
 
+REPAINT_S = 0.25
+
 
 class VlatuiApp(KeysInOrder):
     """Attaches to a home of runs. Quitting it ends nothing but itself."""
@@ -39,7 +44,8 @@ class VlatuiApp(KeysInOrder):
         Binding("question_mark", "help", "Help"),
         Binding("q", "quit", "Quit"),
         Binding("ctrl+p,p", "command_palette", "All commands", show=False),
-        Binding("ctrl+z", "suspend_process", "To the shell (fg comes back)", show=False),
+        Binding("ctrl+z", "suspend_process", "To the shell (fg comes back)", show=False, priority=True),
+        Binding("ctrl+l", "repaint", "Paint the screen again", show=False, priority=True),
         Binding("f12", "picture", "Save a picture of the screen", show=False),
     ]
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it as an instance variable
@@ -71,6 +77,8 @@ class VlatuiApp(KeysInOrder):
         )  # fmt: skip
         self.screen_of_runs = DashboardScreen(self.session)
         self._adopts = adopts
+        self._sent = SentCells()
+        self._repainting: Timer | None = None
         self.animation_level = "none"
         for theme in OURS:
             self.register_theme(theme)
@@ -102,6 +110,27 @@ class VlatuiApp(KeysInOrder):
         if self._adopts and not self.session.readonly:
             self._adopt_orphans()
 
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Sends the terminal only what changed."""
+        super()._display(screen, self._sent.update_of(renderable))
+
+    def on_resize(self) -> None:
+        """A change of the terminal's size, also one back to the size that we know, may cost it what is on it.
+
+        Painted twice: a terminal that is still being resized, as one that is torn between two sizes by a drag, may
+        lose the first painting.
+        """
+        self.action_repaint()
+        if self._repainting is not None:
+            self._repainting.stop()
+        self._repainting = self.set_timer(REPAINT_S, self.action_repaint)
+
+    def action_repaint(self) -> None:
+        """Paints all that there is; also for a terminal that something else wrote into."""
+        self._sent.forget()
+        if self._screen_stack:
+            self.screen.refresh()
+
     def on_app_blur(self) -> None:
         """Nobody looks at this terminal: the host is left alone."""
         self.session.threads.pause(True)
@@ -109,6 +138,7 @@ class VlatuiApp(KeysInOrder):
     def on_app_focus(self) -> None:
         self.session.threads.pause(False)
         self.session.threads.look_at_hosts_soon()
+        self.action_repaint()
 
     def on_unmount(self) -> None:
         self.session.threads.stop()
@@ -156,6 +186,7 @@ class VlatuiApp(KeysInOrder):
                 tr("Go to {run}", run=run.run_id), tr(run.record.state.lower()), self._goes_to(run.run_id)
             )
         yield SystemCommand(tr("Keys"), tr("Everything that keys do"), self.action_help)
+        yield SystemCommand(tr("Paint the screen again"), tr("key {keys}").format(keys="^l"), self.action_repaint)
         yield SystemCommand(tr("Picture"), tr("Save a picture of the screen (SVG)"), self.action_picture)
         yield SystemCommand(tr("Quit"), tr("The runs go on"), self.action_quit)
 

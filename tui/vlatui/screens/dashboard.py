@@ -49,7 +49,6 @@ class DashboardScreen(Showing):
         Binding("enter", "enter_run", "Go to the tab", show=False),
         Binding("escape", "leave", "Back to the runs", show=False),
         *(Binding(str(number), f"tab('{key}')", name, show=False) for number, (key, name) in enumerate(TABS, 1)),
-        Binding("ctrl+l", "repaint", "Paint the screen again", show=False),
         Binding("comma", "next_tab(-1)", "Previous tab", show=False),
         Binding("full_stop", "next_tab(1)", "Next tab", show=False),
     ]

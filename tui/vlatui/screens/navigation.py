@@ -153,10 +153,6 @@ class Navigation(Starting):
             return
         self.app.call_from_thread(self.query_one(ConfigTable).show_difference_to, spec)
 
-    def action_repaint(self) -> None:
-        """For a screen that something else wrote into."""
-        self.refresh()
-
     def action_zoom(self) -> None:
         self.toggle_class("zoomed")
         if self.has_class("zoomed"):

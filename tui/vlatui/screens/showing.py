@@ -27,14 +27,13 @@ from vlatui.telling.run_rows import foreign_key
 from vlatui.widgets.config_table import ConfigTable
 from vlatui.widgets.evaluations import EvaluationsPane
 from vlatui.widgets.lines import Lines
-from vlatui.widgets.log_pane import LogPane
+from vlatui.widgets.log_pane import NO_STEPS, LogPane
 from vlatui.widgets.metrics import MetricsPane
 from vlatui.widgets.run_table import RunTable
 from vlatui.widgets.tab_strip import TabStrip
 from vlatui.widgets.table import Table
 
 TICK_S = 1.0
-REPAINT_S = 0.25
 PROCESS_TICKS = 2
 LEAST_TABLE, MOST_TABLE_PART = 3, 0.35
 LEAST_HEIGHT_FOR_HEADINGS = LEAST_HEIGHT_FOR_STATUS = 16
@@ -48,7 +47,7 @@ class Showing(Ends):
     def on_mount(self) -> None:
         sites = self.session.sites
         self.shown = Shown(HomeView(str(sites.local.home.path)))
-        self.query_one(LogPane).view.place = sites
+        self.query_one(LogPane).view.place, self.query_one(LogPane).clock = sites, self.session.clock
         self.query_one(RunTable).has_hosts = sites.has_others
         self.wanted = self.session.wanted
         self.query_one("#run-filter", Input).display = False
@@ -231,7 +230,8 @@ class Showing(Ends):
     def _show_detail(self, *, is_other_run: bool) -> None:
         if (detail := self.shown.detail) is not None:
             is_live = self.selected is not None and self.selected.is_live
-            self.query_one(LogPane).show_run(detail.logs, is_other_run=is_other_run, is_live=is_live)
+            pace = max(detail.curves.values(), key=len, default=NO_STEPS)
+            self.query_one(LogPane).show_run(detail.logs, is_other_run=is_other_run, is_live=is_live, pace=pace)
         if is_other_run:
             self.shown.anew = set(dict(TABS))
             self.query_one("#processes-pane", Table).show_rows((), tables.NO_PROCESSES)
@@ -273,9 +273,7 @@ class Showing(Ends):
             self.session.threads.look_at_processes()
 
     def on_resize(self) -> None:
-        """Paints twice: a terminal that is still being resized may lose the first painting."""
         self.show()
-        self.set_timer(REPAINT_S, self.refresh)
 
 
 def _collect_garbage() -> None:
