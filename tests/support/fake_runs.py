@@ -94,8 +94,9 @@ class FakeRun:
             file.write(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
 
     def evaluation(
-        self, step: int, successes: int, episodes: int, best: float, bad: int, *, at: float, checkpoint: str = ""
-    ) -> None:
+        self, step: int, successes: int, episodes: int, best: float, bad: int, *, at: float, checkpoint: str = "",
+        videos: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
         rate = 100 * successes / episodes
         low, high = wilson(successes, episodes)
         shares = [successes * (index + 1) // 3 - successes * index // 3 for index in range(3)]
@@ -109,7 +110,7 @@ class FakeRun:
                 at=at, step=step, suite="tabletop_new", successes=successes, episodes=episodes, success_rate=rate,
                 low=low, high=high, tasks=tasks, improved=bad == 0, best=best, best_step=step if bad == 0 else None,
                 bad_evaluations=bad, patience=5, duration_s=21.0, log=f"/work/vla/eval_logs/EVAL-step{step}.txt",
-                checkpoint=checkpoint or f"/work/vla/adapters/demo--{step}_chkpt",
+                checkpoint=checkpoint or f"/work/vla/adapters/demo--{step}_chkpt", videos=videos,
             ),
         )  # fmt: skip
 

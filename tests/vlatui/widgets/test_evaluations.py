@@ -1,5 +1,7 @@
 """The Evaluations tab: paths of the evaluation under the cursor."""
 
+from pathlib import Path
+
 import pytest
 from dashboards import SIZE, Make, Runs, until_read, until_told
 from fake_runs import NOW, FakeRun, training_run
@@ -51,3 +53,27 @@ async def test_an_evaluation_that_is_still_arriving_has_no_paths(dashboard: Make
         await until_shown(pilot, "so far")
         await pilot.press("g", "y")
         await until_told(pilot, "this evaluation has told of no checkpoint")
+
+
+async def test_enter_opens_a_video_and_then_the_next_or_copies_its_path(
+    dashboard: Make, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSH_CONNECTION", "1 2 3 4")
+    videos = [tmp_path / f"episode{number}.mp4" for number in range(2)]
+    for video in videos:
+        video.touch()
+    home.prepare()
+    training_run(home).evaluation(350, 45, 50, 90.0, 0, at=NOW + 1, videos=tuple(map(str, videos)))
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_shown(pilot, "1 live", "step 315 loss", "Evaluations 8")
+        await pilot.press("2", "enter")
+        await until_shown(pilot, "best 90%", "2 videos")
+        for number in (0, 1, 0):
+            await pilot.press("enter")
+            await until(pilot, lambda: app.clipboard == str(videos[number]), f"video {number}")  # noqa: B023 - awaited here
+        await until_told(pilot, "there is no display here: the path of video 1/2 is copied")
+        await pilot.press("j", "enter")
+        await until_told(pilot, "this evaluation has told of no videos")

@@ -1,9 +1,10 @@
 """The Log tab: searched, filtered, gone to."""
 
+import time
 from collections.abc import Callable
 
 import pytest
-from fake_runs import FakeRun
+from fake_runs import NOW, FakeRun, training_run
 from logs import ask, numbered_run, open_log, view_of
 from screen_text import screen_text, until, until_shown, widget_text
 from vlad.records.rundir import Home
@@ -77,7 +78,7 @@ async def test_a_line_is_gone_to_by_its_number(dashboard: Make, run: FakeRun) ->
         await ask(pilot, "colon", "500")
         await until_shown(pilot, "WARN line 500", "paused")
         await ask(pilot, "colon", "five")
-        await until_shown(pilot, "'five' is neither a line nor a step")
+        await until_shown(pilot, "'five' is neither a line, a step nor a time")
 
 
 async def test_a_log_of_another_run_forgets_the_search(dashboard: Make, run: FakeRun, home: Home) -> None:
@@ -102,3 +103,47 @@ async def test_a_step_is_gone_to_by_its_number(dashboard: Make, run: FakeRun) ->
         await pilot.press("enter")
         await ask(pilot, "colon", "step 120")
         await until_shown(pilot, "match 1 of 1", "step 120 loss")
+
+
+def stamped_log(run: FakeRun, *, minutes: int) -> None:
+    """A line each second of the last so many minutes, after the run's own lines."""
+    first = NOW - 60 * minutes
+    lines = (
+        time.strftime(f"%Y-%m-%d %H:%M:%S INFO second {second}", time.localtime(first + second))
+        for second in range(60 * minutes)
+    )
+    run.log("\n".join(lines).encode() + b"\n")
+
+
+@pytest.mark.parametrize(("wish", "second"), [("-10m", 600), ("{clock}", 300), ("-3d", 0)])
+async def test_colon_goes_to_a_time(dashboard: Make, run: FakeRun, wish: str, second: int) -> None:
+    stamped_log(run, minutes=20)
+    app = dashboard()
+    async with app.run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "second 1199")
+        await pilot.press("enter")
+        await until(pilot, lambda: view_of(app).has_focus)
+        await ask(pilot, "colon", wish.format(clock=time.strftime("%H:%M:%S", time.localtime(NOW - 900))))
+        await until_shown(pilot, f"second {second}", f"line {1001 + second:,} · ", "paused")
+        await pilot.press("G")
+        await until(pilot, lambda: f"line {1001 + second:,} · " not in screen_text(app))
+
+
+async def test_without_times_in_the_log_those_of_the_steps_lead_to_a_line(dashboard: Make, home: Home) -> None:
+    home.prepare()
+    training_run(home)
+    app = dashboard()
+    async with app.run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "step 315 loss")
+        await pilot.press("enter")
+        await until(pilot, lambda: view_of(app).has_focus)
+        await ask(pilot, "colon", "-49.9s")
+        await until_shown(pilot, "line 176 · step 176")
+
+
+async def test_a_log_without_times_and_steps_says_so(dashboard: Make, run: FakeRun) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE) as pilot:
+        await open_log(pilot)
+        await ask(pilot, "colon", "-5m")
+        await until_shown(pilot, "no line of this log tells its time or step")

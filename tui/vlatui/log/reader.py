@@ -12,6 +12,7 @@ from vlad.logs.content import LocalLog, LogContent
 
 from vlatui.log.file import Change, Extent, LogFile
 from vlatui.log.lines import ShownLine, shown_line
+from vlatui.log.seeking import Found, Wanted, sought
 from vlatui.look.words import tr
 
 SLICE_BYTES = 32 * 1024 * 1024
@@ -48,6 +49,15 @@ class LogFetched(Message):
         self.lines = lines
 
 
+class LogSought(Message):
+    """Where a moment is that was asked for; `found` is None where the log tells neither times nor steps."""
+
+    def __init__(self, generation: int, found: Found | None) -> None:
+        super().__init__()
+        self.generation = generation
+        self.found = found
+
+
 class LogFailed(Message):
     """The log cannot be read; `words` say why."""
 
@@ -75,11 +85,17 @@ class _Fetch:
 
 
 @dataclass(frozen=True, slots=True)
+class _Seek:
+    generation: int
+    wanted: Wanted
+
+
+@dataclass(frozen=True, slots=True)
 class _Stop:
     pass
 
 
-_Command = _Open | _Look | _Fetch | _Stop
+_Command = _Open | _Look | _Fetch | _Seek | _Stop
 
 
 class LogReader:
@@ -102,6 +118,10 @@ class LogReader:
 
     def fetch(self, numbers: Sequence[int], generation: int) -> None:
         self._commands.put(_Fetch(generation, tuple(numbers)))
+
+    def seek(self, wanted: Wanted, generation: int) -> None:
+        """Looks for a moment, as soon as the whole log is indexed."""
+        self._commands.put(_Seek(generation, wanted))
 
     def stop(self) -> None:
         self._commands.put(_Stop())
@@ -140,7 +160,7 @@ class LogReader:
         while not self._commands.empty():
             commands.append(self._commands.get())
         newest = {type(command): command for command in commands}
-        return [command for kind in (_Stop, _Open, _Look, _Fetch) if (command := newest.get(kind)) is not None]
+        return [command for kind in (_Stop, _Open, _Look, _Fetch, _Seek) if (command := newest.get(kind)) is not None]
 
     def _obey(self, commands: list[_Command]) -> None:
         if not commands:
@@ -156,6 +176,16 @@ class LogReader:
                     self._look_at(self._file, is_first=False)
                 case _Fetch() if self._file is not None and command.generation == self._generation:
                     self._tell(LogFetched(self._generation, _fetched(self._file, command.numbers)))
+                case _Seek() if self._file is not None and command.generation == self._generation:
+                    self._seek(self._file, command)
+
+    def _seek(self, file: LogFile, command: _Seek) -> None:
+        """Once the index is complete; until then it is asked for again after each slice of it."""
+        if self._has_more_to_index():
+            self._index_on()
+            self._commands.put(command)
+        else:
+            self._tell(LogSought(self._generation, sought(file, command.wanted)))
 
     def _look_at(self, file: LogFile, *, is_first: bool) -> None:
         change = file.look()

@@ -94,7 +94,12 @@ SENTENCES: dict[str, str] = {
     "the path of the log is copied": "已复制日志路径",
     "{file} cannot be searched: {error}": "无法搜索 {file}:{error}",
     "{pattern} is no regular expression: {error}": "{pattern} 不是正则表达式:{error}",
-    "{words} is neither a line nor a step": "{words} 既不是行号也不是步数",
+    "{words} is neither a line, a step nor a time": "{words} 既不是行号,也不是步数或时刻",
+    "{name} is no video": "{name} 不是视频",
+    "{name} is not on this host": "{name} 不在本机上",
+    "{name} cannot be started: {reason}": "无法启动 {name}:{reason}",
+    "{name} found nothing to open it with": "{name} 找不到可以打开它的程序",
+    "no line of this log tells its time or step": "此日志没有一行说明时间或步数",
     "{file} cannot be read: {error}": "无法读取 {file}:{error}",
     "the log": "日志",
     # the journal

@@ -26,6 +26,35 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     return [round(index * distance, 12) for index in range(first, last + 1)][: most + 1]
 
 
+ROUND_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200)
+
+
+def time_ticks(low: float, high: float, most: int) -> list[float]:
+    """Round seconds, minutes, hours or days between `low` and `high` (seconds), at most `most` of them."""
+    if not high > low or most < 1:
+        return ticks(low, high, most)
+    distance = next((float(one) for one in ROUND_S if (high - low) / one <= most), 0.0)
+    if not distance:
+        return [86_400 * day for day in ticks(low / 86_400, high / 86_400, most)]
+    return [index * distance for index in range(math.ceil(low / distance), math.floor(high / distance) + 1)][:most]
+
+
+def logarithmic_ticks(low: float, high: float, most: int) -> list[float]:
+    """Logarithms (to base 10) of round numbers between 10**low and 10**high: powers, and 2 and 5 times them if few."""
+    if not (math.isfinite(low) and math.isfinite(high)) or high <= low:
+        return ticks(low, high, most)
+    if high - low > most:
+        return [mark for mark in ticks(low, high, most) if mark == round(mark)]
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    marks = [place for at in decades for one in (1, 2, 5) if low <= (place := math.log10(one) + at) <= high]
+    powers = [mark for mark in marks if mark == round(mark)]
+    if len(marks) > most + 1 and len(powers) > 1:
+        return powers
+    if len(marks) > 1:
+        return marks[:: -(-len(marks) // (most + 1))]
+    return [math.log10(tick) for tick in ticks(10.0**low, 10.0**high, most) if tick > 0]
+
+
 SPARKS = "▁▂▃▄▅▆▇█"
 
 

@@ -18,6 +18,10 @@ class Curve:
     def __len__(self) -> int:
         return len(self.values)
 
+    def step_at(self, moment: float) -> float | None:
+        """The first step from this moment (Unix seconds) on, else the last one; None without any."""
+        return self.steps[min(bisect_left(self.times, moment), len(self) - 1)] if self.steps else None
+
 
 class GrowingCurve:
     """A curve that points are added to. Twice too many points are halved by averaging neighbours.

@@ -9,7 +9,7 @@ from vlad.records import figures
 from vlad.records.progress import Evaluation
 
 from vlatui.look.canvas import DOTS_ACROSS, DOTS_DOWN, Canvas
-from vlatui.look.scales import smoothed, ticks
+from vlatui.look.scales import logarithmic_ticks, smoothed, ticks, time_ticks
 from vlatui.look.tones import Span, Tone
 from vlatui.look.words import tr
 from vlatui.reading.series import Curve
@@ -43,8 +43,11 @@ def _extent(interval: tuple[float, float]) -> float:
     return interval[1] - interval[0] or 1.0
 
 
-def framed(canvas: Canvas, frame: Frame, label: Callable[[float], str], y_ticks: Sequence[float], gutter: int) -> Rows:
-    """The canvas with its y labels on the left and its x labels below."""
+def framed(
+    canvas: Canvas, frame: Frame, label: Callable[[float], str], y_ticks: Sequence[float], gutter: int, *,
+    over_time: bool = False,
+) -> Rows:  # fmt: skip
+    """The canvas with its y labels on the left and its x labels below: steps, or seconds as durations."""
     labels = {frame.cell(frame.xs[0], tick)[1]: label(tick) for tick in y_ticks}
     rows: Rows = []
     for number, spans in enumerate(canvas.rows()):
@@ -52,21 +55,31 @@ def framed(canvas: Canvas, frame: Frame, label: Callable[[float], str], y_ticks:
         axis = Span("┤" if mark else "│", Tone.FAINT)
         rows.append([Span(mark.rjust(gutter), Tone.MUTED), axis, *spans])
     rows.append([Span(" " * gutter, Tone.MUTED), Span("└" + "─" * frame.width, Tone.FAINT)])
-    rows.append([Span(" " * (gutter + 1)), *_x_labels(frame)])
+    rows.append([Span(" " * (gutter + 1)), *_x_labels(frame, over_time)])
     return rows
 
 
-def _x_labels(frame: Frame) -> list[Span]:
-    """Round steps along the bottom, as many as fit without touching."""
+def _x_labels(frame: Frame, over_time: bool) -> list[Span]:
+    """Round steps or times along the bottom, as many as fit without touching."""
     line = [" "] * frame.width
     free_from = 0
-    for tick in ticks(frame.xs[0], frame.xs[1], max(2, frame.width // 9)):
-        text = figures.count(int(tick)) if tick == int(tick) else figures.number(tick)
+    for tick in (time_ticks if over_time else ticks)(frame.xs[0], frame.xs[1], max(2, frame.width // 9)):
+        text = time_label(tick) if over_time else step_label(tick)
         at = min(max(0, frame.cell(tick, frame.ys[0])[0] - len(text) // 2), frame.width - len(text))
         if at >= free_from:
             line[at : at + len(text)] = text
             free_from = at + len(text) + 2
     return [Span("".join(line), Tone.MUTED)]
+
+
+def step_label(step: float) -> str:
+    return figures.count(int(step)) if step == int(step) else figures.number(step)
+
+
+def time_label(seconds: float) -> str:
+    """A duration without a second unit that is nought: 45s, 5m, 1m 30s, 2h."""
+    whole, _, rest = figures.duration(seconds).partition(" ")
+    return whole if not rest.strip("0smhd") else f"{whole} {rest}"
 
 
 def grid(canvas: Canvas, frame: Frame, y_ticks: Sequence[float]) -> None:
@@ -154,7 +167,7 @@ def curve_chart(curve: Curve, view: CurveView, width: int, height: int) -> Rows:
         return []
     heights = [y for _, y, _ in points]
     low, high = padded(min(heights), max(heights))
-    y_ticks = ticks(low, high, max(2, (height - 2) // 3))
+    y_ticks = (logarithmic_ticks if view.is_logarithmic else ticks)(low, high, max(2, (height - 2) // 3))
     unscaled = (lambda tick: tick_label(10.0**tick)) if view.is_logarithmic else tick_label
     gutter = max((len(unscaled(tick)) for tick in y_ticks), default=1)
     xs = view.xs or (points[0][0], points[-1][0])
@@ -164,7 +177,7 @@ def curve_chart(curve: Curve, view: CurveView, width: int, height: int) -> Rows:
     _draw_curve(canvas, frame, points, has_smoothing=view.smoothing > 0)
     if view.cursor is not None:
         _draw_cursor(canvas, frame, view.cursor)
-    return framed(canvas, frame, unscaled, y_ticks, gutter)
+    return framed(canvas, frame, unscaled, y_ticks, gutter, over_time=view.over_time)
 
 
 def visible_points(curve: Curve, view: CurveView) -> list[tuple[float, float, float]]:

@@ -14,13 +14,16 @@ from vlatui.reading.detail import LogSource
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogStatus:
-    """What is to be told. `current` is the line number of the match gone to, `only` the pattern of a filter."""
+    """What is to be told. `place` is where a time was found, `current` the line number of the match gone to, `only` the
+    pattern of a filter.
+    """
 
     extent: Extent
     follows: bool
     wraps: bool
     is_live: bool
     note: str
+    place: str
     matches: Matches | None
     current: int | None
     only: str
@@ -38,6 +41,8 @@ class LogStatus:
             ]
         if self.note:
             spans += [Span("  "), Span(self.note, Tone.BAD)]
+        if self.place:
+            spans += [Span("  "), Span(self.place, Tone.INFO)]
         if self.matches is not None:
             spans += [Span("  "), Span(self._match_words(self.matches), Tone.MATCH_NOW)]
         if self.only:

@@ -1,14 +1,16 @@
 """The Evaluations tab: one row a checkpoint, the success plot with its intervals, and the tasks of the chosen row."""
 
+import os
 from typing import ClassVar
 
-from textual import events, on
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.strip import Strip
 from vlad.records.progress import Evaluation
 
+from vlatui.asking.opening import open_video
 from vlatui.asking.outside import hand_over, pager
 from vlatui.look.painting import Painted
 from vlatui.look.tones import Line
@@ -64,6 +66,7 @@ class EvaluationsPane(Horizontal):
     """Table on the left, plot and tasks on the right."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open_video", "Open the video; again: the next one", show=False),
         Binding("v", "open_log", "Open the log in $PAGER", show=False),
         Binding("y", "copy('checkpoint')", "Copy the checkpoint's path", show=False),
         Binding("Y", "copy('log')", "Copy the log's path", show=False),
@@ -80,6 +83,7 @@ class EvaluationsPane(Horizontal):
         self._evaluations: tuple[Evaluation, ...] = ()
         self._arriving: Evaluation | None = None
         self._last_step: int | None = None
+        self._opened: tuple[tuple[str, ...], int] = ((), 0)
         self._show(anew=True)
 
     def show(
@@ -120,6 +124,34 @@ class EvaluationsPane(Horizontal):
         failure = hand_over(self.app, [*pager(), log]) if log else tr("this evaluation has told of no log")
         if failure:
             self.notify(failure, severity="warning", markup=False)
+
+    @on(Table.Chosen, "#evaluations")
+    def action_open_video(self, event: Table.Chosen | None = None) -> None:
+        """Opens a video of the evaluation under the cursor; each further time the next one."""
+        if event is not None:
+            event.stop()
+        number = self._selected
+        videos = self._evaluations[number].videos if number is not None else ()
+        if not videos:
+            self.notify(tr("this evaluation has told of no {what}", what=tr("videos")), severity="warning")
+            return
+        at = self._opened[1] + 1 if self._opened[0] == videos else 0
+        self._opened = (videos, at % len(videos))
+        self._open_video(videos[at % len(videos)], f"{at % len(videos) + 1}/{len(videos)}")
+
+    @work(thread=True, exclusive=True, group="video", exit_on_error=False)
+    def _open_video(self, video: str, which: str) -> None:
+        failure = open_video(video, os.environ)
+        self.app.call_from_thread(self._tell_opened, video, which, failure)
+
+    def _tell_opened(self, video: str, which: str, failure: str) -> None:
+        """Where nothing can be opened, the path is copied instead."""
+        if not failure:
+            self.notify(tr("video {which} is opened", which=which), markup=False)
+            return
+        self.app.copy_to_clipboard(video)
+        words = tr("{failure}: the path of video {which} is copied", failure=failure, which=which)
+        self.notify(words, severity="warning", markup=False)
 
     def action_copy(self, what: str) -> None:
         """Copies a path, over SSH too."""

@@ -1,8 +1,8 @@
 """The Log tab: one of the run's logs, a search line, and a status line that says what is going on."""
 
 import re
-from array import array
-from bisect import bisect_left, bisect_right
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,8 +16,13 @@ from textual.worker import get_current_worker
 from vlad.logs.search import Matches, compiled
 
 from vlatui.asking.outside import hand_over, pager
+from vlatui.log.matches import neighbour
+from vlatui.log.moments import moment_of
+from vlatui.log.reader import LogSought
+from vlatui.log.seeking import Wanted
 from vlatui.look.words import tr
 from vlatui.reading.detail import LogSource
+from vlatui.reading.series import Curve
 from vlatui.telling.log_status import LogStatus
 from vlatui.widgets.lines import Lines
 from vlatui.widgets.log_view import LogView
@@ -30,6 +35,7 @@ WELCOME = (
     "vlad start -- torchrun --nproc-per-node 8 train.py",
 )
 NO_LOG = ("This run has written no log yet.", "it appears here with its first line")
+NO_STEPS = Curve()
 EMPTY_LOG = ("The log is empty so far.",)
 
 
@@ -39,7 +45,7 @@ class LogPane(Vertical):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "ask('search')", "Search"),
         Binding("ampersand", "ask('filter')", "Only matching", show=False),
-        Binding("colon", "ask('line')", "Go to line", show=False),
+        Binding("colon", "ask('line')", "Go to a line, step or time", show=False),
         Binding("n", "match(1)", "Next match"),
         Binding("N", "match(-1)", "Previous match", show=False),
         Binding("left_square_bracket", "source(-1)", "Older log", show=False),
@@ -53,7 +59,7 @@ class LogPane(Vertical):
     PROMPTS: ClassVar[dict[str, str]] = {
         "search": "search (regular expression)",
         "filter": "show only lines that match (regular expression)",
-        "line": "go to line 120, or to step 500",
+        "line": "go to line 120, step 500, 14:30 or -10m",
     }
 
     class Searched(Message):
@@ -73,7 +79,9 @@ class LogPane(Vertical):
         self._matches: Matches | None = None
         self._filter: str = ""
         self._purpose = "search"
-        self._note = ""
+        self._note = self._place = ""
+        self._pace = NO_STEPS
+        self.clock: Callable[[], float] = time.time
 
     def compose(self) -> ComposeResult:
         yield LogView(id="log")
@@ -94,9 +102,13 @@ class LogPane(Vertical):
         consoles = [source for source in self._sources if source.is_console]
         return self._chosen if self._chosen in self._sources else consoles[-1] if consoles else None
 
-    def show_run(self, sources: tuple[LogSource, ...], *, is_other_run: bool, is_live: bool) -> None:
-        """The logs of the selected run; a new attempt's is shown unless another was chosen."""
-        self._has_run, self._is_live = True, is_live
+    def show_run(
+        self, sources: tuple[LogSource, ...], *, is_other_run: bool, is_live: bool, pace: Curve = NO_STEPS
+    ) -> None:
+        """The logs of the selected run; a new attempt's is shown unless another was chosen. `pace`: when it was at
+        which step.
+        """
+        self._has_run, self._is_live, self._pace = True, is_live, pace
         if is_other_run:
             self._chosen = None
         self._sources = sources
@@ -132,7 +144,8 @@ class LogPane(Vertical):
         view = self.view
         status = LogStatus(
             extent=view.extent, follows=view.follows, wraps=view.wraps, is_live=self._is_live, note=self._note,
-            matches=self._matches, current=view.current_match, only=self._filter, source=self.source,
+            place="" if view.follows else self._place, matches=self._matches, current=view.current_match,
+            only=self._filter, source=self.source,
             consoles=len([source for source in self._sources if source.is_console]),
         )  # fmt: skip
         self.query_one("#log-status", Lines).show_lines([status.line(max(1, (self.size.width or 80) - 2))])
@@ -150,7 +163,7 @@ class LogPane(Vertical):
     def _answer(self, event: Input.Submitted) -> None:
         event.stop()
         self._close_prompt()
-        self._note = ""
+        self._note = self._place = ""
         if self._purpose == "line":
             self._go_to_line(event.value)
         elif not event.value:
@@ -165,12 +178,29 @@ class LogPane(Vertical):
 
     def _go_to_line(self, wanted: str) -> None:
         if wanted.strip().isdecimal():
-            self.view.go_to(max(0, int(wanted) - 1))
+            self.view.go_to(max(0, int(wanted) - 1), lights=True)
         elif step := re.fullmatch(r"\s*s(?:tep)?\s*(\d+)\s*", wanted):
             self._purpose = "search"
             self._search(rf"\bstep\W*{step[1]}\b")
+        elif (moment := moment_of(wanted, self._now())) is not None:
+            self.view.seek(Wanted(moment, self._pace.step_at(moment)))
         elif wanted:
-            self._note = tr("{words} is neither a line nor a step", words=repr(wanted))
+            self._note = tr("{words} is neither a line, a step nor a time", words=repr(wanted))
+
+    def _now(self) -> float:
+        """From where times are counted back: a run that has ended has its last report for now."""
+        return self.clock() if self._is_live or not len(self._pace) else self._pace.times[-1]
+
+    def on_log_sought(self, message: LogSought) -> None:
+        """A moment was found, or there is none to be found in this log."""
+        message.stop()
+        found = message.found
+        if found is None:
+            self._note = tr("no line of this log tells its time or step")
+        else:
+            self.view.go_to(found.line, lights=True)
+            self._place = tr("line {number}", number=f"{found.line + 1:,}") + f" · {found.words}"
+        self._tell()
 
     def _search(self, pattern: str) -> None:
         try:
@@ -217,13 +247,13 @@ class LogPane(Vertical):
         if self._matches is None or not self._matches.lines:
             return
         lines = self._matches.lines
-        index = _neighbour(lines, self.view.current_match, by, self.view.line_count)
+        index = neighbour(lines, self.view.current_match, by, self.view.line_count)
         self.view.highlight(self.view.pattern, lines[index])
         self.view.go_to(lines[index])
         self._tell()
 
     def _forget_search(self) -> None:
-        self._matches, self._filter, self._note = None, "", ""
+        self._matches, self._filter, self._note, self._place = None, "", "", ""
         self.view.highlight(None)
         self.view.show_only(None)
         self.refresh_bindings()
@@ -267,11 +297,3 @@ class LogPane(Vertical):
         if self.view.path is not None:
             self.app.copy_to_clipboard(self.view.place.called(self.view.path))
             self.notify(tr("the path of the log is copied"))
-
-
-def _neighbour(lines: "array[int]", current: int | None, by: int, end: int) -> int:
-    """The index of the match after (or before) the present one, going round at the ends."""
-    if current is None:
-        current = end
-    at = bisect_right(lines, current) if by > 0 else bisect_left(lines, current) - 1
-    return at % len(lines)

@@ -19,7 +19,8 @@ from textual.strip import Strip
 from vlatui.log.file import Extent
 from vlatui.log.lines import LineCache, ShownLine, broken, styled
 from vlatui.log.place import LocalPlace, LogPlace
-from vlatui.log.reader import LogFailed, LogFetched, LogLooked, LogReader
+from vlatui.log.reader import LogFailed, LogFetched, LogLooked, LogReader, LogSought
+from vlatui.log.seeking import Wanted
 from vlatui.look.tones import Span, Tone
 from vlatui.look.words import tr
 from vlatui.reading.threads import start_thread
@@ -54,6 +55,7 @@ class LogView(FollowingScroll, can_focus=True):
         self._asked: frozenset[int] = frozenset()
         self._strips: LRUCache[tuple[int, ShownLine | None], Strip] = LRUCache(MOST_STRIPS)
         self._strips_view: object = None
+        self._lit: int | None = None
 
     def on_mount(self) -> None:
         start_thread("log reader", self._reader.run)
@@ -75,6 +77,16 @@ class LogView(FollowingScroll, can_focus=True):
             self._reader.open(path, self._generation)
         self.resized()
 
+    def seek(self, wanted: Wanted) -> None:
+        """Has a moment looked for; `LogSought` tells where it is."""
+        if self.path is not None:
+            self._reader.seek(wanted, self._generation)
+
+    def on_log_sought(self, message: LogSought) -> None:
+        """Of the log that is shown it is for somebody above."""
+        if message.generation != self._generation:
+            message.stop()
+
     def look(self) -> None:
         """Has the file looked at again."""
         if self.path is not None:
@@ -91,9 +103,9 @@ class LogView(FollowingScroll, can_focus=True):
         self.pattern, self.current_match = pattern, current
         self.refresh()
 
-    def go_to(self, number: int) -> None:
-        """Brings a line (from 0) into the upper third and stops following."""
-        self.follows = False
+    def go_to(self, number: int, *, lights: bool = False) -> None:
+        """Brings a line (from 0) into the upper third and stops following; `lights` it up until it is followed."""
+        self.follows, self._lit = False, number if lights else None
         at = number if self._shown_numbers is None else bisect_left(self._shown_numbers, number)
         self.scroll_itself(max(0, at - self.size.height // 3))
 
@@ -172,6 +184,8 @@ class LogView(FollowingScroll, can_focus=True):
         return self.line_count + (max(0, self.size.height - 1) if self.wraps and not self.follows else 0)
 
     def watch_follows(self, follows: bool) -> None:
+        if follows:
+            self._lit = None
         super().watch_follows(follows)
         self.post_message(self.Looked())
 
@@ -215,7 +229,7 @@ class LogView(FollowingScroll, can_focus=True):
         if position >= self.line_count:
             return Strip.blank(width, self.base_style)
         left = self.scroll_offset.x
-        view = (left, width, self.base_style, self.pattern, self.current_match, self._provisional is None)
+        view = (left, width, self.base_style, self.pattern, self.current_match, self._lit, self._provisional is None)
         if view != self._strips_view:
             self._strips_view = view
             self._strips.clear()
@@ -231,13 +245,15 @@ class LogView(FollowingScroll, can_focus=True):
         line = self._line(position)
         if line is None:
             return [Segment("…", self.tone(Tone.FAINT))]
-        styles = [*line.styles, *self._highlights(line.text, self._provisional is None and self._number(position))]
-        return styled(line.text, styles)
+        number = None if self._provisional is not None else self._number(position)
+        lit = [(0, len(line.text), self.tone(Tone.CURSOR))] if number is not None and number == self._lit else []
+        return styled(line.text, [*line.styles, *lit, *self._highlights(line.text, number)])
 
-    def _highlights(self, text: str, number: int) -> list[tuple[int, int, Style]]:
+    def _highlights(self, text: str, number: int | None) -> list[tuple[int, int, Style]]:
         if self.pattern is None:
             return []
-        tone = self.tone(Tone.MATCH_NOW if number == self.current_match else Tone.MATCH)
+        is_current = number is not None and number == self.current_match
+        tone = self.tone(Tone.MATCH_NOW if is_current else Tone.MATCH)
         return [(*match.span(), tone) for match in self.pattern.finditer(text[:MOST_HIGHLIT]) if match.group()]
 
     def _wrapped_rows(self, width: int) -> list[Strip]:

@@ -1,7 +1,7 @@
 """The Metrics tab: any reported number over steps or time, smoothed, with a read-out under a cursor."""
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -24,6 +24,10 @@ from vlatui.widgets.lines import Lines
 
 NO_METRICS = ("No numbers yet.", "they appear with the first step")
 NO_ROOM = ("No room for a curve.", "z hides the runs")
+NO_POSITIVE = ("No value here is above zero.", "L goes back to the linear scale")
+NO_VALUES = ("No value was reported here.", "escape shows the whole run")
+MOST_NAMES_PART = 4
+"""The names of the metrics take at most one line in so many."""
 SMOOTHINGS = (0.0, 0.6, 0.9, 0.97, 0.99)
 
 
@@ -52,10 +56,26 @@ class CurveChart(Painted, can_focus=True):
         width = self.size.width
         if self._rows:
             return self.painted(self._rows[y] if y < len(self._rows) else [], width)
-        words = NO_ROOM if len(self.curve) else NO_METRICS
-        from_top = y - max(0, (self.size.height - len(words)) // 2)
-        text = tr(words[from_top]) if 0 <= from_top < len(words) else ""
+        lines = self._when_empty
+        from_top = y - max(0, (self.size.height - len(lines)) // 2)
+        text = tr(lines[from_top]) if 0 <= from_top < len(lines) else ""
         return self.painted([Span(" " * max(0, (width - cell_len(text)) // 2)), Span(text, Tone.MUTED)], width)
+
+    @property
+    def _when_empty(self) -> tuple[str, ...]:
+        """Why nothing is drawn."""
+        if not len(self.curve):
+            return NO_METRICS
+        if charts.visible_points(self.curve, self.view):
+            return NO_ROOM
+        has_points = charts.visible_points(self.curve, replace(self.view, is_logarithmic=False))
+        return NO_POSITIVE if has_points else NO_VALUES
+
+
+def nearest(places: Sequence[float], wanted: float) -> int:
+    """The index of the place (they ascend) that is nearest to the wanted one."""
+    at = min(bisect_left(places, wanted), len(places) - 1)
+    return at - 1 if at and wanted - places[at - 1] < places[at] - wanted else at
 
 
 def shown_value(name: str, value: float) -> str:
@@ -106,9 +126,17 @@ class MetricsPane(Vertical):
 
     def _show(self) -> None:
         curve = self._curves.get(self._shown, Curve())
-        self.query_one("#metric-names", Lines).show_lines(flowed(map(self._chip, self._curves), self.size.width - 2))
+        self.query_one("#metric-names", Lines).show_lines(self._names())
         self.query_one(CurveChart).show(curve, self._view)
         self.query_one("#metric-status", Lines).show_lines([self._status(curve)])
+
+    def _names(self) -> list[Line]:
+        """The names with their newest values; where they are many, the lines around the chosen one."""
+        lines = flowed(map(self._chip, self._curves), self.size.width - 2)
+        most = max(1, self.size.height // MOST_NAMES_PART)
+        chosen = next((at for at, line in enumerate(lines) if Span("▸ ", Tone.ACCENT) in line), 0)
+        first = max(0, min(chosen - most // 2, len(lines) - most))
+        return lines[first : first + most]
 
     def _chip(self, name: str) -> Line:
         is_chosen = name == self._shown
@@ -122,25 +150,27 @@ class MetricsPane(Vertical):
     def _status(self, curve: Curve) -> Line:
         if not len(curve):
             return []
-        view = self._view
-        spans = [Span(self._read_out(curve), Tone.STRONG if view.cursor is not None else Tone.PLAIN)]
-        words = [
-            tr("smoothing {weight}", weight=f"{view.smoothing:g}"),
-            tr("log scale" if view.is_logarithmic else "linear"),
-        ]
+        view, read_out = self._view, self._read_out(curve)
+        smoothing = tr("smoothing {weight}", weight=f"{view.smoothing:g}")
+        words = [smoothing, tr("log scale" if view.is_logarithmic else "linear")]
         words += [tr("over time" if view.over_time else "over steps"), tr("zoomed" if view.xs else "whole run")]
-        return [*spans, Span("   " + " · ".join(words), Tone.MUTED)]
+        if cell_len(read_out + " · ".join(words)) + 5 > self.size.width:
+            marks = ((view.is_logarithmic, "log scale"), (view.over_time, "over time"), (view.xs is not None, "zoomed"))
+            words = [smoothing, *(tr(word) for is_so, word in marks if is_so)]
+        tone = Tone.STRONG if view.cursor is not None else Tone.PLAIN
+        return [Span(read_out, tone), Span("   " + " · ".join(words), Tone.MUTED)]
 
     def _read_out(self, curve: Curve) -> str:
         """The newest values, or those nearest to the cursor."""
         at = len(curve) - 1
         if self._view.cursor is not None:
-            at = min(at, bisect_left(self._xs(curve), self._view.cursor))
+            at = nearest(self._xs(curve), self._view.cursor)
         smooth = smoothed(curve.values, self._view.smoothing)[at]
         value, smooth_value = (shown_value(self._shown, one) for one in (curve.values[at], smooth))
-        return tr(
-            "step {step}: {value} (smooth {smooth})", step=f"{curve.steps[at]:,.0f}", value=value, smooth=smooth_value
-        )
+        step = f"{curve.steps[at]:,.0f}"
+        if self._view.over_time:
+            step += f" ({charts.time_label(curve.times[at] - curve.times[0])})"
+        return tr("step {step}: {value} (smooth {smooth})", step=step, value=value, smooth=smooth_value)
 
     def _xs(self, curve: Curve) -> list[float]:
         return [at - curve.times[0] for at in curve.times] if self._view.over_time else list(curve.steps)
