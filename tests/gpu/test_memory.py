@@ -14,7 +14,6 @@ from reference_stack import config_of, made_base
 from vlatrain.configuration.memory import Checkpointing
 from vlatrain.model.config import OpenVLAConfig, TextConfig
 from vlatrain.model.lora import add_lora
-from vlatrain.model.recomputing import recompute
 from vlatrain.planning import measured as calibrated
 from vlatrain.planning.cards import CARDS
 from vlatrain.planning.plan import plan
@@ -66,7 +65,7 @@ def test_recomputed_gradients_are_the_same_for_less_memory() -> None:
         torch.cuda.reset_peak_memory_stats()
         model = random_7b(config)
         adapted = add_lora(model, rank=8).cuda().train()
-        recompute(model, level)
+        model.recompute(level)
         with torch.autocast("cuda", torch.bfloat16):
             loss = adapted(*a_batch(config, 8)).loss()
         loss.backward()

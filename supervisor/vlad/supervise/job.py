@@ -25,6 +25,7 @@ from vlad.supervise.observer import Observer
 from vlad.supervise.queue import Queue
 from vlad.supervise.reserve import keep_reserve
 from vlad.supervise.terminal import Terminal
+from vlad.supervise.terminal_service import wait_until_drained
 from vlad.supervise.vigil import hang_diagnosis
 from vlad.supervise.worker_group import Life, WorkerGroup, members, signal_all
 
@@ -193,7 +194,7 @@ class Job:
         attempt = self.open_attempt
         assert attempt is not None
         if self._terminal is not None:
-            self._terminal.wait_until_drained()
+            wait_until_drained(self._terminal)
         self._observer.end(attempt.number, exit)
         progress = self._follower.read_new()
         newest = existing_checkpoint(progress, self._spec.cwd)

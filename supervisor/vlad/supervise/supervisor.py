@@ -24,6 +24,7 @@ from vlad.supervise.queue import Queue
 from vlad.supervise.remarks import remark
 from vlad.supervise.reserve import give_reserve
 from vlad.supervise.terminal import Terminal
+from vlad.supervise.terminal_service import tend
 from vlad.supervise.timer import Timer
 from vlad.supervise.vigil import Vigil
 
@@ -131,7 +132,7 @@ class Supervisor:
         self._chronicle.flush()
         exits.reap_children(self._run)
         if self._terminal is not None:
-            self._terminal.tend()
+            tend(self._terminal)
         if not self._has_announced:
             self._announce()
         self._inbox.consume()

@@ -9,21 +9,15 @@ import fcntl
 import os
 import struct
 import termios
-import time
-from itertools import pairwise
 
 import msgspec
 
-from vlad.records import failpoints
 from vlad.records.files import RecordError
 from vlad.records.rundir import RunDirectory
-from vlad.supervise import locks
-from vlad.supervise.remarks import remark, remark_on_exception
+from vlad.supervise.remarks import remark
 
 ROWS, COLUMNS = 24, 80
 HAND_OVER_S = 2.0
-DRAINED_WITHIN_S = 5.0
-POLL_S = 0.02
 
 
 class Terminal(msgspec.Struct, frozen=True):
@@ -36,44 +30,6 @@ class Terminal(msgspec.Struct, frozen=True):
     master: int
     slave: int
     memory: int
-
-    def tend(self) -> None:
-        """Starts a holder where none lives."""
-        if locks.is_locked(self.run.terminal_lock):
-            return
-        if self.run.terminal_socket.exists():
-            remark("who served the terminal has died; the job notices nothing, and another serves it")
-        failpoints.reach("terminal.before_fork")
-        if os.fork() == 0:
-            self._become_holder()
-
-    def _become_holder(self) -> None:
-        """In the forked child: never returns. What keeper and supervisor lock must not stay locked by this process."""
-        status = 1
-        try:
-            for low, high in pairwise((2, *sorted((self.master, self.slave, self.memory)), os.sysconf("SC_OPEN_MAX"))):
-                os.closerange(low + 1, high)
-            from vlad.supervise.terminal_holder import hold
-
-            hold(self)
-            status = 0
-        except BaseException:
-            remark_on_exception("the holder of the terminal ends")
-        finally:
-            os._exit(status)
-
-    def wait_until_drained(self) -> None:
-        """After the end of the job: until what it wrote last is in the log."""
-        from vlad.supervise.unlogged import Unlogged
-
-        unlogged = Unlogged(self.memory)
-        deadline = time.monotonic() + DRAINED_WITHIN_S
-        times_empty = 0
-        while times_empty < 2 and time.monotonic() < deadline:
-            self.tend()
-            time.sleep(POLL_S)  # what was written arrives
-            is_empty = unread_bytes(self.master) == 0 and unlogged.is_empty
-            times_empty = times_empty + 1 if is_empty else 0
 
 
 def open_terminal(run: RunDirectory) -> Terminal | None:

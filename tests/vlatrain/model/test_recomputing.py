@@ -11,7 +11,6 @@ from torch import Tensor
 from vlatrain.configuration.memory import Checkpointing
 from vlatrain.model.lora import add_lora
 from vlatrain.model.openvla import IGNORED, OpenVLA
-from vlatrain.model.recomputing import recompute
 
 Make = Callable[[int], OpenVLA]
 
@@ -35,7 +34,7 @@ def learned(model: OpenVLA, level: Checkpointing) -> dict[str, Tensor]:
         for name, parameter in adapted.named_parameters():
             if "lora_B" in name:
                 parameter.fill_(0.05)
-    recompute(model, level)
+    model.recompute(level)
     torch.manual_seed(3)
     adapted.train()(*batch(model)).loss().backward()
     return {name: one.grad for name, one in adapted.named_parameters() if one.grad is not None}
@@ -53,7 +52,7 @@ def test_each_level_keeps_less_than_the_one_before(make_tiny_model: Make) -> Non
     for level in Checkpointing:
         model = make_tiny_model(1)
         adapted = add_lora(model, rank=4).train()
-        recompute(model, level)
+        model.recompute(level)
         sizes.append(kept_bytes(adapted, partial(_loss, adapted, model)))
     none, blocks, full = sizes
     assert none > 1.5 * blocks
@@ -65,5 +64,5 @@ def test_predictions_are_the_same_and_nothing_is_recomputed_for_them(make_tiny_m
     pixels, ids, _ = batch(model)
     lengths = torch.tensor([14, 9])
     before = model.predict(pixels, ids, lengths)
-    recompute(model, Checkpointing.FULL)
+    model.recompute(Checkpointing.FULL)
     assert torch.equal(model.predict(pixels, ids, lengths), before)

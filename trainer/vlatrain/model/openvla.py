@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vlatrain.configuration.memory import Checkpointing
 from vlatrain.model.action_tokens import ActionTokenizer
 from vlatrain.model.config import N_ACTIONS, OpenVLAConfig
 from vlatrain.model.llama import LlamaForCausalLM
@@ -154,6 +155,12 @@ class OpenVLA(nn.Module):
             seen = torch.cat((seen, self.proprio_projector(states.to(seen.dtype)).unsqueeze(1)), dim=1)
         text = self.language_model.model.embed_tokens(input_ids)
         return torch.cat((text[:, :1], seen, text[:, 1:]), dim=1)
+
+    def recompute(self, level: Checkpointing) -> None:
+        """Sets what the backward pass computes again: the decoder's blocks (blocks), the towers' too (full)."""
+        self.language_model.model.recomputed = level is not Checkpointing.NONE
+        for tower in (self.vision_backbone.featurizer, self.vision_backbone.fused_featurizer):
+            tower.recomputed = level is Checkpointing.FULL
 
     @torch.inference_mode()
     def predict(

@@ -1,17 +1,12 @@
 """Lets the scripted expert play fresh scenes, and keeps what it saw and did."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from vlatrain.sim.libero_expert import CannotError, Expert
+from vlatrain.sim.libero_stage import STANDING_STILL, Stage, show
 from vlatrain.sim.protocol import Frames, Message
 
-if TYPE_CHECKING:
-    from vlatrain.sim.libero import Stage
-
 SETTLING_STEPS = 20
-STANDING_STILL = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0]
 NOISE = (0.1, 0.35)  # standard deviation, in units of action
 NOISY_EPISODES, PUSHED_EPISODES = 0.8, 0.5
 PUSHES_A_STEP = 0.03
@@ -40,13 +35,11 @@ class Tremor:
         return [*np.clip(np.array(action[:3]) + self._noise + push, -1, 1).tolist(), *action[3:]]
 
 
-def demonstrate(stage: "Stage", request: Message, frames: Frames) -> Message:
+def demonstrate(stage: Stage, request: Message, frames: Frames) -> Message:
     """Plays a scene drawn from `seed`, or the benchmark's own state `trial`; see protocol for where the frames go.
 
     A `shaky` hand does not quite obey; without `pictures` nothing is rendered; `cannot` says that no scene will do.
     """
-    from vlatrain.sim.libero import show
-
     stage.shutter.is_open = False
     stage.reset(request["seed"], 0)
     if request.get("trial") is not None:

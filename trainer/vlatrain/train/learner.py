@@ -32,7 +32,6 @@ from vlatrain.model.lora import add_lora, load_adapter
 from vlatrain.model.lora_targets import dead_prefixes
 from vlatrain.model.openvla import OpenVLA
 from vlatrain.model.quantising import quantise
-from vlatrain.model.recomputing import recompute
 from vlatrain.train.averages import Averages
 from vlatrain.train.ema import Ema
 from vlatrain.train.sharding import average, average_gradients, shard
@@ -169,7 +168,7 @@ def learner_of(
         _train_all_that_lives(vla)
     if config.has_fp8_base:
         to_fp8(vla, device)
-    recompute(vla, config.activation_checkpointing)
+    vla.recompute(config.activation_checkpointing)
     if is_sharded:
         shard(vla, ranks, device)
     model: nn.Module = adapted or vla

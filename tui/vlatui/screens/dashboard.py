@@ -4,13 +4,14 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import ContentSwitcher, Footer, Input, Static
+from textual.widgets import ContentSwitcher, Footer, Static
 
 from vlatui.screens.navigation import TABS
 from vlatui.screens.showing import Showing
 from vlatui.telling import tables
 from vlatui.widgets.config_table import ConfigTable
 from vlatui.widgets.evaluations import EvaluationsPane
+from vlatui.widgets.field import Field
 from vlatui.widgets.lines import Lines
 from vlatui.widgets.log_pane import LogPane
 from vlatui.widgets.metrics import MetricsPane
@@ -56,7 +57,7 @@ class DashboardScreen(Showing):
     def compose(self) -> ComposeResult:
         yield Lines(id="top")
         yield RunTable((), id="runs")
-        yield Input(id="run-filter", placeholder="text, failed, success>80, suite:spatial", compact=True)
+        yield Field(id="run-filter", placeholder="text, failed, success>80, suite:spatial", compact=True)
         yield Static(classes="rule")
         yield Lines(id="header")
         yield TabStrip(TABS, id="tabs")

@@ -24,6 +24,7 @@ from vlatui.look.words import tr
 from vlatui.reading.detail import LogSource
 from vlatui.reading.series import Curve
 from vlatui.telling.log_status import LogStatus
+from vlatui.widgets.field import Field
 from vlatui.widgets.lines import Lines
 from vlatui.widgets.log_view import LogView
 
@@ -85,7 +86,7 @@ class LogPane(Vertical):
 
     def compose(self) -> ComposeResult:
         yield LogView(id="log")
-        yield Input(id="log-prompt", compact=True)
+        yield Field(id="log-prompt", compact=True)
         yield Lines(id="log-status")
 
     def on_mount(self) -> None:

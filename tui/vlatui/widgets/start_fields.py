@@ -10,6 +10,7 @@ from textual.widgets import Input, Label
 from vlatui.asking.completing import FieldSuggester
 from vlatui.asking.start_form import StartForm
 from vlatui.look.words import tr
+from vlatui.widgets.field import Field
 
 FIELDS = (
     ("config", "Configuration", "configs/demo.yaml; → completes"),
@@ -40,7 +41,7 @@ class StartFields(VerticalScroll):
             with Horizontal(classes="field"):
                 yield Label(tr(label))
                 value = getattr(self._first, field)
-                yield Input(value, placeholder=tr(hint), id=f"field-{field}", compact=True)
+                yield Field(value, placeholder=tr(hint), id=f"field-{field}", compact=True)
 
     def on_mount(self) -> None:
         self._input("overrides").suggester = self._suggester

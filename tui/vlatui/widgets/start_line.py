@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.widgets import Input
 
 from vlatui.asking.line_completing import Completion, LineSuggester, StartWords, completed_line
+from vlatui.widgets.field import Field
 
 
-class StartLine(Input):
+class StartLine(Field):
     """Tab completes; up and down go through the history, which keeps what was being typed as its newest line."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
