@@ -6,6 +6,7 @@ what everybody gets who imports them later.
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -17,6 +18,7 @@ FUNCTIONS = {
     "urllib.parse": ("quote_from_bytes",),
     "msgspec._json_schema": ("schema", "schema_components"),
 }
+PLAINLY = "VLAD_PLAIN_IMPORTS"
 NOTHING = ("fnmatch", "ntpath", "textwrap", "msgspec.inspect")
 
 
@@ -58,7 +60,20 @@ def _stand_in(name: str) -> StandIn:
 
 
 def import_leanly() -> None:
-    """Imports msgspec, typing and pathlib, without what they hardly use. Early: what is loaded already stays loaded."""
+    """Imports msgspec, typing and pathlib, without what they hardly use. Early: what is loaded already stays loaded.
+
+    Where a version of them cannot do without, this program begins anew, and imports as everybody does.
+    """
+    if os.environ.pop(PLAINLY, None):
+        return
+    try:
+        _import_with_stand_ins()
+    except Exception as error:
+        print(f"vlad: imports in full: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, PLAINLY: "1"})
+
+
+def _import_with_stand_ins() -> None:
     stand_ins = [_stand_in(name) for name in {*TYPES, *FUNCTIONS, *NOTHING} - set(sys.modules)]
     sys.modules.update({one.__name__: one for one in stand_ins})
     datetime = sys.modules.setdefault("datetime", importlib.import_module("_datetime"))  # the C half has all types

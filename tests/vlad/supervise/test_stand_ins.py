@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,3 +40,12 @@ def test_a_real_module_that_is_loaded_already_is_kept() -> None:
     argv = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {code}print(again is re, re.compile)"]
     told = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
     assert told.startswith("True <function compile")
+
+
+def test_a_library_that_cannot_do_without_is_imported_in_full(tmp_path: Path) -> None:
+    (tmp_path / "msgspec.py").write_text("import uuid\nclass Number(uuid.UUID): pass\none = Number(int=1).hex[-1]\n")
+    boot = BOOT.format(paths=[str(tmp_path), *sys.path])
+    code = "import msgspec, os; print(msgspec.one, 'VLAD_PLAIN_IMPORTS' in os.environ)"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", boot + code], capture_output=True, text=True)
+    assert done.stdout.strip() == "1 False"
+    assert done.stderr.startswith("vlad: imports in full: ")
