@@ -51,11 +51,12 @@ libero: $(VENV)/.train $(LIBERO)/.made  ## install LIBERO's simulator into .venv
 	@rm -rf .libero-check
 	@echo "LIBERO works: runs here find it; elsewhere say --sim-python $(CURDIR)/$(LIBERO)/bin/python"
 
+# Three workers on two cores: half of the tests wait for processes most of their time.
 test: $(VENV)/.dev check  ## format, lint, types, import contracts and tests (under 12 minutes on 2 cores)
-	@$(BIN)/pytest -n 2 --dist loadgroup -m 'not slow and not gpu'
+	@$(BIN)/pytest -n 3 --dist loadgroup -m 'not slow and not gpu'
 
 test-all: $(VENV)/.dev check  ## the slow tests too
-	@$(BIN)/pytest -n 2 --dist loadgroup -m 'not gpu'
+	@$(BIN)/pytest -n 3 --dist loadgroup -m 'not gpu'
 
 bench: $(VENV)/.dev  ## supervision, the dashboard, the host beside the GPU and a million frames, against what else there is (minutes)
 	@for script in $(BENCHMARKS); do $(BIN)/python $$script || exit 1; done

@@ -134,6 +134,7 @@ def test_the_last_layer_is_left_to_itself(make_tiny_model: Make) -> None:
     assert [one.grouped is None for one in attentions] == [False] * (len(layers) - 1) + [True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_fp8", [True, False])
 def test_compiled_groups_give_the_same_pass_without_a_break(make_tiny_model: Make, has_fp8: bool) -> None:
     expected_loss, expected = Learning(make_tiny_model, is_grouped=True, has_fp8=has_fp8).passed(2)
