@@ -22,6 +22,7 @@ from pathlib import Path
 
 import msgspec
 from vlad.host import processes
+from vlad.host.own_command import VLAD
 from vlad.records.events import Moved, State
 from vlad.records.files import append_line
 from vlad.records.rundir import Home, RunDirectory, new_run_id
@@ -33,7 +34,6 @@ RESULTS = Path(__file__).parent / "results" / "supervisor_costs.json"
 TARGET_MIB = 8.0
 STARTS_NOTHING = (sys.executable, "-c", "pass")
 STARTS_MSGSPEC = (sys.executable, "-c", "import msgspec")
-VLAD = (sys.executable, "-m", "vlad.cli")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,7 @@
 import pwd
 from dataclasses import dataclass
 
-from vlad.host.processes import PROC, environment_of, read_stat
-
-RUN_TAG = b"VLAD_RUN_ID"
+from vlad.host.processes import PROC, RUN_TAG, environment_of, read_stat
 
 
 @dataclass(frozen=True, slots=True)

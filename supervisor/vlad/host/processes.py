@@ -13,7 +13,9 @@ import msgspec
 from vlad.records.outcome import ProcessIdentity
 
 PROC = Path("/proc")
-OUR_TAGS = frozenset({b"VLAD_RUN_ID", b"VLAD_SUPERVISES"})
+RUN_TAG = b"VLAD_RUN_ID"
+SUPERVISES_TAG = b"VLAD_SUPERVISES"
+OUR_TAGS = frozenset({RUN_TAG, SUPERVISES_TAG})
 PR_SET_NAME = 15
 PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from vlad.host.processes import (
+    RUN_TAG,
     ProcessStat,
     all_processes,
     descendants,
@@ -17,8 +18,6 @@ from vlad.records.run import RunRecord
 
 if TYPE_CHECKING:
     import psutil
-
-RUN_ID_VARIABLE = b"VLAD_RUN_ID"
 
 
 class Role(StrEnum):
@@ -60,7 +59,7 @@ class ProcessReader:
         processes = all_processes()
         roles = _roles(record)
         tag = record.run_id.encode()
-        tagged = {pid for pid in processes if environment_of(pid).get(RUN_ID_VARIABLE) == tag}
+        tagged = {pid for pid in processes if environment_of(pid).get(RUN_TAG) == tag}
         mine = descendants({*roles, *tagged}, processes)
         ordered = _as_tree({pid: processes[pid] for pid in mine})
         found = tuple(self._process(processes[pid], depth, roles.get(pid, Role.OTHER)) for pid, depth in ordered)

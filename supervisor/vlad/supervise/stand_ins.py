@@ -18,8 +18,8 @@ FUNCTIONS = {
     "urllib.parse": ("quote_from_bytes",),
     "msgspec._json_schema": ("schema", "schema_components"),
 }
-PLAINLY = "VLAD_PLAIN_IMPORTS"
 NOTHING = ("fnmatch", "ntpath", "textwrap", "msgspec.inspect")
+PLAINLY = "VLAD_PLAIN_IMPORTS"
 
 
 class StandIn(ModuleType):

@@ -7,14 +7,11 @@ from enum import Enum
 import msgspec
 
 from vlad.host import processes
-from vlad.host.processes import ProcessStat
+from vlad.host.processes import RUN_TAG, SUPERVISES_TAG, ProcessStat
 from vlad.records.attemptdir import AttemptDirectory
 from vlad.records.outcome import Exit, ProcessIdentity
 from vlad.records.rundir import RunDirectory
 from vlad.supervise import exits
-
-RUN_TAG = b"VLAD_RUN_ID"
-SUPERVISES_TAG = b"VLAD_SUPERVISES"
 
 
 class Life(Enum):

@@ -44,25 +44,7 @@ def parser() -> argparse.ArgumentParser:
     """All tools and their arguments."""
     whole = argparse.ArgumentParser(prog="python -m vlatrain.tools", description=__doc__)
     tools = whole.add_subparsers(dest="tool", required=True, metavar="TOOL")
-    demos = tools.add_parser("demos", help="record demonstrations of the tabletop or of LIBERO as an RLDS data set")
-    demos.add_argument("--suite", required=True, help="tabletop_base, tabletop_new, libero_spatial, libero_object, ...")
-    demos.add_argument("--episodes", type=positive, required=True, help="successful episodes to record")
-    demos.add_argument("--out", type=Path, required=True, help="data root: OUT/NAME/1.0.0 is written")
-    demos.add_argument("--name", help="name of the set (the suite's; for LIBERO with _no_noops)")
-    demos.add_argument("--seed", type=int, default=0)
-    demos.add_argument("--shards", type=positive, default=2, help="files to spread them over (2)")
-    demos.add_argument("--jpeg-quality", type=positive, default=95, help="1 to 100 (95, as TensorFlow)")
-    libero = demos.add_argument_group("LIBERO")
-    libero.add_argument("--workers", type=positive, help="simulators side by side (one a core)")
-    libero.add_argument("--sim-python", metavar="P", help="the Python that has LIBERO (or VLAD_SIM_PYTHON)")
-    libero.add_argument("--tasks", type=int, nargs="+", metavar="N", help="only these tasks, counted from 0")
-    libero.add_argument(
-        "--shaky", action="store_true", help="noise and pushes in what is done, not in what is recorded"
-    )
-    libero.add_argument("--limit", type=positive, help="longest episode, in steps (the suite's limit)")
-    libero.add_argument("--no-wrist", action="store_true", help="without the wrist camera, which takes half the time")
-    libero.add_argument("--hdf5", action="store_true", help="also as LIBERO's own HDF5 files, in OUT/NAME_hdf5")
-    demos.set_defaults(run=record_demonstrations)
+    add_demos(tools)
     add_fresh(tools)
     convert = tools.add_parser("convert", help="write LIBERO HDF5 files or a LeRobot data set as an RLDS data set")
     convert.add_argument("folder", type=Path, help="holds *.hdf5 files, or meta/info.json")
@@ -102,6 +84,29 @@ def parser() -> argparse.ArgumentParser:
     held_out.add_argument("--frames", type=positive, default=1000, help="at most so many, evenly spread (1000)")
     held_out.set_defaults(run=measure_held_out)
     return whole
+
+
+def add_demos(tools: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The arguments of the tool `demos`."""
+    demos = tools.add_parser("demos", help="record demonstrations of the tabletop or of LIBERO as an RLDS data set")
+    demos.add_argument("--suite", required=True, help="tabletop_base, tabletop_new, libero_spatial, libero_object, ...")
+    demos.add_argument("--episodes", type=positive, required=True, help="successful episodes to record")
+    demos.add_argument("--out", type=Path, required=True, help="data root: OUT/NAME/1.0.0 is written")
+    demos.add_argument("--name", help="name of the set (the suite's; for LIBERO with _no_noops)")
+    demos.add_argument("--seed", type=int, default=0)
+    demos.add_argument("--shards", type=positive, default=2, help="files to spread them over (2)")
+    demos.add_argument("--jpeg-quality", type=positive, default=95, help="1 to 100 (95, as TensorFlow)")
+    libero = demos.add_argument_group("LIBERO")
+    libero.add_argument("--workers", type=positive, help="simulators side by side (one a core)")
+    libero.add_argument("--sim-python", metavar="P", help="the Python that has LIBERO (or VLAD_SIM_PYTHON)")
+    libero.add_argument("--tasks", type=int, nargs="+", metavar="N", help="only these tasks, counted from 0")
+    libero.add_argument(
+        "--shaky", action="store_true", help="noise and pushes in what is done, not in what is recorded"
+    )
+    libero.add_argument("--limit", type=positive, help="longest episode, in steps (the suite's limit)")
+    libero.add_argument("--no-wrist", action="store_true", help="without the wrist camera, which takes half the time")
+    libero.add_argument("--hdf5", action="store_true", help="also as LIBERO's own HDF5 files, in OUT/NAME_hdf5")
+    demos.set_defaults(run=record_demonstrations)
 
 
 def add_fresh(tools: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

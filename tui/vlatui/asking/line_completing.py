@@ -11,7 +11,6 @@ from textual.suggester import Suggester
 from vlatui.look.words import tr
 from vlatui.sites.vlad import Answer
 
-MOST_CANDIDATES = 12
 LONGEST_HINT = 120
 
 

@@ -258,7 +258,6 @@ SENTENCES: dict[str, str] = {
     "the terminal it was started from": "启动它的终端",
     "since it was started": "自启动以来",
     "there is no display here": "此处没有显示器",
-    "{file} is no video": "{file} 不是视频",
     "{file} is not on this host": "{file} 不在本机",
     "{program} found nothing to open it with": "{program} 没有找到可打开它的程序",
     # other hosts
