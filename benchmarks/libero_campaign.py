@@ -220,6 +220,7 @@ def main() -> int:
     parser.add_argument(
         "--gpus", type=int, default=0, help="GPUs of this machine: shared out, or waited for; 0: the CPU"
     )
+    parser.add_argument("--first", type=int, default=0, help="number of the first of these GPUs")
     parser.add_argument("--train-s", type=float, default=650.0, help="seconds of training a recipe")
     parser.add_argument("--trials", type=int, default=20, help="episodes a task of the last evaluation")
     parser.add_argument("--simulators", type=int, default=16)
@@ -232,7 +233,7 @@ def main() -> int:
     os.environ.setdefault("VLAD_HOME", str(arguments.out / "home"))
     each = max(1, arguments.gpus // len(arguments.recipes))
     configs = [ROOT / "configs" / f"{name}.yaml" for name in arguments.recipes]
-    firsts = [number * each % max(1, arguments.gpus) for number in range(len(configs))]
+    firsts = [arguments.first + number * each % max(1, arguments.gpus) for number in range(len(configs))]
     recipes = [Recipe(config=config, first=first, gpus=each) for config, first in zip(configs, firsts, strict=True)]
     try:
         return Campaign(arguments, until).run(recipes)

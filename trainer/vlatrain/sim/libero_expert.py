@@ -31,7 +31,7 @@ MOST_LEG_STEPS = 80
 ATTEMPTS = 3
 OVER_GRASP, OVER_OBSTACLES, LIFT, OVER_TARGET = 0.08, 0.06, 0.12, 0.16
 LET_GO_ABOVE = 0.01
-SLOW = 0.7
+SLOW, SLOW_ZONE = 0.7, 0.08  # share of the full speed; metres to go of a leg that ends slowly
 
 Action = list[float]
 
@@ -143,7 +143,7 @@ class Expert:
         return spread(middle, along, length / 2 + 0.04, 0.08, steps=max(5, int(length / 0.02)))
 
     def _go(self, goal: Vector | list[float], grip: float, tolerance: float, fastest: float = 1.0) -> Iterator[Action]:
-        """A leg: ends within the tolerance, or when it gets no nearer."""
+        """A leg: ends within the tolerance, or when it gets no nearer. `fastest` holds for its last centimetres."""
         goal = np.array(goal, np.float64)
         self._integral[:] = 0
         best, idle = np.inf, 0
@@ -157,7 +157,7 @@ class Expert:
             best = min(best, measure)
             if idle >= PATIENCE:
                 return
-            yield self._towards(goal, grip, fastest)
+            yield self._towards(goal, grip, fastest if distance < SLOW_ZONE else 1.0)
 
     def _towards(self, goal: Vector, grip: float, fastest: float = 1.0) -> Action:
         error = goal - self.scene.hand
