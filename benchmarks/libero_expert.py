@@ -61,20 +61,24 @@ def take(
             waiting.appendleft((task, scene))
             return
         answer = {"success": False, "frames": 0, "reason": f"simulator {event.lost}"}
-    told = {name: answer.get(name) for name in ("success", "frames", "reason", "cannot")}
+    told = {name: answer.get(name) for name in ("success", "frames", "reason", "cannot", "unfit")}
     with path.open("a") as file:
         file.write(json.dumps({"suite": suite, "task": task, "scene": scene, **told}) + "\n")
 
 
 def table(lines: list[dict[str, Any]], instructions: tuple[str, ...]) -> str:
-    """Success by task and in total, as Markdown; tasks beyond the expert count in no total."""
+    """Success by task and in total, as Markdown; tasks beyond the expert and unfit scenes count in no total."""
     rows = ["| task | success | 95 % | mean steps |", "|---|---|---|---|"]
+    unfit = [line for line in lines if line.get("unfit")]
+    lines = [line for line in lines if not line.get("unfit")]
     done = [line for line in lines if not line["cannot"]]
     for task, instruction in enumerate(instructions):
         mine = [line for line in lines if line["task"] == task]
         if mine:
             rows.append(row(f"{task} {instruction}", mine))
-    return "\n".join([*rows, row("all", done)] if done else rows)
+    rows += [row("all", done)] if done else []
+    rows += [f"Unfit scenes, drawn in vain: {len(unfit)}"] if unfit else []
+    return "\n".join(rows)
 
 
 def row(name: str, lines: list[dict[str, Any]]) -> str:

@@ -1,7 +1,7 @@
 """A simulator worker without LIBERO: a real process that speaks the protocol, and crashes or hangs as it is told to.
 
 Stands in for a Python that has LIBERO. Faults are files in the folder $FAKE_FAULTS: `crash-TASK-TRIAL-STEP` or `hang-…`
-act once, `always-…` every time; `refuse` and `dumb` act at the start.
+act once, `always-…` every time; `refuse` and `dumb` act at the start; `unfit-TASK-SEED` is a scene nobody can play.
 """
 
 import json
@@ -62,6 +62,8 @@ class FakeSimulation:
         if task == 2:
             return {"frames": 0, "success": False, "reason": "the expert cannot open", "cannot": True}
         misbehave(task, request["seed"] % 1000, 0)
+        if fault(f"unfit-{task}-{request['seed'] % 1000}"):
+            return {"frames": 0, "success": False, "reason": "its objects flew apart", "unfit": True}
         self._frames.images[:count] = np.arange(count)[:, None, None, None, None] * 20
         self._frames.actions[:count] = np.linspace(0, 1, count)[:, None]
         self._frames.actions[0] = [0, 0, 0, 0, 0, 0, 1]

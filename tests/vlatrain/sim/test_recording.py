@@ -77,6 +77,17 @@ def test_a_scene_whose_simulator_crashes_is_played_again(
     assert (report["episodes"], report["simulators_lost"]) == (4, 1)
 
 
+def test_an_unfit_scene_is_drawn_anew_and_is_no_try(
+    tmp_path: Path, faults: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (faults / "always-unfit-0-0").touch()
+    assert record(tmp_path / "out", episodes=2) == 0
+    assert "1/2, 6 steps, 1 scenes unfit" in capsys.readouterr().err
+    report = json.loads((tmp_path / "out" / "libero_spatial_no_noops" / "demonstrations.json").read_text())
+    scores = [(score["successes"], score["tries"], score["unfit"]) for score in report["tasks"].values()]
+    assert scores == [(1, 2, 1), (1, 1, 0)], "the scene after the unfit one has an odd seed, which the expert fails"
+
+
 def test_tasks_that_the_expert_cannot_do_are_told_and_the_others_recorded(
     tmp_path: Path, faults: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from vlatrain.sim.libero_expert import CannotError, Expert
+from vlatrain.sim.libero_expert import CannotError, Expert, Job, job_of
+from vlatrain.sim.libero_scene import Scene, Vector
 from vlatrain.sim.libero_stage import STANDING_STILL, Stage, show
 from vlatrain.sim.protocol import Frames, Message
 
 SETTLING_STEPS = 20
+FURTHEST_M = 0.03  # that an object moves sideways while it comes to rest, in a scene that is fit to be played
 NOISE = (0.1, 0.35)  # standard deviation, in units of action
 NOISY_EPISODES, PUSHED_EPISODES = 0.8, 0.5
 PUSHES_A_STEP = 0.03
@@ -36,22 +38,27 @@ class Tremor:
 
 
 def demonstrate(stage: Stage, request: Message, frames: Frames) -> Message:
-    """Plays a scene drawn from `seed`, or the benchmark's own state `trial`; see protocol for where the frames go.
+    """Plays a scene drawn from `seed`, or what an evaluation plays as `trial`; see protocol for where the frames go.
 
-    A `shaky` hand does not quite obey; without `pictures` nothing is rendered; `cannot` says that no scene will do.
+    A `shaky` hand does not quite obey; without `pictures` nothing is rendered; `cannot` says that no scene will do,
+    `unfit` that this one will not: its objects were drawn into each other and fly apart, which no benchmark state does.
     """
     stage.shutter.is_open = False
-    stage.reset(request["seed"], 0)
-    if request.get("trial") is not None:
-        stage.put(stage.initial_states[request["trial"]])
-    for left in reversed(range(SETTLING_STEPS)):
-        stage.shutter.is_open = left == 0 and request["pictures"]
-        observation, _ = stage.step(STANDING_STILL)
-    tremor = Tremor(np.random.default_rng([request["seed"], 1])) if request["shaky"] else None
+    trial = request.get("trial")
+    stage.reset(request["seed"], trial or 0)
+    if trial is not None:
+        stage.put(stage.initial_states[trial])
+    scene = Scene(stage.inner)
     try:
-        expert = Expert(stage.inner)
+        job = job_of(scene)
     except CannotError as error:
         return {"frames": 0, "success": False, "reason": str(error), "cannot": True}
+    drawn = places(scene, job)
+    observation = at_rest(stage, request)
+    if trial is None and has_flown(drawn, places(scene, job)):
+        return {"frames": 0, "success": False, "reason": "its objects flew apart", "unfit": True}
+    tremor = Tremor(np.random.default_rng([request["seed"], 1])) if request["shaky"] else None
+    expert = Expert(stage.inner)
     limit = min(frames.layout.frames, request["limit"])
     for step, action in enumerate(expert.actions()):
         if step == limit:
@@ -63,3 +70,21 @@ def demonstrate(stage: Stage, request: Message, frames: Frames) -> Message:
         if is_done:
             return {"frames": step + 1, "success": True, "reason": ""}
     return {"frames": step + 1, "success": False, "reason": "three attempts failed"}
+
+
+def places(scene: Scene, job: Job) -> Vector:
+    """Of what is to be moved, and of what it is to be put on where that can move too [N, 3]."""
+    return np.stack([scene.position(name) for name in (job.thing, job.target) if scene.is_movable(name)])
+
+
+def has_flown(drawn: Vector, rests: Vector) -> bool:
+    """Whether any object [N, 3] came to rest elsewhere; all of them drop a little."""
+    return bool(np.linalg.norm((rests - drawn)[:, :2], axis=1).max() > FURTHEST_M)
+
+
+def at_rest(stage: Stage, request: Message) -> Message:
+    """What is seen once things have come to rest."""
+    for left in reversed(range(request.get("wait_steps", SETTLING_STEPS))):
+        stage.shutter.is_open = left == 0 and request["pictures"]
+        observation, _ = stage.step(STANDING_STILL)
+    return observation

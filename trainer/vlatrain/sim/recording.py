@@ -64,6 +64,8 @@ class Score:
 
     successes: int = 0
     tries: int = 0
+    unfit: int = 0
+    """Scenes that could not be played, which are no tries"""
     steps: int = 0
     cannot: str | None = None
     reasons: list[str] = field(default_factory=list)
@@ -157,7 +159,8 @@ class Recording:
             self.dropped += 1 + sum(one.task == wanted.task for one in self._waiting)
             self._waiting = deque(one for one in self._waiting if one.task != wanted.task)
             return
-        score.tries += 1
+        score.unfit += bool(answer.get("unfit"))
+        score.tries += not answer.get("unfit")
         if not answer["success"]:
             self._next_scene(wanted, answer["reason"])
             return
@@ -205,5 +208,6 @@ class Recording:
         for task, score in sorted(self.scores.items()):
             told = score.cannot or f"{score.successes}/{score.tries}"
             mean = f", {score.steps / score.successes:.0f} steps" if score.successes else ""
-            lines.append(f"{told:>8}{mean}  {self.instructions[task]}")
+            unfit = f", {score.unfit} scenes unfit" if score.unfit else ""
+            lines.append(f"{told:>8}{mean}{unfit}  {self.instructions[task]}")
         return lines
