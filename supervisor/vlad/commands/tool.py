@@ -8,9 +8,14 @@ from vlad.commands.trainer import chosen_python
 
 
 def run_tool(asked_python: str | None, words: Sequence[str]) -> int:
-    """Its exit code; what it says goes where ours goes."""
+    """Its exit code; what it says goes where ours goes. Ctrl-C reaches it too, and it has the time that it needs."""
     python = chosen_python(asked_python)
     try:
-        return subprocess.run([python, "-m", "vlatrain.tools", *words]).returncode
+        tool = subprocess.Popen([python, "-m", "vlatrain.tools", *words])
     except OSError as error:
         raise CliError(f"{python} cannot be run: {error.strerror}") from None
+    while True:
+        try:
+            return tool.wait()
+        except KeyboardInterrupt:
+            continue

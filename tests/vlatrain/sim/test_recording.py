@@ -1,6 +1,10 @@
 """vlatrain.sim.recording and the tool `demos`: only successes, every wanted one, whatever becomes of simulators."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import fake_simulator
@@ -67,6 +71,22 @@ def test_a_second_call_completes_what_a_killed_one_began(tmp_path: Path, faults:
     assert one == other
 
 
+def test_ctrl_c_says_what_is_kept_and_the_same_command_goes_on(tmp_path: Path, faults: Path) -> None:
+    (faults / "hang-1-10-0").touch()
+    words = ["--suite", "libero_spatial", "--episodes", "4", "--tasks", "0", "1", "--workers", "1"]
+    command = [sys.executable, "-m", "vlatrain.tools", "demos", *words, "--out", str(tmp_path / "out")]
+    spool = tmp_path / "out" / ".libero_spatial_no_noops.spool"
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tool:
+        until = time.monotonic() + 60
+        while len(list(spool.glob("*.npz"))) < 3 and time.monotonic() < until:
+            time.sleep(0.05)
+        tool.send_signal(signal.SIGINT)
+        _, told = tool.communicate(timeout=60)
+    assert tool.returncode == 130
+    assert told.endswith("3 of 4 episodes are kept; the same command goes on from there\n")
+    assert main(command[3:]) == 0
+
+
 def test_a_scene_whose_simulator_crashes_is_played_again(
     tmp_path: Path, faults: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -82,7 +102,9 @@ def test_an_unfit_scene_is_drawn_anew_and_is_no_try(
 ) -> None:
     (faults / "always-unfit-0-0").touch()
     assert record(tmp_path / "out", episodes=2) == 0
-    assert "1/2, 6 steps, 1 scenes unfit" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "    1/2      6  pick up the red thing (1 scenes were unfit)\n" in told
+    assert "    2/3      6  all; 95 % interval 20.8-93.9 %\n" in told
     report = json.loads((tmp_path / "out" / "libero_spatial_no_noops" / "demonstrations.json").read_text())
     scores = [(score["successes"], score["tries"], score["unfit"]) for score in report["tasks"].values()]
     assert scores == [(1, 2, 1), (1, 1, 0)], "the scene after the unfit one has an odd seed, which the expert fails"
@@ -93,7 +115,9 @@ def test_tasks_that_the_expert_cannot_do_are_told_and_the_others_recorded(
 ) -> None:
     words = ["demos", "--suite", "libero_spatial", "--episodes", "3", "--workers", "1", "--out", str(tmp_path / "out")]
     assert main(words) == 0
-    assert "the expert cannot open" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "      -         open the drawer: the expert cannot open\n" in told
+    assert told.endswith("1 of 3 episodes could not be recorded\n")
     report = json.loads((tmp_path / "out" / "libero_spatial_no_noops" / "demonstrations.json").read_text())
     assert (report["episodes"], report["dropped"]) == (2, 1)
 

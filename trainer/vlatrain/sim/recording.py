@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from vlad.records.files import replace_file
+from vlad.records.interval import wilson_interval
 
 from vlatrain.data.hdf5 import moving
 from vlatrain.data.rlds_writer import EncodedEpisode, encoded
@@ -203,11 +204,22 @@ class Recording:
         self.tell(f"{self._recorded}/{self.plan.episodes} episodes, {failed} failed{lost}, {rate:,.0f} an hour")
 
     def table(self) -> list[str]:
-        """Success of the expert by task, in lines."""
-        lines = []
+        """Success of the expert by task and in all, in lines; and how many episodes nobody will record."""
+        lines = ["success  steps  task"]
         for task, score in sorted(self.scores.items()):
-            told = score.cannot or f"{score.successes}/{score.tries}"
-            mean = f", {score.steps / score.successes:.0f} steps" if score.successes else ""
-            unfit = f", {score.unfit} scenes unfit" if score.unfit else ""
-            lines.append(f"{told:>8}{mean}{unfit}  {self.instructions[task]}")
-        return lines
+            unfit = f" ({score.unfit} scenes were unfit)" if score.unfit else ""
+            lines.append(row(score, f"{self.instructions[task]}{unfit}"))
+        scores = self.scores.values()
+        whole = Score(*(sum(getattr(one, name) for one in scores) for name in ("successes", "tries", "unfit", "steps")))
+        if whole.tries:
+            low, high = wilson_interval(whole.successes, whole.tries)
+            lines.append(row(whole, f"all; 95 % interval {low:.1f}-{high:.1f} %"))
+        missing = self.plan.episodes - self._recorded
+        return [*lines, f"{missing} of {self.plan.episodes} episodes could not be recorded"] if missing else lines
+
+
+def row(score: Score, text: str) -> str:
+    """One line of the table."""
+    told = f"{score.successes}/{score.tries}" if score.tries else "-"
+    mean = f"{score.steps / score.successes:.0f}" if score.successes else ""
+    return f"{told:>7}  {mean:>5}  {text}" + (f": {score.cannot}" if score.cannot else "")

@@ -19,6 +19,7 @@ BAD_ARGUMENTS = 2
 FAILED = 1
 DOES_NOT_FIT = 1
 DAMAGED = 1
+INTERRUPTED = 130
 
 
 def main(words: Sequence[str]) -> int:
@@ -29,6 +30,9 @@ def main(words: Sequence[str]) -> int:
     except TrainerError as error:
         print(f"vlatrain {arguments.tool}: {error}", file=sys.stderr)
         return FAILED if isinstance(error, TrainingError) else BAD_ARGUMENTS
+    except KeyboardInterrupt as stop:
+        print(f"\nvlatrain {arguments.tool}: {stop or 'interrupted'}", file=sys.stderr)
+        return INTERRUPTED
     return status or 0
 
 

@@ -65,8 +65,12 @@ def record_libero(arguments: argparse.Namespace) -> None:
         tasks=arguments.tasks or (),
     )
     workers = arguments.workers or max(1, len(os.sched_getaffinity(0)))
-    with Pool(program_of(found, recording.plan), min(workers, arguments.episodes)) as pool:
-        recording.run(pool)
+    try:
+        with Pool(program_of(found, recording.plan), min(workers, arguments.episodes)) as pool:
+            recording.run(pool)
+    except KeyboardInterrupt:
+        kept = f"{len(recording.files)} of {arguments.episodes} episodes are kept"
+        raise KeyboardInterrupt(f"{kept}; the same command goes on from there") from None
     tell.end()
     print("\n".join(recording.table()), file=sys.stderr)
     if not recording.files:
