@@ -12,7 +12,7 @@ BENCHMARKS := benchmarks/supervisor_costs.py benchmarks/host_work.py benchmarks/
 # what `make gpu-check` runs; on a machine that has torch already: make gpu-check gpu-run GPU_PYTHON=python3
 GPU_PYTHON ?= $(BIN)/python
 
-.PHONY: help libero demo test test-all faults gpu-check gpu-run gpu-bench check pictures format bench clean
+.PHONY: help libero demo test test-all faults gpu-check gpu-run gpu-bench gpu-compare check pictures format bench clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -72,6 +72,9 @@ gpu-run: $(if $(filter $(BIN)/%,$(GPU_PYTHON)),$(VENV)/.oracles)  ## a 7B run wi
 
 gpu-bench: $(if $(filter $(BIN)/%,$(GPU_PYTHON)),$(VENV)/.oracles)  ## speed on this machine's GPUs beside public libraries; under 10 minutes
 	@PYTHONPATH=supervisor:trainer:tui:benchmarks:tests/support:$$PYTHONPATH $(GPU_PYTHON) benchmarks/gpu_bench.py $(PARTS)
+
+gpu-compare: $(VENV)/.oracles  ## the newest result of gpu-bench beside the one before; fails where something is slower
+	@PYTHONPATH=supervisor:trainer:tui:benchmarks:tests/support $(BIN)/python benchmarks/gpu_bench.py --compare
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff format --check .

@@ -168,7 +168,9 @@ class Story:
 
     def figures(self, run: RunDirectory, steps: list[Step], saves: list[CheckpointSaved]) -> None:
         found = self.found
-        loading = [line.at for line in self.told(run, PhaseChange) if line.phase is Phase.LOADING and line.done is None]
+        loading = [
+            line.at for line in self.told(run, PhaseChange) if line.phase is Phase.LOADING and line.detail == "data"
+        ]
         firsts = [steps[0], steps[found.stopped_at]]
         found.first_step_s = [first.at - begun for first, begun in zip(firsts, loading, strict=False)]
         usual = steps[3 : found.stopped_at] + steps[found.stopped_at + 3 :]

@@ -4,6 +4,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -42,29 +43,34 @@ CHECKPOINT_NUMBERS = 110_828_288
 """Of adapters of rank 32; AdamW keeps two moments of each."""
 
 
+def step(note: Note, _: float) -> None:
+    """Batch 16, texts of one length: public libraries, ours in bf16 and in fp8, in turns; ours with all levers off."""
+    in_turns(note, SMALL, [REFERENCE, BF16, FP8, PLAIN, REFERENCE, BF16, FP8])
+
+
+def large(note: Note, _: float) -> None:
+    """Batch 32."""
+    in_turns(note, LARGE, [REFERENCE, BF16, FP8])
+
+
+def unequal(note: Note, _: float) -> None:
+    """Batch 16, texts of 26 to 42 tokens."""
+    in_turns(note, UNEQUAL, [REFERENCE, BF16, FP8])
+
+
+def large_unequal(note: Note, _: float) -> None:
+    """Batch 32, texts of 26 to 42 tokens."""
+    in_turns(note, replace(LARGE, has_equal_texts=False), [REFERENCE, BF16, FP8])
+
+
 def levers(note: Note, _: float) -> None:
     """Batch 16: what is not on by itself yet, each beside what it adds to; then once more, in the other order."""
     in_turns(note, SMALL, [BF16, BF16_GROUPED, FP8, FP8_GROUPED, AT_ONCE, FP8_GROUPED, FP8, BF16_GROUPED, BF16])
 
 
-def reference(note: Note, _: float) -> None:
-    """Batch 16: public libraries, and ours with all levers off."""
-    in_turns(note, SMALL, [REFERENCE, PLAIN, REFERENCE])
-
-
 def long_rows(note: Note, _: float) -> None:
     """Batch 16: another way of compiling sums over long rows."""
     in_turns(note, SMALL, [FP8_LONG_ROWS])
-
-
-def large(note: Note, _: float) -> None:
-    """Batch 32."""
-    in_turns(note, LARGE, [REFERENCE, BF16, BF16_GROUPED, FP8, FP8_GROUPED])
-
-
-def unequal(note: Note, _: float) -> None:
-    """Batch 16, texts of 26 to 42 tokens."""
-    in_turns(note, UNEQUAL, [REFERENCE, BF16_GROUPED, FP8_GROUPED])
 
 
 def in_turns(note: Note, setting: Setting, contenders: list[Contender]) -> None:
@@ -152,17 +158,18 @@ def several(note: Note, most_s: float) -> None:
 
 
 PARTS: Mapping[str, Part] = {
-    "levers": Part(130, levers),
+    "step": Part(95, step),
     "predict": Part(75, answers),
-    "reference": Part(30, reference),
+    "checkpoint": Part(10, checkpoint),
+    "large": Part(65, large),
+    "unequal": Part(75, unequal),
+    "start": Part(75, start),
+    "scaling": Part(140, several, gpus=2),
+    "memory": Part(150, memory),
+    "levers": Part(100, levers),
     "kernels": Part(30, kernels),
     "products": Part(10, products),
-    "large": Part(60, large),
-    "unequal": Part(60, unequal),
-    "checkpoint": Part(10, checkpoint),
+    "large_unequal": Part(75, large_unequal),
     "long_rows": Part(60, long_rows),
-    "start": Part(75, start),
-    "memory": Part(150, memory),
-    "scaling": Part(180, several),
 }
 """The most wanted first."""

@@ -73,7 +73,7 @@ class Setting:
 def measured(
     contender: Contender, setting: Setting, steps: int = 8, warm_up: int = 4, device: torch.device = DEVICE
 ) -> dict[str, Any]:
-    """Seconds of `steps` steps and the memory that the process holds at its largest moment."""
+    """Seconds of `steps` steps, and the memory that the process holds at its largest moment while it trains."""
     release()
     started = time.monotonic()
     with compiler(contender):
@@ -107,6 +107,7 @@ def step_of(contender: Contender, setting: Setting, device: torch.device = DEVIC
     if contender.settings is None:
         return _reference(codec, config, batches)
     learner = learner_of(random_model(), config, None, Ranks(), device)
+    release()  # a run reads its weights from files, and never has them on the device in two types
     return our_step(learner, batches, codec, config, is_told_at_once=contender.is_told_at_once)
 
 
@@ -157,6 +158,7 @@ def our_step(
 def _reference(codec: Codec, config: FinetuneConfig, batches: Iterator[Batch]) -> Step:
     adapted = adapted_reference(config).train()
     trained = [parameter for parameter in adapted.parameters() if parameter.requires_grad]
+    release()
     optimizer = torch.optim.AdamW(trained, lr=config.learning_rate)
 
     def step() -> None:

@@ -19,7 +19,9 @@ NAMES = {
     "fp8, grouped, long rows": "ours, fp8, `grouped_lora: on`, long rows kept while summed up",
     "ours, kernels": "ours, `answer_kernels: on`",
 }
-STEP_PARTS = ("step", "levers", "reference", "long_rows", "unequal", "large")
+Side = tuple[int, str, str]
+"""Batch, texts, and who trains"""
+STEP_PARTS = ("step", "levers", "reference", "long_rows", "unequal", "large", "large_unequal")
 
 
 def write_table(result: Path, page: Path = PAGE) -> None:
@@ -38,19 +40,23 @@ def table(found: dict[str, Any]) -> str:
         f"commit {machine['commit']}, {machine['at']} UTC; medians, quartiles in brackets.",
         "",
     ]
-    lines += _steps([row for name in STEP_PARTS for row in parts.get(name, [])])
+    lines += _steps(merged_steps(parts))
     lines += _answers(parts["predict"]) if "predict" in parts else []
     lines += _rest(parts)
     lines += [f"{part}: {why}." for part, why in found.get("not_measured", {}).items()]
     return "\n".join(lines).strip()
 
 
-def _steps(rows: list[dict[str, Any]]) -> list[str]:
-    rounds: dict[tuple[int, str, str], list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
+def merged_steps(parts: dict[str, Any]) -> dict[Side, dict[str, Any]]:
+    """All rounds of each side that a result holds, as one row."""
+    rounds: dict[Side, list[dict[str, Any]]] = defaultdict(list)
+    for row in (row for name in STEP_PARTS for row in parts.get(name, [])):
         if "step_s" in row:
             rounds[row["batch"], row["texts"], row["who"]].append(row)
-    merged = {key: _median(found) for key, found in rounds.items()}
+    return {key: _median(found) for key, found in rounds.items()}
+
+
+def _steps(merged: dict[Side, dict[str, Any]]) -> list[str]:
     lines = [
         "| batch, texts | trained by | s/step | samples/s | TFLOP/s | GB held | times as fast |",
         "|---|---|---|---|---|---|---|",

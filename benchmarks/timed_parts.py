@@ -19,10 +19,14 @@ SPARE_S = 10
 
 @dataclass(frozen=True)
 class Part:
-    """`most_s` is about how long it takes on an H200 with nothing compiled yet; `measure` is told what it may take."""
+    """`most_s` is about how long it takes on an H200 with nothing compiled yet; `measure` is told what it may take.
+
+    With fewer than `gpus` GPUs it is done only if it is asked for by name.
+    """
 
     most_s: int
     measure: Callable[[Note, float], None]
+    gpus: int = 1
 
 
 class OutOfTime(Exception):
@@ -30,26 +34,44 @@ class OutOfTime(Exception):
 
 
 class Results:
-    """What has been measured, on the disk after each row."""
+    """What has been measured, on the disk after each row.
+
+    What a file of the same machine, versions and commit holds already stays, part by part, until a part is measured
+    again: one result may come of several calls.
+    """
 
     def __init__(self, out: Path, machine: dict[str, Any]) -> None:
         self._out = out
         self._found: dict[str, Any] = {"machine": machine, "parts": {}, "not_measured": {}}
+        self._is_new: set[str] = set()
+        """Parts of which this call has a row"""
         out.parent.mkdir(parents=True, exist_ok=True)
+        if out.exists() and is_same(known := json.loads(out.read_text()), machine):
+            self._found |= {"parts": known["parts"], "not_measured": known["not_measured"]}
 
     def note(self, part: str, row: dict[str, Any]) -> None:
-        self._found["parts"].setdefault(part, []).append(row)
+        if part not in self._is_new:
+            self._is_new.add(part)
+            self._found["parts"][part] = []
+            self._found["not_measured"].pop(part, None)
+        self._found["parts"][part].append(row)
         self._write()
 
     def not_measured(self, part: str, why: str) -> None:
         print(f"[{part}: {why}]", flush=True)
-        self._found["not_measured"][part] = why
+        if part in self._is_new or part not in self._found["parts"]:
+            self._found["not_measured"][part] = why
         self._write()
 
     def _write(self) -> None:
         aside = self._out.with_suffix(".part")
         aside.write_text(json.dumps(self._found, indent=1) + "\n")
         aside.replace(self._out)
+
+
+def is_same(known: dict[str, Any], machine: dict[str, Any]) -> bool:
+    """Whether a result is of this machine as it is now; the moment does not count."""
+    return {**known["machine"], "at": None} == {**machine, "at": None}
 
 
 def measure(name: str, part: Part, results: Results, until: float, *, takes_any: bool) -> None:

@@ -6,8 +6,9 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
+from vlatrain.ahead import read_ahead
 from vlatrain.configuration.arguments import Arguments, help_text, parse_arguments
-from vlatrain.configuration.places import hub_caches
+from vlatrain.configuration.places import base_model_folder, hub_caches
 from vlatrain.configuration.preflight import check_files, check_machine, count_gpus
 from vlatrain.configuration.printed import Printed, as_json, as_text, printed
 from vlatrain.configuration.resolve import Resolved, resolve
@@ -47,6 +48,9 @@ def _print(answer: Printed, resolved: Resolved, arguments: Arguments, environ: M
 
 def _train(resolved: Resolved, environ: Mapping[str, str]) -> int:
     """Loads torch; until here none of it is needed."""
+    folder = resolved.config.resume_full_model_dir or base_model_folder(resolved.config, environ)
+    if folder is not None and environ.get("LOCAL_RANK", "0") == "0":
+        read_ahead(folder)
     os.environ.setdefault("HF_HUB_CACHE", str(hub_caches(resolved.config, environ)[0]))
     level = logging.INFO if environ.get("RANK", "0") == "0" else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s")

@@ -1,9 +1,11 @@
-"""The table of docs/speed.md follows from a result of the benchmark alone."""
+"""The table of docs/speed.md follows from a result of the benchmark alone, and so does what has become slower."""
 
 import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+from speed_compare import Figure, compared, newest_two
 from speed_table import write_table
 
 
@@ -69,3 +71,44 @@ def test_every_part_has_its_lines_and_what_was_not_measured_is_said(tmp_path: Pa
         "large: left out: takes about 60 s, and 9 s are left.",
     ):
         assert line in text
+
+
+def result(folder: Path, name: str, at: str, *rows: dict[str, Any], gpu: str = "a card", stall_s: float = 0.03) -> Path:
+    machine = {"gpu": gpu, "torch": "2", "transformers": "5", "peft": "0.2", "commit": name, "at": at}
+    parts = {"step": list(rows), "checkpoint": [{"size_gb": 1.33, "stall_s": stall_s}]}
+    path = folder / f"gpu-{name}.json"
+    path.write_text(json.dumps({"machine": machine, "parts": parts}))
+    return path
+
+
+def test_a_step_that_became_slower_is_worse_and_one_within_its_spread_is_not(tmp_path: Path) -> None:
+    old = result(tmp_path, "old", "1", step("bf16", 0.20), step("fp8", 0.15))
+    new = result(tmp_path, "new", "2", step("bf16", 0.25), step("fp8", 0.159), stall_s=0.02)
+    told, is_worse = compared(old, new)
+    assert is_worse
+    assert "| step, ours, batch 16, equal texts | 0.2 s | 0.25 s | +25.0 % | worse |" in told
+    assert "| a checkpoint's stall | 0.03 s | 0.02 s | -33.3 % |  |" in told
+    assert told.endswith("1 of 5 figures are worse: step, ours, batch 16, equal texts.")
+    assert compared(new, old)[0].endswith("1 of 5 figures are worse: a checkpoint's stall.")
+
+
+def test_what_others_need_is_shown_and_is_no_regression_of_ours(tmp_path: Path) -> None:
+    old = result(tmp_path, "old", "1", step("reference", 0.4), step("bf16", 0.2))
+    new = result(tmp_path, "new", "2", step("reference", 0.8))
+    told, is_worse = compared(old, new)
+    assert not is_worse
+    assert "+100.0 %" in told
+    assert "No longer measured: step, ours, batch 16, equal texts." in told
+
+
+def test_the_newest_result_stands_beside_the_last_one_of_the_same_card(tmp_path: Path) -> None:
+    assert newest_two(tmp_path) == []
+    first, other = result(tmp_path, "b", "1"), result(tmp_path, "c", "2", gpu="another card")
+    assert newest_two(tmp_path) == [other]
+    last = result(tmp_path, "a", "3")
+    assert newest_two(tmp_path) == [first, last]
+
+
+@pytest.mark.parametrize(("now", "is_worse"), [(1.02, False), (1.2, False), (1.4, True), (0.5, False)])
+def test_a_figure_is_worse_outside_of_what_was_seen_and_by_more_than_a_little(now: float, is_worse: bool) -> None:
+    assert Figure(now, now, now, "s").is_worse_than(Figure(1.0, 0.8, 1.3, "s")) is is_worse

@@ -66,3 +66,22 @@ def test_behind_a_part_no_alarm_is_left() -> None:
     with at_most(1000):
         assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_a_further_call_adds_its_parts_to_the_file_of_the_same_machine(out: Path) -> None:
+    until = time.monotonic() + 1000
+    first = Results(out, {"gpu": "a card", "at": "noon"})
+    measure("one", Part(1, lambda note, left_s: note({"row": 1})), first, until, takes_any=False)
+    measure("bad", Part(1, broken), first, until, takes_any=False)
+    again = Results(out, {"gpu": "a card", "at": "later"})
+    measure("one", Part(2000, never), again, until, takes_any=False)
+    measure("bad", Part(1, lambda note, left_s: note({"row": 2})), again, until, takes_any=False)
+    assert read(out)["parts"] == {"one": [{"row": 1}], "bad": [{"row": 2}]}
+    assert read(out)["not_measured"] == {}, "what is known already is not missing"
+    assert read(out)["machine"]["at"] == "later"
+
+
+def test_a_file_of_another_machine_is_written_anew(out: Path) -> None:
+    Results(out, {"gpu": "a card", "at": "noon"}).note("one", {"row": 1})
+    Results(out, {"gpu": "another", "at": "noon"}).note("two", {"row": 2})
+    assert read(out)["parts"] == {"two": [{"row": 2}]}

@@ -4,6 +4,7 @@ Forward y = x W^T: rows of x are scaled and rounded, rows of W were so when load
 take over the scales of W's rows, so that the bytes of W, transposed, serve as they are; then rows of dy are rounded.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -86,13 +87,24 @@ def to_fp8(vla: OpenVLA, device: torch.device, *, keeps_transpose: bool | None =
     where `keeps_transposes` finds the card large enough; else each is transposed when it is needed.
     """
     layers = vla.language_model.model.layers
-    linears = [(name, module) for name, module in layers.named_modules() if _is_frozen_linear(name, module)]
-    size = sum(matrix.weight.numel() for _, matrix in linears)
-    card_bytes = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else 0
-    keeps = keeps_transposes(size, card_bytes) if keeps_transpose is None else keeps_transpose
-    for name, matrix in linears:
+    sizes = dict(_frozen_linears(layers))
+    keeps = keeps_transposes(sum(sizes.values()), usable_bytes(device)) if keeps_transpose is None else keeps_transpose
+    for name in sizes:  # by name: whoever held the modules would keep all of their weights until the end
+        matrix = layers.get_submodule(name)
+        assert isinstance(matrix, nn.Linear)
         layers.set_submodule(name, Fp8Linear(matrix, device, keeps_transpose=keeps))
 
 
-def _is_frozen_linear(name: str, module: nn.Module) -> bool:
-    return isinstance(module, nn.Linear) and "lora_" not in name
+def usable_bytes(device: torch.device) -> int:
+    """Of a card's memory what this process may take of it; 0 on a CPU."""
+    if device.type != "cuda":
+        return 0
+    share = torch.cuda.get_per_process_memory_fraction(device)
+    return int(share * torch.cuda.get_device_properties(device).total_memory)
+
+
+def _frozen_linears(layers: nn.Module) -> Iterator[tuple[str, int]]:
+    """Names, and numbers of weights."""
+    for name, module in layers.named_modules():
+        if isinstance(module, nn.Linear) and "lora_" not in name:
+            yield name, module.weight.numel()

@@ -38,9 +38,9 @@ from vlatrain.model.lora import load_adapter
 from vlatrain.model.openvla import OpenVLA
 from vlatrain.ticker import Ticker
 from vlatrain.train.checkpoint import NAME
+from vlatrain.train.devices import chosen_device
 from vlatrain.train.learner import compute_dtype, place_of
 from vlatrain.train.reports import Reports
-from vlatrain.train.session import chosen_device
 
 RESULT = "--result="
 """`--result=FILE` also writes the record as JSON."""

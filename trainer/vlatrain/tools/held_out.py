@@ -22,7 +22,7 @@ from vlatrain.model.arithmetic import arithmetic
 from vlatrain.model.codec import Codec
 from vlatrain.model.images import normalise
 from vlatrain.tools.checkpoint_evaluation import base_of, config_of, loaded_policy
-from vlatrain.train.session import chosen_device
+from vlatrain.train.devices import chosen_device
 
 BATCH = 32
 

@@ -19,8 +19,8 @@ from vlatrain.model.checkpoint_files import load_base
 from vlatrain.model.codec import Codec
 from vlatrain.model.hub import find_base
 from vlatrain.ticker import Ticker, gigabytes
+from vlatrain.train.devices import chosen_device
 from vlatrain.train.learner import compute_dtype
-from vlatrain.train.session import chosen_device
 
 
 def compute_statistics(words: Sequence[str], environ: Mapping[str, str], stream: TextIO | None = None) -> Path:

@@ -10,6 +10,8 @@ from vlatrain.distributed import Ranks
 from vlatrain.ticker import Ticker, gigabytes
 from vlatrain.train.reports import Reports
 
+BASE_MODEL = "the base model"
+
 
 def loading_told(ranks: Ranks, reports: Reports, stream: TextIO | None = None) -> Callable[[int, int], None]:
     """What to call with the bytes loaded and in all: speaks on the first rank, in the log and in the run's progress.
@@ -21,7 +23,7 @@ def loading_told(ranks: Ranks, reports: Reports, stream: TextIO | None = None) -
     def progress(done: int, total: int) -> None:
         if ranks.is_first:
             tell(gigabytes(done, total, "loading the base model:"))
-            reports.phase(Phase.LOADING, done=100 * done // max(1, total), total=100)
+            reports.phase(Phase.LOADING, done=100 * done // max(1, total), total=100, detail=BASE_MODEL)
         if ranks.is_first and done == total:
             tell.end()
 

@@ -6,7 +6,7 @@ from contextlib import closing
 from functools import partial
 
 from vlad.records import failpoints
-from vlad.records.progress import Phase, Reason
+from vlad.records.progress import Reason
 from vlad.records.requests import Action
 
 from vlatrain.configuration.finetune import FinetuneConfig
@@ -64,6 +64,7 @@ def is_over(session: Session, state: TrainState) -> bool:
 
 def evaluate_and_save(session: Session, state: TrainState) -> TrainState:
     """The step is safe on the disk before its evaluation, because simulators die, and knows the result after it."""
+    session.starting.waits_for("an evaluation")
     save(session, state)
     is_elsewhere = session.config.eval_on is not None and session.suite is not None and state.step > 0
     state = submitted(session, state) if is_elsewhere else evaluated(session, state)
@@ -87,9 +88,10 @@ def update(session: Session, state: TrainState, feed: Feed) -> TrainState:
 
     On a GPU a logged step is told when the next one is under way there, so that the GPU never waits for the log.
     """
-    session.reports.phase(Phase.TRAINING, state.step)
+    session.starting.first_step(state.step, is_compiled=session.learner.levers.compile)
     started = time.monotonic()
     train_step(session.learner, feed, session.codec, session.config, state.step)
+    session.starting.is_done(session.learner.device)
     after = state.stepped(session.samples_per_step)
     if not is_over(session, after):
         feed.look_ahead()

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -41,14 +41,17 @@ class Reports:
         self.trackers: Trackers | None = None
         self._phase: Phase | None = None
         self._done: int | None = None
+        self._detail = ""
         self._timed_steps = 0
         self._timed_s = 0.0
 
-    def phase(self, phase: Phase, step: int | None = None, done: int | None = None, total: int | None = None) -> None:
-        """The run entered a phase, or got on within one that counts; nothing where it did neither."""
-        if (phase, done) != (self._phase, self._done):
-            self._phase, self._done = phase, done
-            self._tell(PhaseChange(at=time.time(), phase=phase, step=step, done=done, total=total))
+    def phase(
+        self, phase: Phase, step: int | None = None, done: int | None = None, total: int | None = None, detail: str = ""
+    ) -> None:
+        """The run entered a phase or a part of one, or got on within one that counts; nothing where it did neither."""
+        if (phase, done, detail) != (self._phase, self._done, self._detail):
+            self._phase, self._done, self._detail = phase, done, detail
+            self._tell(PhaseChange(at=time.time(), phase=phase, step=step, done=done, total=total, detail=detail))
 
     def plan(self, config: FinetuneConfig, ranks: Ranks, state: TrainState, samples_per_step: int) -> None:
         is_evaluated = config.enable_periodic_eval
@@ -69,6 +72,11 @@ class Reports:
     def levers(self, levers: Levers) -> None:
         """What makes the steps fast, and what cannot."""
         self._print(f"[speed] {levers}")
+
+    def started(self, parts: Sequence[tuple[str, float]]) -> None:
+        """The first step is made; names and seconds of what came before it, and of itself."""
+        told = ", ".join(f"{name} {seconds:.1f}" for name, seconds in parts)
+        self._print(f"[start] {sum(seconds for _, seconds in parts):.1f} s to the end of the first step: {told}")
 
     def took(self, duration_s: float) -> None:
         """One more step was made; its time counts into the next logged line."""

@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from vlad.policy.early_stop import EarlyStopPolicy
-from vlad.records.progress import Phase
 from vlad.report import RUN_ID_VARIABLE, Reporter
 
-from vlatrain.configuration.finetune import Device, EarlyStopRule, FinetuneConfig
+from vlatrain.configuration.finetune import EarlyStopRule, FinetuneConfig
 from vlatrain.configuration.places import adapter_folder, base_model_folder
 from vlatrain.data.actions import STATE_DIM
 from vlatrain.data.batches import Batches
@@ -38,16 +37,18 @@ from vlatrain.model.hub import find_base
 from vlatrain.model.self_check import vision_self_check
 from vlatrain.tracking.trackers import tracked
 from vlatrain.train.batching import open_batches
+from vlatrain.train.devices import chosen_device, device_of, set_arithmetic
 from vlatrain.train.fitting import check_inputs
 from vlatrain.train.inbox import Inbox
 from vlatrain.train.learner import Learner, build_learner
-from vlatrain.train.loading import loading_told
+from vlatrain.train.loading import BASE_MODEL, loading_told
 from vlatrain.train.merges import Merges
 from vlatrain.train.reports import Reports
 from vlatrain.train.restoring import checkpoint_to_resume, restore
 from vlatrain.train.rng import seed_all
 from vlatrain.train.saving import Checkpoints, DataMark
 from vlatrain.train.sharding import Gathers
+from vlatrain.train.starting import Starting
 from vlatrain.train.state import TrainState
 from vlatrain.train.step import rehearse
 from vlatrain.train.telling import Telling
@@ -62,6 +63,7 @@ class Session:
     config: FinetuneConfig
     ranks: Ranks
     reports: Reports
+    starting: Starting
     inbox: Inbox
     codec: Codec
     batches: Batches | ResidentBatches
@@ -96,34 +98,14 @@ def open_session(config: FinetuneConfig) -> Iterator[Session]:
     set_arithmetic(config, uses_cuda=uses_cuda)
     with joined(uses_cuda=uses_cuda) as ranks, _reporter(ranks) as reporter:
         reports = Reports(reporter, ranks)
-        reports.phase(Phase.LOADING)
-        session = _load(config, ranks, reports, Inbox(ranks, reporter), _device(ranks, uses_cuda=uses_cuda))
+        starting = Starting(reports)
+        session = _load(config, ranks, starting, Inbox(ranks, reporter), device_of(ranks, uses_cuda=uses_cuda))
         lineage = session.checkpoints.lineage
         with (
             tracked(config, lineage, session.start.step, reports.warn) if ranks.is_first else nullcontext() as trackers
         ):
             reports.trackers = trackers
             yield session
-
-
-def chosen_device(device: Device) -> str:
-    """auto takes CUDA where there is a GPU."""
-    if device is Device.AUTO:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return device.value
-
-
-def set_arithmetic(config: FinetuneConfig, *, uses_cuda: bool) -> None:
-    """Threads and kernels of this process.
-
-    torchrun gives each of several ranks one thread (OMP_NUM_THREADS); a lone rank gets as many as it may use cores.
-    """
-    if config.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
-        torch.backends.cudnn.benchmark = False
-    if not uses_cuda and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
 
 
 def samples_per_step(config: FinetuneConfig, ranks: Ranks) -> int:
@@ -171,15 +153,10 @@ def _reporter(ranks: Ranks) -> Reporter:
     return Reporter.from_environment() if ranks.is_first else Reporter(None)
 
 
-def _device(ranks: Ranks, *, uses_cuda: bool) -> torch.device:
-    if not uses_cuda:
-        return torch.device("cpu")
-    torch.cuda.set_device(ranks.local_rank)
-    return torch.device("cuda", ranks.local_rank)
-
-
-def _load(config: FinetuneConfig, ranks: Ranks, reports: Reports, inbox: Inbox, device: torch.device) -> Session:
+def _load(config: FinetuneConfig, ranks: Ranks, starting: Starting, inbox: Inbox, device: torch.device) -> Session:
     """What is quick to check comes before what is slow to load."""
+    reports = starting.reports
+    starting.begins("data")
     suite = _suite(config, ranks, device)
     base = config.resume_full_model_dir or base_model_folder(config, os.environ) or _downloaded(config, ranks)
     codec = Codec.from_folder(base)
@@ -187,12 +164,15 @@ def _load(config: FinetuneConfig, ranks: Ranks, reports: Reports, inbox: Inbox, 
     dataset = open_training_set(config, is_first=ranks.is_first, wait_for_all=ranks.wait_for_all)
     batches = open_batches(config, dataset, codec, ranks, device)
     resumed = checkpoint_to_resume(config)
+    starting.begins(BASE_MODEL)
     learner = build_learner(config, base, resumed, ranks, device, loading_told(ranks, reports))
     if config.method_enabled:
+        starting.begins("the method")
         student = Student(vla=learner.vla, codec=codec, device=device, dtype=learner.dtype)
         learner = replace(learner, method=open_method(config, student, ranks, reports.warn))
     checkpoints = _checkpoints(config, dataset, ranks, reports, base)
     answers = _answers(learner, codec, config)
+    starting.begins("a first look")
     if ranks.world_size > 1:
         rehearse(learner, batches.at(0), codec, config)
     if ranks.is_first or learner.is_sharded:
@@ -202,6 +182,7 @@ def _load(config: FinetuneConfig, ranks: Ranks, reports: Reports, inbox: Inbox, 
         config=config,
         ranks=ranks,
         reports=reports,
+        starting=starting,
         inbox=inbox,
         codec=codec,
         batches=batches,
