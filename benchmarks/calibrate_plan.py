@@ -2,10 +2,11 @@
 
     PYTHONPATH=supervisor:trainer:tests/support:benchmarks python benchmarks/calibrate_plan.py FILE… [--write]
 
-Counts of kept values and the driver's own memory are taken as measured. The share lost to fragments, and the four
-constants of time, are those with the smallest sum of squared relative errors over all settings of the plain path; what
-passes as graphs achieve is the median of theirs. What no file tells (with the levers only, say) stays as it is. All
-files must be of one card. Prints a table in Markdown; --write replaces trainer/vlatrain/planning/measured.json.
+Counts of kept values and the driver's own memory are taken as measured. The shares lost to fragments, without graphs
+and with, and the four constants of time, are those with the smallest sum of squared relative errors over the settings
+that they are of; what passes as graphs achieve is the median of theirs. What no file tells (with the levers only, say)
+stays as it is. All files must be of one card. Prints a table in Markdown; --write replaces
+trainer/vlatrain/planning/measured.json.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from vlatrain.planning.cards import Card, card_named
 from vlatrain.planning.measured import FILE, Kept, Measured, as_json, measured
 from vlatrain.planning.plan import Plan, plan
 from vlatrain.planning.speed import step_operations
+from vlatrain.planning.used import Way
 
 TIMES: dict[str, Any] = {"launch_s": 0.004, "again_s": 0.004, "unhidden": 0.4, "achieved": 0.45}
 FEWEST = len(TIMES)
@@ -59,19 +61,15 @@ def calibrated(told: dict[str, Any], found: Sequence[Found], card: Card, before:
         before,
         device=told["device"],
         torch=told["torch"],
-        decoder={is_mixed: _kept(kept, "decoder", is_mixed) for is_mixed in (True, False)},
-        tower={is_mixed: _kept(kept, "tower", is_mixed) for is_mixed in (True, False)},
+        decoder={way: _kept(kept, "decoder", way) or known for way, known in before.decoder.items()},
+        tower={way: _kept(kept, "tower", way) or known for way, known in before.tower.items()},
     )
     known = replayed(found, known, card)
     plain = [one for one in found if not one.levers]
     if len(plain) < FEWEST:
         return known
-    known = replace(known, context_bytes=int(statistics.median(one.context_bytes for one in plain)), fragments=0.0)
-    bare = [plan(one.config, SIZES, card, 1, known).account.total_bytes - known.context_bytes for one in plain]
-    shares = [one.peak_bytes - known.context_bytes for one in plain]
-    weights = [1 / one.peak_bytes**2 for one in plain]
-    lost = sum(w * b * (s - b) for w, b, s in zip(weights, bare, shares, strict=True))
-    known = replace(known, fragments=round(lost / sum(w * b * b for w, b in zip(weights, bare, strict=True)), 4))
+    known = replace(known, context_bytes=int(statistics.median(one.context_bytes for one in plain)))
+    known = replace(known, fragments=lost_share(plain, replace(known, fragments=0.0), card))
     known = timed([one for one in plain if one.precision is not Precision.FP32], replace(known, **TIMES), card)
     for one in plain:
         if one.precision is Precision.FP32:
@@ -79,13 +77,25 @@ def calibrated(told: dict[str, Any], found: Sequence[Found], card: Card, before:
     return known
 
 
+def lost_share(found: Sequence[Found], known: Measured, card: Card) -> float:
+    """The share of what is foretold without fragments that makes the smallest relative errors of peaks."""
+    bare = [plan(one.config, SIZES, card, 1, known).account.total_bytes - known.context_bytes for one in found]
+    shares = [one.peak_bytes - known.context_bytes for one in found]
+    weights = [1 / one.peak_bytes**2 for one in found]
+    lost = sum(w * b * (s - b) for w, b, s in zip(weights, bare, shares, strict=True))
+    return round(lost / sum(w * b * b for w, b in zip(weights, bare, strict=True)), 4)
+
+
 def replayed(found: Sequence[Found], known: Measured, card: Card) -> Measured:
-    """What passes achieve that are replayed as graphs, by how the base is kept."""
+    """What passes lose and achieve that are replayed as graphs; the second by how the base is kept."""
+    captured = [one for one in found if plan(one.config, SIZES, card, 1, known).speed.is_replayed]
+    if captured:
+        known = replace(known, graph_fragments=lost_share(captured, replace(known, graph_fragments=0.0), card))
     for name, base in (("graph_achieved", BasePrecision.BF16), ("fp8_achieved", BasePrecision.FP8)):
         shares = [
             one.batch_size * step_operations(one.config, SIZES) / one.step_s / (card.tflops * 1e12)
-            for one in found
-            if one.base_precision is base and plan(one.config, SIZES, card, 1, known).speed.is_replayed
+            for one in captured
+            if one.base_precision is base
         ]
         if shares:
             achieved: dict[str, Any] = {name: round(statistics.median(shares), 4)}
@@ -93,9 +103,10 @@ def replayed(found: Sequence[Found], known: Measured, card: Card) -> Measured:
     return known
 
 
-def _kept(kept: dict[str, Any], name: str, is_mixed: bool) -> Kept:
-    values = kept[f"{name}, {'bf16' if is_mixed else 'fp32'}"]
-    return Kept(*(round(values[one], 1) for one in ("width", "inner", "rank")))
+def _kept(kept: dict[str, Any], name: str, way: Way) -> Kept | None:
+    """None where the file does not tell: files of before know two ways, by the name of their arithmetic."""
+    values = kept.get(f"{name}, {way}") or (kept.get(f"{name}, bf16") if way is Way.MIXED else None)
+    return Kept(*(round(values[one], 1) for one in ("width", "inner", "rank"))) if values else None
 
 
 def timed(found: Sequence[Found], known: Measured, card: Card) -> Measured:

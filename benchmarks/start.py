@@ -46,9 +46,8 @@ def report(rounds: list[dict[str, dict[str, float]]], gigabytes: float) -> None:
     for name in LIBRARIES:
         print(f"import {name}: {found['behind'][name]:.2f} s")
     for way, told in found.items():
-        print(
-            f"weights of {gigabytes:g} GB read {way}: {told['read_s']:.2f} s behind the imports, {told['all_s']:.2f} s in all"
-        )
+        read_s, all_s = told["read_s"], told["all_s"]
+        print(f"weights of {gigabytes:g} GB asked for {way}: {read_s:.2f} s of reading, {all_s:.2f} s in all")
     print(f"read ahead, a start takes {found['ahead']['all_s'] / found['behind']['all_s']:.2f} of the time")
 
 

@@ -17,6 +17,7 @@ from vlatrain.model.lora import add_lora
 from vlatrain.planning import measured as calibrated
 from vlatrain.planning.cards import CARDS
 from vlatrain.planning.plan import plan
+from vlatrain.planning.used import Way
 
 MOST_ERROR = 0.10
 
@@ -46,10 +47,10 @@ def test_the_predicted_peak_is_the_measured_one_within_a_tenth(setting: tuple[An
 
 
 @pytest.mark.parametrize("name", ["decoder", "tower"])
-@pytest.mark.parametrize("precision", ["bf16", "fp32"])
-def test_blocks_keep_what_the_formula_says(name: str, precision: str) -> None:
-    keeps = getattr(calibrated.measured(), name)[precision == "bf16"]
-    found = dict(kept_values())[f"{name}, {precision}"]
+@pytest.mark.parametrize("way", Way)
+def test_blocks_keep_what_the_formula_says(name: str, way: Way) -> None:
+    keeps = getattr(calibrated.measured(), name)[way]
+    found = dict(kept_values())[f"{name}, {way}"]
     assert found["width"] == pytest.approx(keeps.width, abs=0.1)
     assert found["inner"] == pytest.approx(keeps.inner, abs=0.1)
     assert found["rank"] == pytest.approx(keeps.rank, abs=0.1)

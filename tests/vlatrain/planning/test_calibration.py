@@ -12,7 +12,11 @@ from vlatrain.planning.measured import Kept, Measured, measured
 from vlatrain.planning.plan import plan
 
 H200 = CARDS["H200"]
-OTHER = replace(measured(), fragments=0.03, launch_s=0.003, achieved=0.5, graph_achieved=0.6, fp8_achieved=0.8)
+OTHER = replace(
+    measured(),
+    **{"fragments": 0.03, "graph_fragments": 0.12, "launch_s": 0.003},
+    **{"achieved": 0.5, "graph_achieved": 0.6, "fp8_achieved": 0.8},
+)
 
 
 def told(known: Measured) -> dict[str, Any]:
@@ -20,9 +24,7 @@ def told(known: Measured) -> dict[str, Any]:
         return {"width": one.width, "inner": one.inner, "rank": one.rank}
 
     kinds = {"decoder": known.decoder, "tower": known.tower}
-    counts = {
-        f"{name}, {'bf16' if mixed else 'fp32'}": kept(kinds[name][mixed]) for name in kinds for mixed in (True, False)
-    }
+    counts = {f"{name}, {way}": kept(one) for name, kind in kinds.items() for way, one in kind.items()}
     return {"device": "NVIDIA H200", "torch": "a version", "kept": counts}
 
 
@@ -47,9 +49,9 @@ def test_with_levers_only_the_plain_path_keeps_its_constants() -> None:
     replayed = [found(setting, levers=True) for setting in WITH_LEVERS]
     known = calibrated(told(measured()), replayed, H200, measured())
     assert (known.graph_achieved, known.fp8_achieved) == pytest.approx((0.6, 0.8), abs=1e-3)
-    assert replace(known, graph_achieved=0.1, fp8_achieved=0.1, torch="") == replace(
-        measured(), graph_achieved=0.1, fp8_achieved=0.1, torch=""
-    )
+    assert known.graph_fragments == pytest.approx(0.12, abs=1e-3)
+    levers_own: dict[str, Any] = {"graph_achieved": 0.1, "fp8_achieved": 0.1, "graph_fragments": 0.1, "torch": ""}
+    assert replace(known, **levers_own) == replace(measured(), **levers_own)
 
 
 def test_files_without_a_base_precision_are_read() -> None:

@@ -31,6 +31,10 @@ def answer(words: Sequence[str], environ: Mapping[str, str], root: Path = Path("
     if resolved.config.device is Device.CPU:
         raise ConfigError("--device cpu: a plan is for GPUs; a run on the CPU needs no other memory than the machine's")
     chosen = chosen_card(card, resolved.config, root)
+    if resolved.config.has_fp8_base and not chosen.has_fp8:
+        raise ConfigError(
+            f"--base_precision fp8: {chosen.name} has no fp8 products; take bf16 or nf4", "base_precision"
+        )
     nproc, _ = processes(arguments.nproc, resolved.nproc, resolved.nproc_origin, count_gpus(environ))
     base = base_model_folder(resolved.config, environ)
     model = OpenVLAConfig.from_json_file(base / "config.json") if base else OpenVLAConfig()
@@ -108,10 +112,9 @@ def as_text(made: Plan, others: list[Remedy], assumed: str | None) -> str:
 
 
 def _of_replayed(config: FinetuneConfig) -> str:
-    """What the time follows from, and how far memory is from what was measured with levers (docs/trainer.md)."""
-    told = "about a tenth more was measured" if config.has_fp8_base else "will be less"
-    known = f"reckoned from batch 16 on one {measured().device}"
-    return f"That is with compile and cuda_graph, {known}; memory is told without, and {told}."
+    """What time and memory follow from."""
+    base = " and a base in fp8" if config.has_fp8_base else ""
+    return f"That is with compile and cuda_graph{base}, reckoned from what one {measured().device} needs."
 
 
 def _remedy(one: Remedy) -> str:

@@ -16,6 +16,7 @@ class Card:
     memory_bytes: int
     tflops: float
     has_bf16: bool = True
+    has_fp8: bool = False
 
 
 CARDS = {
@@ -25,17 +26,17 @@ CARDS = {
         Card(name="V100", memory_bytes=32_510 * MIB, tflops=125, has_bf16=False),
         Card(name="T4", memory_bytes=15_360 * MIB, tflops=65, has_bf16=False),
         Card(name="3090", memory_bytes=24_576 * MIB, tflops=71),
-        Card(name="4090", memory_bytes=24_564 * MIB, tflops=165),
-        Card(name="5090", memory_bytes=32_607 * MIB, tflops=210),
+        Card(name="4090", memory_bytes=24_564 * MIB, tflops=165, has_fp8=True),
+        Card(name="5090", memory_bytes=32_607 * MIB, tflops=210, has_fp8=True),
         Card(name="A10", memory_bytes=23_028 * MIB, tflops=125),
-        Card(name="L4", memory_bytes=23_034 * MIB, tflops=121),
+        Card(name="L4", memory_bytes=23_034 * MIB, tflops=121, has_fp8=True),
         Card(name="A6000", memory_bytes=49_140 * MIB, tflops=155),
-        Card(name="L40S", memory_bytes=46_068 * MIB, tflops=362),
+        Card(name="L40S", memory_bytes=46_068 * MIB, tflops=362, has_fp8=True),
         Card(name="A100-40GB", memory_bytes=40_960 * MIB, tflops=312),
         Card(name="A100", memory_bytes=81_920 * MIB, tflops=312),
-        Card(name="H100", memory_bytes=81_559 * MIB, tflops=989),
-        Card(name="H200", memory_bytes=143_771 * MIB, tflops=989),
-        Card(name="B200", memory_bytes=183_359 * MIB, tflops=2250),
+        Card(name="H100", memory_bytes=81_559 * MIB, tflops=989, has_fp8=True),
+        Card(name="H200", memory_bytes=143_771 * MIB, tflops=989, has_fp8=True),
+        Card(name="B200", memory_bytes=183_359 * MIB, tflops=2250, has_fp8=True),
     )
 }
 MODEL_FILES = "proc/driver/nvidia/gpus/*/information"

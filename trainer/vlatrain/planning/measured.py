@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vlatrain.planning.sizes import BlockSize
+from vlatrain.planning.used import Way
 
 FILE = Path(__file__).with_name("measured.json")
 
@@ -25,7 +26,9 @@ class Kept:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
-    """What one GPU said. `decoder` and `tower` are by whether arithmetic is mixed (autocast).
+    """What one GPU said. `decoder` and `tower` are by the way that blocks compute.
+
+    The share `fragments` of all else is lost to fragments and workspaces; with passes as graphs `graph_fragments`.
 
     A micro-batch takes the longer of two times: the host's, which launches kernels (`launch_s` for each block forward
     and backward, `again_s` for each that is computed again), and the device's, which achieves the share `achieved` of
@@ -35,10 +38,11 @@ class Measured:
 
     device: str
     torch: str
-    decoder: dict[bool, Kept]
-    tower: dict[bool, Kept]
+    decoder: dict[Way, Kept]
+    tower: dict[Way, Kept]
     context_bytes: int
     fragments: float
+    graph_fragments: float
     launch_s: float
     again_s: float
     unhidden: float
@@ -53,7 +57,7 @@ def measured() -> Measured:
     """The constants that ship."""
     told: dict[str, Any] = json.loads(FILE.read_text())
     for name in KINDS:
-        told[name] = {word == "mixed": Kept(**kept) for word, kept in told[name].items()}
+        told[name] = {Way(way): Kept(**kept) for way, kept in told[name].items()}
     return Measured(**told)
 
 
@@ -65,7 +69,6 @@ def as_json(found: Measured) -> str:
     told: dict[str, Any] = {name: getattr(found, name) for name in Measured.__slots__}
     for name in KINDS:
         told[name] = {
-            "mixed" if is_mixed else "fp32": {one: getattr(kept, one) for one in Kept.__slots__}
-            for is_mixed, kept in told[name].items()
+            way.value: {one: getattr(kept, one) for one in Kept.__slots__} for way, kept in told[name].items()
         }
     return json.dumps(told, indent=1) + "\n"

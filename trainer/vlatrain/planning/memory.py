@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from vlatrain.configuration.finetune import FinetuneConfig, Precision
 from vlatrain.configuration.memory import Checkpointing, Sharding
 from vlatrain.configuration.speed import keeps_transposes
+from vlatrain.fast.levers import Levers
 from vlatrain.planning.cards import Card
 from vlatrain.planning.measured import Kept, Measured
 from vlatrain.planning.sizes import BlockSize, Sizes
+from vlatrain.planning.used import used_on, way_of
 
 BYTES = {Precision.BF16: 2, Precision.FP16: 2, Precision.FP32: 4}
 NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # nibbles, and doubly quantised scales of blocks of 64
 TRAINED_BYTES = 16  # weight, gradient and two moments in fp32
 MEAN_BYTES = 4
+SHADOW_BYTES = 6  # of an adapter's number where passes are graphs: its copy, that one's gradient, all gradients as one
 RANKS_BYTES = 500_000_000  # NCCL's buffers
 TEMPORARY = Kept(4, 6, 0)  # values that one block needs besides while it is computed
 
@@ -47,12 +50,14 @@ def account(
     config: FinetuneConfig, sizes: Sizes, precision: Precision, nproc: int, known: Measured, card: Card
 ) -> Account:
     """The memory of one rank while it trains or evaluates, whichever needs more."""
-    training = Part(*_training(config, sizes, precision, known))
+    used = used_on(card, config, precision, nproc)
+    training = Part(*_training(config, sizes, precision, known, used))
     evaluating = Part("evaluation: keys and values, activations", _evaluating(config, sizes, precision))
     fixed = (*_weights(config, sizes, precision, nproc, card), *_trained(config, sizes))
     working = max(training, evaluating, key=lambda part: part.size_bytes)
     foretold = sum(part.size_bytes for part in (*fixed, working))
-    spare = known.context_bytes + (RANKS_BYTES if nproc > 1 else 0) + int(known.fragments * foretold)
+    lost = known.graph_fragments if used.cuda_graph else known.fragments
+    spare = known.context_bytes + (RANKS_BYTES if nproc > 1 else 0) + int(lost * foretold)
     return Account((*fixed, working, Part("driver, workspaces, fragments", spare)))
 
 
@@ -83,20 +88,20 @@ def _trained(config: FinetuneConfig, sizes: Sizes) -> list[Part]:
     return [Part(f"{told}: weights, gradients, moments in fp32", count * TRAINED_BYTES)]
 
 
-def _training(config: FinetuneConfig, sizes: Sizes, precision: Precision, known: Measured) -> tuple[str, int]:
+def _training(
+    config: FinetuneConfig, sizes: Sizes, precision: Precision, known: Measured, used: Levers
+) -> tuple[str, int]:
     """Activations of one micro-batch at the moment when most are kept."""
-    is_mixed, each = precision is not Precision.FP32, BYTES[precision]
+    way, each, rank = way_of(used, precision), BYTES[precision], config.lora_rank
     level = config.activation_checkpointing
-    decoder = _kept(sizes.decoder, known.decoder[is_mixed], config.lora_rank, level is not Checkpointing.NONE)
-    towers = [
-        _kept(tower, known.tower[is_mixed], config.lora_rank, level is Checkpointing.FULL) for tower in sizes.towers
-    ]
+    decoder = _kept(sizes.decoder, known.decoder[way], rank, level is not Checkpointing.NONE)
+    towers = [_kept(tower, known.tower[way], rank, level is Checkpointing.FULL) for tower in sizes.towers]
     projector = sizes.projector.places * 3 * (sizes.projector.inner + 2 * sizes.projector.width)
     logits = sizes.actions * sizes.vocabulary * 4
     temporary = sizes.decoder.places * TEMPORARY.values(sizes.decoder, 0)
     values = decoder + sum(towers) + projector + logits + temporary
-    casts = sizes.lora(config.lora_rank) * 2 if is_mixed and config.use_lora else 0
-    casts += sizes.parameters * 2 if is_mixed and not config.use_lora else 0
+    cast = SHADOW_BYTES if used.cuda_graph else 0 if precision is Precision.FP32 else BYTES[precision]
+    casts = cast * (sizes.lora(config.lora_rank) if config.use_lora else sizes.parameters)
     told = {Checkpointing.NONE: "all kept", Checkpointing.BLOCKS: "the towers' kept", Checkpointing.FULL: "none kept"}
     samples = f"{config.batch_size} sample{'s' * (config.batch_size > 1)}"
     return f"activations of {samples}, {told[level]}", int(config.batch_size * values * each + casts)

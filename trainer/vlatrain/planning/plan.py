@@ -6,6 +6,7 @@ from typing import Any
 
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.configuration.memory import Checkpointing, Sharding
+from vlatrain.configuration.speed import BasePrecision
 from vlatrain.planning.cards import Card
 from vlatrain.planning.measured import Measured, measured
 from vlatrain.planning.memory import Account, account, precision_on
@@ -67,8 +68,7 @@ def _changes(failing: Plan) -> Iterator[Mapping[str, Any]]:
 
 def _training_changes(failing: Plan) -> Iterator[Mapping[str, Any]]:
     config = failing.config
-    packs = (True,) if config.use_lora and not config.has_fp8_base else ()
-    for quantised in _choices("use_quantization", config.has_nf4_base, packs):
+    for quantised in _smaller_bases(failing):
         for level in _choices("activation_checkpointing", config.activation_checkpointing, tuple(Checkpointing)):
             for batch in _batches(config):
                 accumulated = batch.get("grad_accumulation_steps", config.grad_accumulation_steps)
@@ -77,6 +77,16 @@ def _training_changes(failing: Plan) -> Iterator[Mapping[str, Any]]:
                 ):
                     yield {**level, **batch, **shared}
                 yield {**level, **batch, **quantised}
+
+
+def _smaller_bases(failing: Plan) -> Iterator[dict[str, Any]]:
+    """The base as it is; where it is in 16 bits, in 4; and in 8 on cards that multiply in fp8."""
+    yield {}
+    config = failing.config
+    if config.use_lora and not config.has_nf4_base and not config.has_fp8_base:
+        yield {"use_quantization": True}
+        if failing.card.has_fp8:
+            yield {"base_precision": BasePrecision.FP8}
 
 
 def _evaluations(config: FinetuneConfig) -> Iterator[dict[str, Any]]:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from vlatrain.configuration.finetune import FinetuneConfig, Precision
 from vlatrain.configuration.memory import Checkpointing, Sharding
-from vlatrain.fast.levers import Arithmetic, Place, levers
 from vlatrain.planning.cards import Card
 from vlatrain.planning.measured import Measured
 from vlatrain.planning.sizes import BlockSize, Sizes
+from vlatrain.planning.used import used_on
 
 NF4_SLOWER = 1.3  # weights are expanded in each pass
 SHARDED_SLOWER = 1.25  # weights are gathered in each pass
@@ -57,10 +57,7 @@ def speed(config: FinetuneConfig, sizes: Sizes, card: Card, precision: Precision
 
 def replays(config: FinetuneConfig, card: Card, precision: Precision, nproc: int) -> bool:
     """Whether the trainer will replay passes as graphs of compiled blocks on this card."""
-    newest, oldest = (9, 0), (7, 0)  # what matters here is that cards without bf16 are too old
-    capability = newest if card.has_bf16 else oldest
-    place = Place(arithmetic=Arithmetic(precision.value), capability=capability, world_size=nproc)
-    used = levers(config, place)
+    used = used_on(card, config, precision, nproc)
     return used.compile and used.cuda_graph
 
 
