@@ -57,11 +57,11 @@ def figures(found: dict[str, Any]) -> Iterator[tuple[str, Figure]]:
     parts = found["parts"]
     for (batch, texts, who), row in sorted(merged_steps(parts).items()):
         name = f"step, {NAMES.get(who, who)}, batch {batch}, {texts} texts"
-        yield name, Figure(row["step_s"], *row["quartiles_s"], "s")
+        yield name, _spread(row, "step_s")
         yield f"{name}: held", _alone(row["held_gb"], "GB")
     for row in parts.get("predict", []):
         name = f"answer, {NAMES.get(row['who'], row['who'])}, {row['rows']} rows"
-        yield name, Figure(row["answer_s"], *row["quartiles_s"], "s")
+        yield name, _spread(row, "answer_s")
     for row in parts.get("checkpoint", []):
         yield "a checkpoint's stall", _alone(row["stall_s"], "s")
     for row in parts.get("start", []):
@@ -70,10 +70,15 @@ def figures(found: dict[str, Any]) -> Iterator[tuple[str, Figure]]:
                 yield f"{row['who']} start, {name.removesuffix('_s')}", _alone(seconds, "s")
     for row in parts.get("scaling", []):
         if "step_s" in row:
-            yield f"step on {row['gpus']} GPUs", Figure(row["step_s"], *row["quartiles_s"], "s")
+            yield f"step on {row['gpus']} GPUs", _spread(row, "step_s")
     for row in parts.get("memory", []):
         if row["batch"]:
             yield f"{row['who']}: of {row['cap_gb']} GB for a sample", _alone(row["cap_gb"] / row["batch"], "GB")
+
+
+def _spread(row: dict[str, Any], name: str) -> Figure:
+    low, high = row["quartiles_s"]
+    return Figure(row[name], low, high, "s")
 
 
 def _alone(value: float, unit: str) -> Figure:
