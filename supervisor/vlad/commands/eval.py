@@ -29,6 +29,7 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", help="YAML of the trainer's fields (of a run: the run's own)")
     parser.add_argument("--suite", help="suite of tasks, e.g. libero_spatial")
     parser.add_argument("--trials", metavar="N", help="episodes of each task")
+    parser.add_argument("--tasks", metavar="N", nargs="+", help="only these tasks of the suite, counted from 0")
     parser.add_argument("--batch-size", metavar="N", help="episodes that the model answers together")
     parser.add_argument("--workers", metavar="N", help="simulators side by side")
     parser.add_argument("--videos", choices=["none", "first", "all"], help="which episodes to keep as videos")
@@ -48,6 +49,7 @@ def _run(arguments: Namespace) -> int:
     for name, field in FIELDS.items():
         if (value := getattr(arguments, name)) is not None:
             words.append(f"--{field}={value}")
+    words += [f"--eval_tasks=[{','.join(arguments.tasks)}]"] if arguments.tasks else []
     words += [f"--{setting}" for setting in arguments.settings]
     words += [f"--result={arguments.result}"] if arguments.result else []
     return run_tool(arguments.python, words)

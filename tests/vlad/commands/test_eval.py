@@ -30,10 +30,10 @@ def test_any_checkpoint_may_be_named_with_suite_and_fields(vlad: Vlad, tmp_path:
     folder = tmp_path / "adapter"
     folder.mkdir()
     words = ["--suite", "libero_goal", "--sim-python", "/opt/libero/bin/python", "--set", "eval_max_steps=9"]
-    assert vlad("eval", str(folder), *words, "--result", "r.json").code == 3
+    assert vlad("eval", str(folder), *words, "--tasks", "0", "3", "--result", "r.json").code == 3
     assert asked(tmp_path) == [
         "evaluate", str(folder), "--eval_task_suite_name=libero_goal", "--sim_python=/opt/libero/bin/python",
-        "--eval_max_steps=9", "--result=r.json",
+        "--eval_tasks=[0,3]", "--eval_max_steps=9", "--result=r.json",
     ]  # fmt: skip
 
 

@@ -91,6 +91,7 @@ OURS = {
         "sharding",
         "early_stopping_rule",
         "eval_videos",
+        "eval_tasks",
         "sim_python",
         "sim_workers",
         "eval_on",

@@ -89,6 +89,17 @@ def test_every_episode_is_played_to_success_or_the_step_limit(tmp_path: Path, fa
     assert "Simulator: mujoco 2.3.7, fake 1" in list(log_lines(result))
 
 
+def test_some_tasks_of_a_suite_are_played_and_the_result_says_so(tmp_path: Path, faults: Path) -> None:
+    (faults / "always-crash-1-0-1").touch()
+    policy = Policy()
+    result = evaluated(tmp_path, policy, eval_tasks=(2, 0))
+    green = fake_simulator.INSTRUCTIONS[1]
+    assert list(result.by_task()) == [(task, 1, 2) for task in fake_simulator.INSTRUCTIONS if task != green]
+    assert (result.suite, result.repeats) == ("libero_spatial[0,2]", 0)
+    with pytest.raises(TrainerError, match="eval_tasks 3: libero_spatial has tasks 0 to 2"):
+        evaluated(tmp_path, policy, eval_tasks=(0, 3))
+
+
 def test_the_wrist_camera_is_seen_where_it_is_an_input(tmp_path: Path, faults: Path) -> None:
     policy = Policy()
     evaluated(tmp_path, policy, trials=1, use_wrist_image=True)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from vlatrain.data.batches import IGNORED, Batch, Batches
 from vlatrain.data.resize import resize
+from vlatrain.data.training_set import told
 
 PIECE = 256
 
@@ -41,10 +42,14 @@ class ResidentBatches:
 
 def resident(loader: Batches, device: torch.device, image_size: int, pad_id: int, threads: int) -> ResidentBatches:
     """Decodes every frame of `loader`, in pieces side by side. Raises TrainerError for one that is corrupt."""
+    tell = told(f"decoding {loader.frames:,} frames once: {{:.0%}}")
     pieces = [np.arange(first, min(first + PIECE, loader.frames)) for first in range(0, loader.frames, PIECE)]
     with ThreadPoolExecutor(max(1, threads), thread_name_prefix="resident") as pool:
         gathered = pool.map(lambda piece: loader.gathered(piece, piece), pieces)
-        parts = [_small(part.to(device), image_size) for part in gathered]
+        parts = []
+        for part in gathered:
+            parts.append(_small(part.to(device), image_size))
+            tell(sum(len(one.images) for one in parts) / loader.frames)
     width = max(part.input_ids.shape[1] for part in parts)
     parts = [_padded(part, width, pad_id) for part in parts]
     return ResidentBatches(loader, _joined(parts))
