@@ -8,7 +8,7 @@ LIBERO := .venv-libero
 LIBERO_PYTHON ?= python3.11
 PROJECT_FILES := pyproject.toml constraints.txt
 # what `make bench` runs: each prints its table, and keeps its figures in benchmarks/results/
-BENCHMARKS := benchmarks/supervisor_costs.py benchmarks/host_work.py benchmarks/large_set.py benchmarks/dashboard.py
+BENCHMARKS := benchmarks/supervisor_costs.py benchmarks/host_work.py benchmarks/loader.py benchmarks/start.py benchmarks/large_set.py benchmarks/dashboard.py
 # what `make gpu-check` runs; on a machine that has torch already: make gpu-check gpu-run GPU_PYTHON=python3
 GPU_PYTHON ?= $(BIN)/python
 
@@ -59,7 +59,7 @@ test-all: $(VENV)/.dev check  ## the slow tests too
 	@$(BIN)/pytest -n 3 --dist loadgroup -m 'not gpu'
 
 bench: $(VENV)/.dev  ## supervision, the dashboard, the host beside the GPU and a million frames, against what else there is (minutes)
-	@for script in $(BENCHMARKS); do $(BIN)/python $$script || exit 1; done
+	@for script in $(BENCHMARKS); do PYTHONPATH=supervisor:trainer:tui:tests/support $(BIN)/python $$script || exit 1; done
 
 faults: $(VENV)/.dev  ## kill -9 of everybody at every moment: 400 faults, and what they cost (5 to 15 minutes)
 	@$(BIN)/python benchmarks/faults.py --page

@@ -3,10 +3,12 @@
     PYTHONPATH=supervisor:trainer python benchmarks/fp8_learning.py [--seeds 5] [--steps 120] [--write docs/speed.md]
 
 Both sides of a seed have the same adapters, samples and order, and compute in fp32 otherwise; on a CPU the products in
-fp8 are emulated. Told is the loss on samples not trained on, and the difference with its 95 % interval over seeds.
+fp8 are emulated. Told is the loss on samples not trained on, and the difference with its 95 % interval over seeds. Each
+seed is kept in benchmarks/results/fp8-learning.json; those that are there for so many steps are not measured again.
 """
 
 import argparse
+import json
 import os
 import statistics
 from dataclasses import replace
@@ -24,6 +26,9 @@ from vlatrain.model.codec import Codec
 from vlatrain.train.learner import Learner, learner_of
 from vlatrain.train.step import model_inputs, train_step
 
+Measured = tuple[float, float, float]
+"""Losses of a seed: before, after training the base as it is, after training it in fp8"""
+KEPT = Path(__file__).parent / "results" / "fp8-learning.json"
 CPU = torch.device("cpu")
 HELD_OUT = 8
 BEGIN, END = "<!-- fp8 learning: begin -->", "<!-- fp8 learning: end -->"
@@ -36,18 +41,29 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(".fp8"), help="folder of the demonstrations")
     parser.add_argument("--seeds", type=int, choices=STUDENT, default=5)
     parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--kept", type=Path, default=KEPT, help=f"what is measured already (default {KEPT})")
     parser.add_argument("--write", type=Path, help="a page whose part between two marks becomes the result")
     options = parser.parse_args()
+    known: dict[str, Measured] = json.loads(options.kept.read_text()) if options.kept.exists() else {}
     pairs = []
     for seed in range(options.seeds):
-        plain, rounded = (losses(config_of(options, seed, kept)) for kept in (BasePrecision.BF16, BasePrecision.FP8))
-        pairs.append((plain[0], plain[1], rounded[1]))
-        print(f"seed {seed}: before {plain[0]:.4f}, after {plain[1]:.4f}, in fp8 {rounded[1]:.4f}", flush=True)
+        name = f"{options.steps} steps, seed {seed}"
+        if name not in known:
+            known[name] = measured(options, seed)
+            options.kept.write_text(json.dumps(known, indent=1) + "\n")
+        pairs.append(known[name])
+        before, plain, rounded = known[name]
+        print(f"seed {seed}: before {before:.4f}, after {plain:.4f}, in fp8 {rounded:.4f}", flush=True)
     told = report(pairs, options.steps)
     print(told)
     if options.write:
         before, _, rest = options.write.read_text().partition(BEGIN)
         options.write.write_text(f"{before}{BEGIN}\n{told}\n{END}{rest.partition(END)[2]}")
+
+
+def measured(options: argparse.Namespace, seed: int) -> Measured:
+    plain, rounded = (losses(config_of(options, seed, kept)) for kept in (BasePrecision.BF16, BasePrecision.FP8))
+    return plain[0], plain[1], rounded[1]
 
 
 def config_of(options: argparse.Namespace, seed: int, kept: BasePrecision) -> FinetuneConfig:
@@ -100,7 +116,7 @@ def held_out(learner: Learner, batches: Batches, codec: Codec, config: FinetuneC
     return statistics.fmean(found)
 
 
-def report(pairs: list[tuple[float, float, float]], steps: int) -> str:
+def report(pairs: list[Measured], steps: int) -> str:
     before, plain, rounded = (statistics.fmean(column) for column in zip(*pairs, strict=True))
     differences = [fp8 - exact for _, exact, fp8 in pairs]
     margin = STUDENT[len(pairs)] * statistics.stdev(differences) / len(pairs) ** 0.5

@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from reference_stack import made_base
+from loader import Timed, fastest, loader, made_set
 from speed_answers import measure_ours, measure_products, measure_reference
 from speed_memory import largest_batches
-from speed_place import DEVICE, IS_TRIAL, model_config, release, wait
+from speed_place import DEVICE, IS_TRIAL, SMALL_BATCH, model_config, release, wait
 from speed_profile import floors, profiled
 from speed_scaling import scaling
+from speed_start import starts
 from speed_steps import (
     AT_ONCE,
     BF16,
@@ -27,17 +28,12 @@ from speed_steps import (
     Setting,
     codec_7b,
     line,
-    made_batches,
     measured,
 )
 from timed_parts import Note, Part
-from vlatrain.configuration.finetune import FinetuneConfig
-from vlatrain.distributed import Ranks
-from vlatrain.train.learner import build_learner
 from vlatrain.train.staging import Staging
-from vlatrain.train.step import rehearse
 
-SMALL, LARGE = (Setting(2), Setting(4)) if IS_TRIAL else (Setting(16), Setting(32))
+SMALL, LARGE = Setting(SMALL_BATCH), Setting(2 * SMALL_BATCH)
 UNEQUAL = Setting(SMALL.batch, has_equal_texts=False)
 CHECKPOINT_NUMBERS = 110_828_288
 """Of adapters of rank 32; AdamW keeps two moments of each."""
@@ -118,32 +114,31 @@ def checkpoint(note: Note, _: float) -> None:
 
 
 def start(note: Note, _: float) -> None:
-    """Weights from the disk to the device, then a first pass with everything compiled and captured, twice."""
-    release()
+    """From `vlad start` to the first step, twice."""
+    starts(note)
+
+
+def feeding(note: Note, _: float) -> None:
+    """Batch 16 from the loader, decoded by four threads while the GPU works, beside the same from memory."""
+    codec = codec_7b(model_config())
     with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
-        base = made_base(Path(folder), model_config(), DEVICE.type)
-        print(f"weights written in {time.perf_counter() - began:.0f} s", flush=True)
-        for name in ("first", "second"):
-            release()
-            torch._dynamo.reset()
-            config, began = FinetuneConfig(batch_size=SMALL.batch), time.perf_counter()
-            learner = build_learner(config, base, None, Ranks(), DEVICE)
-            wait()
-            loaded = time.perf_counter()
-            rehearse(learner, next(made_batches(SMALL, 1)), codec_7b(model_config()), config)
-            wait()
-            captured = time.perf_counter()
-            rehearse(learner, next(made_batches(SMALL, 1)), codec_7b(model_config()), config)
-            wait()
-            found = {
-                "load_s": loaded - began,
-                "compile_and_capture_s": captured - loaded,
-                "pass_s": time.perf_counter() - captured,
-            }
-            note({"who": name, **found})
-            print(f"{name} start: {found}", flush=True)
-            del learner
+        frames = made_set(Path(folder))
+        for threads in (0, 4):
+            rate = fastest(loader(frames, threads), 100)
+            note({"who": f"{threads} threads", "frames_per_s": rate})
+            print(f"the loader feeds {rate:.0f} frames/s at most by {threads} threads", flush=True)
+        for contender in (BF16, FP8):
+            stream = loader(frames, 4, SMALL.batch, codec.actions).stream(0)
+            batches = Timed(stream)
+            fed, memory = measured(contender, SMALL, batches=batches), measured(contender, SMALL)
+            stream.close()
+            waited = batches.waited_s[4:]
+            found = {"who": contender.name, "from_loader_s": fed["step_s"], "from_memory_s": memory["step_s"]}
+            note({**found, "waited_s": [statistics.median(waited), max(waited)]})
+            print(
+                f"{contender.name}: {fed['step_s']:.4f} s/step from the loader, {memory['step_s']:.4f} from memory; "
+                f"a batch is waited for {1000 * statistics.median(waited):.2f} ms, {1000 * max(waited):.2f} at most"
+            )
 
 
 def memory(note: Note, _: float) -> None:
@@ -163,9 +158,10 @@ PARTS: Mapping[str, Part] = {
     "checkpoint": Part(10, checkpoint),
     "large": Part(65, large),
     "unequal": Part(75, unequal),
-    "start": Part(75, start),
+    "start": Part(120, start),
     "scaling": Part(140, several, gpus=2),
     "memory": Part(150, memory),
+    "feeding": Part(40, feeding),
     "levers": Part(100, levers),
     "kernels": Part(30, kernels),
     "products": Part(10, products),

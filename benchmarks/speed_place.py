@@ -11,6 +11,7 @@ from vlatrain.model.openvla import OpenVLA
 
 IS_TRIAL = not torch.cuda.is_available()
 DEVICE = torch.device("cpu") if IS_TRIAL else torch.device("cuda", 0)
+SMALL_BATCH = 2 if IS_TRIAL else 16
 DTYPE = torch.float32 if IS_TRIAL else torch.bfloat16
 
 

@@ -71,13 +71,13 @@ class Setting:
 
 
 def measured(
-    contender: Contender, setting: Setting, steps: int = 8, warm_up: int = 4, device: torch.device = DEVICE
+    contender: Contender, setting: Setting, steps: int = 8, warm_up: int = 4, batches: Iterator[Batch] | None = None
 ) -> dict[str, Any]:
     """Seconds of `steps` steps, and the memory that the process holds at its largest moment while it trains."""
     release()
     started = time.monotonic()
     with compiler(contender):
-        step = step_of(contender, setting, device)
+        step = step_of(contender, setting, batches=batches)
         times = []
         for number in range(warm_up + steps if setting.has_equal_texts else 8 + steps):
             before = time.perf_counter()
@@ -100,10 +100,13 @@ def compiler(contender: Contender) -> Iterator[None]:
     torch._dynamo.reset()
 
 
-def step_of(contender: Contender, setting: Setting, device: torch.device = DEVICE) -> Step:
+def step_of(
+    contender: Contender, setting: Setting, device: torch.device = DEVICE, batches: Iterator[Batch] | None = None
+) -> Step:
+    """On `batches`, or on some that are in memory already."""
     config = FinetuneConfig(batch_size=setting.batch, **possible(contender.settings or {}))
     codec = codec_7b(model_config())
-    batches = endless([*made_batches(setting)])
+    batches = batches or endless([*made_batches(setting)])
     if contender.settings is None:
         return _reference(codec, config, batches)
     learner = learner_of(random_model(), config, None, Ranks(), device)

@@ -95,16 +95,23 @@ def _rest(parts: dict[str, Any]) -> list[str]:
         f"A checkpoint ({one['size_gb']:.2f} GB) holds training up for {1000 * one['stall_s']:.1f} ms."
         for one in parts.get("checkpoint", [])
     ]
+    lines += [_start(one) for one in parts.get("start", [])]
     lines += [
-        f"The {one['who']} start loads for {one['load_s']:.0f} s, compiles and captures for "
-        f"{one['compile_and_capture_s']:.0f} s."
-        for one in parts.get("start", [])
+        f"Fed by the loader, a step takes {one['from_loader_s']:.4f} s ({one['who']}), from memory "
+        f"{one['from_memory_s']:.4f}; it waits {1000 * one['waited_s'][0]:.2f} ms for a batch."
+        for one in parts.get("feeding", [])
+        if "waited_s" in one
     ]
     lines += [
         f"In {one['cap_gb']} GB ({one['who']}) batch {one['batch']} trains; `vlad plan` says {one['planned']}."
         for one in parts.get("memory", [])
     ]
     return lines + _scaling(parts.get("scaling", [])) + _kernels(parts.get("kernels", []))
+
+
+def _start(row: dict[str, Any]) -> str:
+    parts = [f"{name.removesuffix('_s')} {seconds:.1f}" for name, seconds in row.items() if name.endswith("_s")]
+    return f"The {row['who']} start, seconds: {', '.join(parts)}."
 
 
 def _scaling(rows: list[dict[str, Any]]) -> list[str]:

@@ -1,5 +1,6 @@
 """Which levers a run uses, and what it says of the others."""
 
+import re
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from vlatrain.fast.levers import NAMES, Arithmetic, Levers, Place, levers
 H200 = Place(arithmetic=Arithmetic.BF16, capability=(9, 0))
 V100 = Place(arithmetic=Arithmetic.FP16, capability=(7, 0))
 CPU = Place(arithmetic=Arithmetic.FP32)
+SEVERAL = Place(arithmetic=Arithmetic.BF16, capability=(9, 0), world_size=2)
 
 
 def used(place: Place, **settings: Any) -> Levers:
@@ -57,10 +59,36 @@ def test_a_setting_that_forbids_a_lever_is_named(settings: dict[str, Any], lever
     assert dict(found.reasons)[lever] == reason
 
 
-def test_sharding_forbids_levers_on_several_ranks_only() -> None:
-    several = Place(arithmetic=Arithmetic.BF16, capability=(9, 0), world_size=2)
+SPREAD = "the base model is spread over the ranks"
+
+
+@pytest.mark.parametrize(
+    ("place", "settings", "reasons"),
+    [
+        (V100, {}, {"fused_lora": "fp16 needs autocast", "compile": "the card's compute capability is below 7.5"}),
+        (CPU, {}, {"compile": "no GPU", "cuda_graph": "no GPU", "answer_kernels": "no GPU"}),
+        (SEVERAL, {"sharding": Sharding.FULL}, {"compile": SPREAD, "cuda_graph": SPREAD, "answer_kernels": SPREAD}),
+        (H200, {"lora_dropout": 0.05}, {"fused_lora": "lora_dropout is not 0", "compile": "fused_lora is off"}),
+    ],
+    ids=["V100", "CPU", "FSDP", "dropout"],
+)
+@pytest.mark.parametrize("wish", [Switch.AUTO, Switch.ON])
+def test_what_forbids_a_lever_is_said_or_refused(
+    place: Place, settings: dict[str, Any], reasons: dict[str, str], wish: Switch
+) -> None:
+    """One wish at a time: auto trains without it and says why, on refuses in the same words."""
+    for name, reason in reasons.items():
+        if wish is Switch.ON:
+            with pytest.raises(ConfigError, match=f"--{name} on: {re.escape(reason)}; set it auto or off"):
+                used(place, **settings, **{name: Switch.ON})
+        else:
+            found = used(place, **settings, **{name: Switch.AUTO})
+            assert not getattr(found, name)
+            assert f"{name} off ({reason})" in str(found)
+
+
+def test_a_base_of_a_single_rank_is_not_spread() -> None:
     assert used(H200, sharding=Sharding.FULL).cuda_graph
-    assert not used(several, sharding=Sharding.FULL).compile
 
 
 def test_runs_that_are_to_be_exact_neither_compile_nor_capture_unasked() -> None:

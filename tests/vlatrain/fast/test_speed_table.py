@@ -37,7 +37,8 @@ def test_every_part_has_its_lines_and_what_was_not_measured_is_said(tmp_path: Pa
     parts = {
         "levers": [step("bf16, grouped", 0.2)],
         "checkpoint": [{"size_gb": 1.33, "stall_s": 0.03}],
-        "start": [{"who": "first", "load_s": 4.0, "compile_and_capture_s": 30.0}],
+        "start": [{"who": "first", "launch_s": 4.0, "the first step_s": 30.0, "whole_s": 34.0}],
+        "feeding": [{"who": "bf16", "from_loader_s": 0.2, "from_memory_s": 0.2, "waited_s": [0.0001, 0.001]}],
         "memory": [{"cap_gb": 24, "who": "fp8", "batch": 4, "planned": 2}],
         "scaling": [
             {"gpus": 1, "step_s": 0.2, "samples_per_s": 80.0},
@@ -62,7 +63,8 @@ def test_every_part_has_its_lines_and_what_was_not_measured_is_said(tmp_path: Pa
     for line in (
         "| 16, equal | ours, `grouped_lora: on` | 0.2000 (0.1900 to 0.2100) | 80.0 | 705 | 48.0 | - |",
         "A checkpoint (1.33 GB) holds training up for 30.0 ms.",
-        "The first start loads for 4 s, compiles and captures for 30 s.",
+        "The first start, seconds: launch 4.0, the first step 30.0, whole 34.0.",
+        "Fed by the loader, a step takes 0.2000 s (bf16), from memory 0.2000; it waits 0.10 ms for a batch.",
         "In 24 GB (fp8) batch 4 trains; `vlad plan` says 2.",
         "2 GPUs: 156.0 samples/s, 97.5 % a GPU of one's.",
         "4 GPUs: not measured.",

@@ -93,7 +93,7 @@ class Training:
     rlds_frame_parallel_calls: int = option(32, "kept for old configs: threads of the TensorFlow reader")
     rlds_traj_transform_threads: int = option(8, "kept for old configs: threads of the TensorFlow reader")
     rlds_traj_read_threads: int = option(8, "kept for old configs: threads of the TensorFlow reader")
-    num_workers: int = option(0, "loader processes per rank; 0: load in the rank itself")
+    num_workers: int = option(0, "threads of a rank that load batches ahead; 0: it loads each itself")
     keep_frames_on_device: bool = option(False, "decode all frames once and keep them on the device: for small sets")
     save_latest_checkpoint_only: bool = option(
         True, "of merged models keep the newest (of checkpoints: keep_checkpoints)"
