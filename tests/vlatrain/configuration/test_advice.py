@@ -18,6 +18,11 @@ def test_a_min_delta_finer_than_one_episode_is_doubted() -> None:
     )
 
 
+def test_only_the_tasks_that_are_played_are_counted() -> None:
+    (doubt,) = advice(FinetuneConfig(**EVALUATED, early_stopping_enabled=True, eval_tasks=(0, 4)))
+    assert "is finer than 2 episodes can tell (one episode is 50 points)" in doubt
+
+
 @pytest.mark.parametrize(
     ("values", "start"),
     [

@@ -155,6 +155,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"log_every_steps": 0}, "--log_every_steps 0"),
     ({"eval_num_trials_per_task": 0}, "--eval_num_trials_per_task 0"),
     ({"eval_max_steps": 0}, "--eval_max_steps 0"),
+    ({"eval_tasks": (0, 10)}, "--eval_tasks (0, 10): libero_spatial has the tasks 0 to 9"),
+    ({"eval_tasks": ()}, "--eval_tasks ()"),
     ({"early_stopping_patience": 0}, "--early_stopping_patience 0"),
     ({"early_stopping_min_delta": 101.0}, "--early_stopping_min_delta 101.0: it must be from 0 to 100"),
     ({"lora_rank": 0}, "--lora_rank 0"),

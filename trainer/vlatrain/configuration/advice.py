@@ -48,7 +48,8 @@ def _drift(config: FinetuneConfig) -> Iterator[str]:
 
 
 def _resolution(config: FinetuneConfig) -> Iterator[str]:
-    episodes = TASKS_OF_SUITE[config.eval_task_suite_name] * config.eval_num_trials_per_task
+    tasks = len(set(config.eval_tasks)) if config.eval_tasks else TASKS_OF_SUITE[config.eval_task_suite_name]
+    episodes = tasks * config.eval_num_trials_per_task
     if config.early_stopping_min_delta < 100 / episodes:
         yield (
             f"early_stopping_min_delta {config.early_stopping_min_delta} is finer than {episodes} episodes can tell "

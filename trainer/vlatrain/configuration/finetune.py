@@ -129,6 +129,7 @@ class PeriodicEvaluation:
     enable_periodic_eval: bool = option(False, "roll the policy out every eval_every_steps")
     eval_every_steps: int = option(1000, "steps between evaluations; a multiple of save_steps")
     eval_task_suite_name: str = option("libero_spatial", "suite of tasks")
+    eval_tasks: tuple[int, ...] | None = option(None, "play only these tasks of the suite, counted from 0; none: all")
     eval_num_trials_per_task: int = option(1, "episodes of each task")
     eval_center_crop: bool = option(True, "crop as the published evaluation does; right for image_aug")
     eval_run_id_note: str | None = option(None, "added to the log's name")
@@ -141,6 +142,9 @@ class PeriodicEvaluation:
         at_least(self, 1, "eval_every_steps", "eval_num_trials_per_task", "eval_batch_size", "eval_max_steps")
         is_known = not self.enable_periodic_eval or self.eval_task_suite_name in TASKS_OF_SUITE
         needs(self, "eval_task_suite_name", is_known, f"no such suite; there are {', '.join(TASKS_OF_SUITE)}")
+        last = TASKS_OF_SUITE.get(self.eval_task_suite_name, 1000) - 1
+        is_right = self.eval_tasks is None or (bool(self.eval_tasks) and set(self.eval_tasks) <= set(range(last + 1)))
+        needs(self, "eval_tasks", is_right, f"{self.eval_task_suite_name} has the tasks 0 to {last}; null plays all")
 
 
 @dataclass(frozen=True, kw_only=True)

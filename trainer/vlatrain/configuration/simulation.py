@@ -26,13 +26,11 @@ class Simulation:
     eval_on: str | None = option(
         None, "evaluate checkpoints beside training: a GPU's number, cpu, or queue for a free one; none: the live model"
     )
-    eval_tasks: tuple[int, ...] | None = option(None, "play only these tasks of the suite, counted from 0; none: all")
     eval_videos: Videos = option(Videos.FIRST, "keep videos: of the first failure and success of each task, all, none")
 
     def check_simulation(self) -> None:
         at_least(self, 1, "sim_workers")
         one_of(self, Videos, "eval_videos")
-        needs(self, "eval_tasks", self.eval_tasks is None or bool(self.eval_tasks), "name a task, or null for all")
         is_known = self.eval_on is None or self.eval_on in ("cpu", "queue") or self.eval_on.isdigit()
         needs(self, "eval_on", is_known, "take a GPU's number, cpu, queue, or null for the live model")
 
