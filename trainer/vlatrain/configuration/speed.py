@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vlatrain.configuration.checks import one_of
+from vlatrain.configuration.checks import at_least, one_of
 from vlatrain.configuration.option import option
 
 CARD_TIMES_WEIGHTS = 8
@@ -42,7 +42,12 @@ class Speed:
         BasePrecision.BF16, "frozen decoder weights: as precision says (bf16), fp8 (Hopper, Ada) or nf4 (4 bits)"
     )
 
+    profile_steps: int = option(
+        0, "after the first ten steps, tell in the log where the time of so many goes; 0: do not"
+    )
+
     def check_speed(self) -> None:
+        at_least(self, 0, "profile_steps")
         for name in ("fused_lora", "compile", "cuda_graph", "grouped_lora", "answer_kernels"):
             one_of(self, Switch, name)
         one_of(self, BasePrecision, "base_precision")

@@ -31,7 +31,7 @@ def train(session: Session) -> TrainState:
     session.checkpoints.prepare(session.learner)
     prepare = partial(model_inputs, session.learner, codec=session.codec, config=session.config)
     feed = Feed(batches, prepare, session.learner.device)
-    with closing(session.checkpoints), session.inbox.listening(), closing(batches):
+    with closing(session.checkpoints), closing(session.profile), session.inbox.listening(), closing(batches):
         return _trained(session, session.start, feed)
 
 
@@ -100,6 +100,7 @@ def update(session: Session, state: TrainState, feed: Feed) -> TrainState:
     if is_due(after.step, session.config.log_every_steps, session.config.max_steps):
         session.telling.later(partial(_tell, session, after, session.learner.taken()))
     session.reports.took(time.monotonic() - started)
+    session.profile.made_one()
     if not session.learner.is_told_late or is_over(session, after):
         session.telling.now()
     return after

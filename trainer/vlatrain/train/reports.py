@@ -73,6 +73,10 @@ class Reports:
         """What makes the steps fast, and what cannot."""
         self._print(f"[speed] {levers}")
 
+    def profile(self, line: str) -> None:
+        """Where the time of a step goes."""
+        self._print(f"[profile] {line}")
+
     def started(self, parts: Sequence[tuple[str, float]]) -> None:
         """The first step is made; names and seconds of what came before it, and of itself."""
         told = ", ".join(f"{name} {seconds:.1f}" for name, seconds in parts)

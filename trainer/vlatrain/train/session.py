@@ -43,6 +43,7 @@ from vlatrain.train.inbox import Inbox
 from vlatrain.train.learner import Learner, build_learner
 from vlatrain.train.loading import BASE_MODEL, loading_told
 from vlatrain.train.merges import Merges
+from vlatrain.train.profiling import StepProfile
 from vlatrain.train.reports import Reports
 from vlatrain.train.restoring import checkpoint_to_resume, restore
 from vlatrain.train.rng import seed_all
@@ -75,6 +76,7 @@ class Session:
     suite: Suite | None
     early_stop: EarlyStopPolicy
     start: TrainState
+    profile: StepProfile
     evaluation_numbers: Iterator[int] = field(default_factory=count)
     telling: Telling = field(default_factory=Telling)
     looked_at: list[float] = field(default_factory=lambda: [0.0])
@@ -194,6 +196,7 @@ def _load(config: FinetuneConfig, ranks: Ranks, starting: Starting, inbox: Inbox
         suite=suite,
         early_stop=early_stop_policy(config),
         start=_starting_state(config, resumed, learner, checkpoints),
+        profile=StepProfile(config.profile_steps if ranks.is_first else 0, device, reports.profile),
     )
 
 
