@@ -11,7 +11,7 @@ from vlad.host.run_processes import ProcessReader, Role, RunProcess
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import Kind
 from vlatui.app import VlatuiApp
-from vlatui.telling.tables import process_rows
+from vlatui.telling.tables import process_rows, tree_branches
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ async def test_the_tab_shows_the_tree(lab: Lab, dashboard: Callable[..., VlatuiA
     async with app.run_test(size=(140, 30)) as pilot:
         await until_shown(pilot, "1 live")
         await pilot.press("4")
-        await until_shown(pilot, "keeper", "└ supervisor", "  └ agent", "    └ rank 0", "    └ rank 1")
+        await until_shown(pilot, "keeper", "└ supervisor", "  └ agent", "    ├ rank 0", "    └ rank 1")
 
 
 def test_a_zombie_and_a_terminal_are_pointed_out() -> None:
@@ -64,3 +64,10 @@ def test_a_zombie_and_a_terminal_are_pointed_out() -> None:
         "1m",
         "-",
     )
+
+
+def test_the_branches_of_a_tree_join_what_belongs_together() -> None:
+    assert tree_branches([0, 1, 2, 3, 3, 2, 1, 0]) == ["", "├ ", "│ ├ ", "│ │ ├ ", "│ │ └ ", "│ └ ", "└ ", ""]
+    assert tree_branches([0, 1, 2, 2]) == ["", "└ ", "  ├ ", "  └ "]
+    assert tree_branches([2]) == ["  └ "]
+    assert tree_branches([]) == []

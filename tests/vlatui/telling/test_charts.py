@@ -1,5 +1,6 @@
 """Charts as people see them: their text, cell by cell."""
 
+import msgspec
 import pytest
 from vlad.records.progress import Evaluation
 from vlatui.look.canvas import Canvas
@@ -48,6 +49,16 @@ def test_the_best_is_named_and_the_axis_labelled() -> None:
     assert any("best 90%" in row for row in rows)
     assert rows[0].startswith("100%┤")
     assert rows[-1].split() == ["0", "100", "200", "300", "400"]
+
+
+def test_the_best_is_the_one_that_the_run_counts_as_such() -> None:
+    small_gain = (
+        evaluation(0, 68, 54, 79),
+        msgspec.structs.replace(evaluation(100, 70, 56, 81), best=68.0, best_step=0),
+    )
+    rows = text_of(success_chart(small_gain, 60, 16, 100))
+    assert any("best 68%" in row for row in rows)
+    assert not any("best 70%" in row for row in rows)
 
 
 def test_a_failed_evaluation_is_a_cross_on_the_ground() -> None:

@@ -22,7 +22,7 @@ def known_field(name: str) -> str:
     if wanted in FIELD_TYPES:
         return wanted
     close = get_close_matches(wanted.lower(), FIELD_TYPES, n=1, cutoff=0.6)
-    hint = f"did you mean {close[0]}?" if close else "`python -m vlatrain --help` lists all fields"
+    hint = f"did you mean {close[0]}?" if close else "`vlad config` lists all fields"
     raise ConfigError(f"unknown field {name!r}: {hint}")
 
 

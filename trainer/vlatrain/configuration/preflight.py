@@ -165,7 +165,11 @@ def check_dataset(config: FinetuneConfig) -> None:
     if not missing:
         return
     if not config.data_root_dir.is_dir():
-        raise ConfigError(f"--data_root_dir {config.data_root_dir}: no such folder", "data_root_dir")
+        raise ConfigError(
+            f"--data_root_dir {config.data_root_dir}: no such folder; it is to hold {missing[0]}: set data_root_dir or "
+            "project_root",
+            "data_root_dir",
+        )
     there = sorted(entry.name for entry in config.data_root_dir.iterdir() if entry.is_dir())
     close = get_close_matches(missing[0], there, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there: {', '.join(there[:8]) or 'nothing'}"

@@ -40,11 +40,13 @@ def check_lines(check: Check | None, hint: str, width: int) -> list[Line]:
     if check.resolved is not None:
         name = check.resolved.run_name
         name = tr("would be {run}", run=name) if name else tr("can be started")
-        lines += wrapped("✓ ", name, Tone.GOOD, width)
+        lines += wrapped("✓ ", name, Tone.GOOD, width) if check.is_verified else wrapped("  ", name, Tone.MUTED, width)
         for warning in check.resolved.warnings[:MOST_WARNINGS]:
             lines += wrapped("! ", warning, Tone.WARN, width)
     elif check.is_verified:
         lines += wrapped("✓ ", tr("can be started"), Tone.GOOD, width)
+    if not check.is_verified:
+        lines.append([Span(tr("checking…"), Tone.MUTED)])
     if check.foretold is not None:
         lines += _foretold(check.foretold, width)
     elif check.no_plan:

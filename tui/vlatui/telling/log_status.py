@@ -35,7 +35,9 @@ class LogStatus:
 
     def _left(self) -> Line:
         spans: Line = [Span(f"❚❚ {tr('paused')}", Tone.WARN), Span(f", {tr('f follows')}", Tone.MUTED)]
-        if self.follows:
+        if self.source is None:
+            spans = []
+        elif self.follows:
             spans = [
                 Span(f"● {tr('following')}", Tone.GOOD) if self.is_live else Span(f"■ {tr('at the end')}", Tone.MUTED)
             ]

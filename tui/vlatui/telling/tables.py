@@ -44,13 +44,25 @@ def event_rows(events: Sequence[AnyEvent]) -> list[Row]:
 
 
 def process_rows(processes: Sequence[RunProcess], now: float) -> list[Row]:
-    return [_process_row(process, now) for process in processes]
+    branches = tree_branches([process.depth for process in processes])
+    return [_process_row(process, branch, now) for process, branch in zip(processes, branches, strict=True)]
 
 
-def _process_row(process: RunProcess, now: float) -> Row:
+def tree_branches(depths: Sequence[int]) -> list[str]:
+    """What is drawn before each node of a tree, which are told by their depths, parents before children."""
+    branches: list[str] = []
+    goes_on: set[int] = set()  # depths at which another child follows below
+    for depth in reversed(depths):
+        goes_on = {other for other in goes_on if other <= depth}
+        above = "".join("│ " if other in goes_on else "  " for other in range(1, depth))
+        branches.append(above + ("├ " if depth in goes_on else "└ ") if depth else "")
+        goes_on.add(depth)
+    return branches[::-1]
+
+
+def _process_row(process: RunProcess, branch: str, now: float) -> Row:
     who = tr("rank {rank}", rank=process.rank) if process.role is Role.RANK else tr(process.role.value) or process.name
     tone = Tone.PLAIN if process.role is Role.OTHER else Tone.STRONG
-    branch = "  " * max(0, process.depth - 1) + "└ " if process.depth else ""
     cells = {
         "who": (Span(branch, Tone.FAINT), Span(who, tone)),
         "pid": cell(str(process.pid)),
