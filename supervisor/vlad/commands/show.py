@@ -82,7 +82,8 @@ def _state_rows(overview: Overview, ink: Ink) -> list[tuple[str, str]]:
     rows.append(
         (
             "age",
-            f"{figures.duration(overview.at - record.created_at)}, ran {figures.duration(until - record.created_at)}",
+            f"{figures.duration(overview.at - record.created_at)}, {'ran' if record.has_begun else 'waited'} "
+            f"{figures.duration(until - record.created_at)}",
         )
     )
     return rows

@@ -11,10 +11,12 @@ import msgspec
 from vlad.commands.command import Command, add_json, add_run, found_run, print_json
 from vlad.commands.outcome import in_words
 from vlad.commands.text import STATE_TONES, Ink, Tone, pairs
+from vlad.records.files import RecordError
 from vlad.records.outcome import Diagnosis, Exit
 from vlad.records.quiet import Quiet
 from vlad.records.run import Attempt, RunRecord
 from vlad.records.rundir import RunDirectory
+from vlad.records.spec import Predecessor
 from vlad.records.terminal_text import clean_line, without_colour
 
 
@@ -53,9 +55,32 @@ def _lines(run: RunDirectory, record: RunRecord, ink: Ink) -> list[str]:
         lines += ["", *_quiet_lines(run, record.quiet, ink)]
     if record.diagnosis is not None:
         lines += ["", _told(run, record.diagnosis, ink)]
-    if len(record.attempts) > 1 or record.diagnosis is None:
+    if not record.has_begun:
+        lines += ["", pairs(_unbegun_rows(run, record), ink)]
+    elif len(record.attempts) > 1 or record.diagnosis is None:
         lines += ["", ink("attempts", Tone.TITLE), *(attempt_line(one) for one in record.attempts)]
     return lines
+
+
+def _unbegun_rows(run: RunDirectory, record: RunRecord) -> list[tuple[str, str]]:
+    """Of a run whose program was never started: the runs that it follows, its place in the queue, a way on."""
+    rows = [("attempts", "none: it never began" if record.state.is_final else "none yet")]
+    rows += [("follows", _standing(run, one)) for one in run.read_spec().after]
+    place = record.queue
+    if place is not None and place.position is not None:
+        rows.append(("queue", f"{place.position} of {place.length}; `vlad gpus` shows who has GPUs and who waits"))
+    if record.state.is_final:
+        rows.append(("to do", f"`vlad resume {record.run_id}` starts it, whatever it was to follow"))
+    return rows
+
+
+def _standing(run: RunDirectory, one: Predecessor) -> str:
+    """How a run that this one follows stands now."""
+    needed = "its end" if one.any_end else "its success"
+    try:
+        return f"{safe(in_words(run.home.run(one.run_id).read_record()))} ({needed} was asked for)"
+    except RecordError:
+        return f"{one.run_id}, which is gone"
 
 
 def _quiet_lines(run: RunDirectory, quiet: Quiet, ink: Ink) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from vlad.records.figures import plural
 from vlad.records.gpus import QueuePlace
+from vlad.records.wording import Wording, worded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,20 +74,22 @@ def place_in_queue(ticket: Ticket, tickets: Sequence[Ticket], gpus: Sequence[Gpu
     allocation = allocate(tickets, gpus)
     waiting = [one.run_id for one in in_order(tickets) if one.run_id not in allocation.granted]
     position = waiting.index(ticket.run_id) + 1
-    return QueuePlace(reason=_reason(ticket, allocation, gpus), position=position, length=len(waiting))
+    return QueuePlace.of(_reason(ticket, allocation, gpus), position=position, length=len(waiting))
 
 
-def _reason(ticket: Ticket, allocation: Allocation, gpus: Sequence[GpuUse]) -> str:
+def _reason(ticket: Ticket, allocation: Allocation, gpus: Sequence[GpuUse]) -> Wording:
+    wanted = plural(ticket.count, "GPU")
     fitting = [gpu for gpu in gpus if ticket.fits(gpu)]
     if len(fitting) < ticket.count:
-        there = "there is none" if not fitting else f"there {'is' if len(fitting) == 1 else 'are'} {len(fitting)}"
-        return f"asks for {plural(ticket.count, 'GPU')}, but {there}"
+        if not fitting:
+            return worded("asks for {wanted}, but there is none", wanted=wanted)
+        return worded("asks for {wanted}, and there are only {count}", wanted=wanted, count=len(fitting))
     promised = {uuid: run_id for run_id, uuids in allocation.granted.items() for uuid in uuids} | allocation.kept
     users: dict[str, list[str]] = {}
     for gpu in fitting:
         if user := gpu.taken or _kept_in_words(promised.get(gpu.uuid), ticket):
             users.setdefault(user, []).append(str(gpu.index))
-    return f"waits for {plural(ticket.count, 'GPU')}: " + "; ".join(_held(*one) for one in users.items())
+    return worded("waits for {wanted}: {held}", wanted=wanted, held="; ".join(_held(*one) for one in users.items()))
 
 
 def _kept_in_words(run_id: str | None, ticket: Ticket) -> str:

@@ -4,6 +4,7 @@ import re
 import signal as signals
 from collections.abc import Callable, Iterable
 
+from vlad.policy.advice import Advice
 from vlad.policy.failure import Excerpt, Failure
 from vlad.policy.failure_rules import matching_rule
 from vlad.policy.kernel_messages import broken_gpu, killed_for_memory
@@ -12,7 +13,16 @@ from vlad.policy.scheduler_lines import CANCELLED, CANCELLED_FOR
 from vlad.policy.tracebacks import HEADER, Raised, is_named, raised_in
 from vlad.records.run import Cause, Diagnosis, Evidence
 from vlad.records.spec import Kind
+from vlad.records.wording import Wording, worded
 
+CRASHED = (
+    "it was ended by {signal}: native code crashed",
+    "rank {rank} was ended by {signal}: native code crashed",
+)
+KILLED = (
+    "it was killed by {signal}; who sent it is not recorded",
+    "rank {rank} was killed by {signal}; who sent it is not recorded",
+)
 QUOTED_CHARACTERS = 600
 LAST_LINES = 5
 BAD_CONFIG_CODE = 2
@@ -21,7 +31,6 @@ _TRAINER_SAYS = re.compile(r"vlatrain: (?:rank (?P<rank>\d+): )?(?P<message>.+)"
 _USAGE_ERROR = re.compile(r"[\w./-]+: error: (?P<message>.+)")
 _AFTERMATH = {-signals.SIGTERM, -signals.SIGABRT, -signals.SIGINT}  # what torchrun and NCCL do to the other ranks
 _CRASHES = {signals.SIGSEGV, signals.SIGBUS, signals.SIGILL, signals.SIGFPE, signals.SIGABRT}
-_RESUME = "`vlad resume` goes on from the last checkpoint"
 
 
 def diagnose(failure: Failure) -> Diagnosis | None:
@@ -55,9 +64,9 @@ def _scheduler_said(failure: Failure, ranks: list[RankExit]) -> Diagnosis | None
     said = _first_said(failure, CANCELLED)
     if said is None:
         return None
-    cause, summary = CANCELLED_FOR[said[1]["why"]]
+    cause, wording = CANCELLED_FOR[said[1]["why"]]
     evidence = (_quote(failure, said[0], said[1][0]),)
-    return Diagnosis(cause=cause, summary=summary, evidence=evidence, confidence="certain", advice=_RESUME)
+    return Diagnosis.of(cause, wording, evidence=evidence, confidence="certain", advice=Advice.RESUME)
 
 
 def _out_of_host_memory(failure: Failure, ranks: list[RankExit]) -> Diagnosis | None:
@@ -65,9 +74,9 @@ def _out_of_host_memory(failure: Failure, ranks: list[RankExit]) -> Diagnosis | 
     killed = [rank for rank in ranks if rank.code == -signals.SIGKILL]
     if not failure.exit.oom_kills or not (killed or failure.exit.signal == signals.SIGKILL or _killed_helper(failure)):
         return None
-    return Diagnosis(
-        cause=Cause.HOST_OUT_OF_MEMORY,
-        summary="the kernel killed it because the memory of the host (or its container) ran out",
+    return Diagnosis.of(
+        Cause.HOST_OUT_OF_MEMORY,
+        Wording("the kernel killed it because the memory of the host (or its container) ran out"),
         evidence=(
             Evidence(
                 file=failure.exit_file, text=f"oom_kill counter of the memory cgroup rose by {failure.exit.oom_kills}"
@@ -75,7 +84,7 @@ def _out_of_host_memory(failure: Failure, ranks: list[RankExit]) -> Diagnosis | 
             *_rank_evidence(failure, killed),
         ),
         confidence="certain",
-        advice="lower num_workers or shuffle_buffer_size, or give the host or container more memory",
+        advice=Advice.MORE_HOST_MEMORY,
         rank=killed[0].rank if killed else None,
     )
 
@@ -101,7 +110,7 @@ def _refused_config(failure: Failure, ranks: list[RankExit]) -> Diagnosis | None
         summary=_short(said[1]["message"] if said else line) or "the configuration was refused (exit 2)",
         evidence=(_quote(failure, offset, line), *_rank_evidence(failure, refusing)),
         confidence="certain" if said else "likely",
-        advice="correct the value and start again; `vlad config RUN` shows where each one came from",
+        advice=Advice.CORRECT_VALUE,
     )
 
 
@@ -117,28 +126,28 @@ def _killed_rank(failure: Failure, ranks: list[RankExit]) -> Diagnosis | None:
     if not killed:
         return None
     root = killed[0]
-    return _by_signal(failure, -root.code, f"rank {root.rank} was", _rank_evidence(failure, killed), rank=root.rank)
+    return _by_signal(failure, -root.code, _rank_evidence(failure, killed), root.rank)
 
 
-def _by_signal(
-    failure: Failure, number: int, who: str, evidence: tuple[Evidence, ...], rank: int | None = None
-) -> Diagnosis:
-    name = _signal_name(number)
+def _by_signal(failure: Failure, number: int, evidence: tuple[Evidence, ...], rank: int | None = None) -> Diagnosis:
     if number in _CRASHES:
-        return Diagnosis(
-            cause=Cause.EXCEPTION, summary=f"{who} ended by {name}: native code crashed", evidence=evidence, rank=rank,
-            advice="look at the last lines of the log; SIGBUS often means that /dev/shm is full",
+        return Diagnosis.of(
+            Cause.EXCEPTION, _of_signal(CRASHED, number, rank),
+            evidence=evidence, rank=rank,
+            advice=Advice.SHARED_MEMORY,
         )  # fmt: skip
-    summary = f"{who} killed by {name}; who sent it is not recorded"
-    advice = _RESUME
+    advice = Advice.RESUME
     if number == signals.SIGKILL:
-        suspects = "an administrator, a job scheduler or the kernel's out-of-memory killer may have (see `dmesg`)"
-        if failure.kernel == ():
-            suspects = "an administrator or a job scheduler may have: the kernel's log has no kill for lack of memory"
-        advice = f"{suspects}; {_RESUME}"
-    return Diagnosis(
-        cause=Cause.KILLED, summary=summary, evidence=evidence, confidence="unknown", advice=advice, rank=rank
-    )
+        advice = Advice.NOT_OUT_OF_MEMORY if failure.kernel == () else Advice.MAYBE_OUT_OF_MEMORY
+    return Diagnosis.of(
+        Cause.KILLED, _of_signal(KILLED, number, rank),
+        evidence=evidence, confidence="unknown", advice=advice, rank=rank,
+    )  # fmt: skip
+
+
+def _of_signal(sentences: tuple[str, str], number: int, rank: int | None) -> Wording:
+    name = _signal_name(number)
+    return worded(sentences[0], signal=name) if rank is None else worded(sentences[1], rank=rank, signal=name)
 
 
 def _signal_name(number: int) -> str:
@@ -160,7 +169,7 @@ def _trainers_word(failure: Failure, ranks: list[RankExit]) -> Diagnosis | None:
         summary=_short(match["message"]),
         evidence=(_quote(failure, offset, match[0]),),
         confidence="certain",
-        advice=known[0].advice if known else _RESUME,
+        advice=known[0].advice if known else Advice.RESUME,
         rank=None if match["rank"] is None else int(match["rank"]),
     )
 
@@ -212,15 +221,14 @@ def _of_chain(chain: list[Raised], failure: Failure, file: str | None = None) ->
         rule, match = known
         if raised is not final:
             evidence = (_quote(failure, raised.offset, raised.text, file), *evidence)
-        diagnosis = Diagnosis(
-            cause=rule.cause, summary=rule.summary.format(**match.groupdict()), evidence=evidence, advice=rule.advice,
+        diagnosis = Diagnosis.of(
+            rule.cause, worded(rule.summary, **match.groupdict()), evidence=evidence, advice=rule.advice,
             confidence="unknown" if rule.is_consequence or rule.cause is Cause.KILLED else "certain", rank=final.rank,
         )  # fmt: skip
         return diagnosis, rule.is_consequence
     summary = _short(final.text.partition("\n")[0])
-    advice = "the traceback in the log shows where; a restart may repeat it"
     return Diagnosis(
-        cause=Cause.EXCEPTION, summary=summary, evidence=evidence, advice=advice, rank=final.rank
+        cause=Cause.EXCEPTION, summary=summary, evidence=evidence, advice=Advice.TRACEBACK, rank=final.rank
     ), False  # fmt: skip
 
 
@@ -233,25 +241,25 @@ def _own_signal(failure: Failure, ranks: list[RankExit]) -> Diagnosis | None:
         return None
     text = f"exit code {failure.exit.code}" if through_shell else f"signal {number}"
     evidence = (Evidence(file=failure.exit_file, text=text), *_last_line_evidence(failure))
-    return _by_signal(failure, number, "it was", evidence)
+    return _by_signal(failure, number, evidence)
 
 
 def _bare_exit(failure: Failure, ranks: list[RankExit]) -> Diagnosis:
     code = ranks[0].code if ranks else failure.exit.code
     evidence = (*_rank_evidence(failure, ranks[:1]), *_last_line_evidence(failure))
     if code is None:
-        return Diagnosis(
-            cause=Cause.UNKNOWN, summary="it ended and its exit status was not recorded", evidence=evidence,
-            confidence="unknown", advice=f"both of its guardians were killed at once; {_RESUME}",
+        return Diagnosis.of(
+            Cause.UNKNOWN, Wording("it ended and its exit status was not recorded"), evidence=evidence,
+            confidence="unknown", advice=Advice.GUARDIANS_KILLED,
         )  # fmt: skip
     if code in (126, 127):
-        return Diagnosis(
-            cause=Cause.CANNOT_START, summary=f"a command was not found or cannot be executed (exit {code})",
-            evidence=evidence, advice="check PATH and the file's permissions",
+        return Diagnosis.of(
+            Cause.CANNOT_START, worded("a command was not found or cannot be executed (exit {code})", code=code),
+            evidence=evidence, advice=Advice.CHECK_COMMAND,
         )  # fmt: skip
-    return Diagnosis(
-        cause=Cause.EXITED, summary=f"it ended with exit code {code}; the log names no cause", evidence=evidence,
-        confidence="unknown", advice="its last lines are quoted; `vlad logs RUN` shows more",
+    return Diagnosis.of(
+        Cause.EXITED, worded("it ended with exit code {code}; the log names no cause", code=code), evidence=evidence,
+        confidence="unknown", advice=Advice.LAST_LINES,
         rank=ranks[0].rank if ranks else None,
     )  # fmt: skip
 

@@ -7,12 +7,19 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from vlad.policy.advice import Advice
 from vlad.records.outcome import Cause, Diagnosis, Evidence
+from vlad.records.wording import worded
 
 KERNEL_LOG = "/dev/kmsg"
 OUT_OF_MEMORY = re.compile(
     r"(?P<where>Out of memory|Memory cgroup out of memory)[^:]*: (?:Killed|Kill) process (?P<pid>\d+) \((?P<name>.*?)\)"
 )
+_CGROUP = "the kernel killed process {pid} ({name}): the memory of its memory cgroup (a container's, say) ran out"
+KILLED_FOR = {
+    "Out of memory": "the kernel killed process {pid} ({name}): the memory of the host ran out",
+    "Memory cgroup out of memory": _CGROUP,
+}
 XID = re.compile(r"NVRM: Xid \((?P<gpu>[^)]*)\): (?P<number>\d+)(?:, pid=(?:'?<unknown>'?|(?P<pid>\d+)))?")
 BROKEN_GPU = {
     48: "a double-bit ECC error",
@@ -28,6 +35,11 @@ BROKEN_GPU = {
     140: "an ECC error that was not corrected",
 }
 """Xids that tell of the card. Others follow from what a program did (13, 31, 43) or from its being killed (45)."""
+
+
+def gpu_sentence(xid: int) -> str:
+    """What an Xid of BROKEN_GPU means, with braces for the card."""
+    return f"GPU {{gpu}} failed: {BROKEN_GPU[xid]} (Xid {{number}})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +69,12 @@ def killed_for_memory(messages: Iterable[KernelMessage], ranks: Mapping[int, int
     for message in messages:
         match = OUT_OF_MEMORY.search(message.text)
         if match is not None and int(match["pid"]) in ranks:
-            where = "the host" if match["where"] == "Out of memory" else "its memory cgroup (a container's, say)"
-            return Diagnosis(
-                cause=Cause.HOST_OUT_OF_MEMORY,
-                summary=f"the kernel killed process {match['pid']} ({match['name']}): the memory of {where} ran out",
+            return Diagnosis.of(
+                Cause.HOST_OUT_OF_MEMORY,
+                worded(KILLED_FOR[match["where"]], pid=match["pid"], name=match["name"]),
                 evidence=(Evidence(file=KERNEL_LOG, text=message.text),),
                 confidence="certain",
-                advice="lower num_workers or shuffle_buffer_size, or give the host or container more memory",
+                advice=Advice.MORE_HOST_MEMORY,
                 rank=ranks[int(match["pid"])],
             )
     return None
@@ -76,12 +87,12 @@ def broken_gpu(messages: Iterable[KernelMessage], ranks: Mapping[int, int | None
         if match is None or int(match["number"]) not in BROKEN_GPU:
             continue
         if match["pid"] is None or int(match["pid"]) in ranks:
-            return Diagnosis(
-                cause=Cause.GPU_FAULT,
-                summary=f"GPU {match['gpu']} failed: {BROKEN_GPU[int(match['number'])]} (Xid {match['number']})",
+            return Diagnosis.of(
+                Cause.GPU_FAULT,
+                worded(gpu_sentence(int(match["number"])), gpu=match["gpu"], number=match["number"]),
                 evidence=(Evidence(file=KERNEL_LOG, text=message.text),),
                 confidence="likely" if match["pid"] is None else "certain",
-                advice="`vlad doctor` shows its health; a card that does it again needs a reset or a repair",
+                advice=Advice.LOOK_AT_CARD,
                 rank=ranks[int(match["pid"])] if match["pid"] else None,
             )
     return None

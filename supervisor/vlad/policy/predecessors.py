@@ -6,6 +6,7 @@ import msgspec
 
 from vlad.records.events import State
 from vlad.records.spec import Predecessor
+from vlad.records.wording import Wordings, worded
 
 
 class Met(msgspec.Struct, frozen=True):
@@ -13,13 +14,15 @@ class Met(msgspec.Struct, frozen=True):
 
 
 class Pending(msgspec.Struct, frozen=True):
-    reason: str
+    """What the run waits for."""
+
+    wording: Wordings = ()
 
 
 class Broken(msgspec.Struct, frozen=True):
     """What the run waits for cannot come any more by itself."""
 
-    why: str
+    wording: Wordings
 
 
 def predecessors(after: Sequence[Predecessor], states: Mapping[str, State | None]) -> Met | Pending | Broken:
@@ -28,9 +31,9 @@ def predecessors(after: Sequence[Predecessor], states: Mapping[str, State | None
     for one in after:
         state = states[one.run_id]
         if state is None:
-            return Broken(f"{one.run_id}, which it was to follow, is gone")
+            return Broken((worded("{run}, which it was to follow, is gone", run=one.run_id),))
         if not state.is_final:
             pending.append(f"{one.run_id} ({state})")
         elif state is not State.SUCCEEDED and not one.any_end:
-            return Broken(f"{one.run_id}, which it was to follow, is {state}")
-    return Pending(f"waits for the end of {', '.join(pending)}") if pending else Met()
+            return Broken((worded("{run}, which it was to follow, is {state}", run=one.run_id, state=state),))
+    return Pending((worded("waits for the end of {runs}", runs=", ".join(pending)),)) if pending else Met()

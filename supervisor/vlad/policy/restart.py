@@ -8,6 +8,7 @@ from vlad.records.outcome import Cause, Diagnosis, Exit
 from vlad.records.progress import Finished, Reason
 from vlad.records.run import Attempt
 from vlad.records.spec import Kind, RestartPolicy
+from vlad.records.wording import Wording, Wordings, english, worded
 
 NEVER_RETRIED = frozenset(
     {
@@ -27,6 +28,7 @@ BLAMELESS = frozenset({Cause.LOST_NODE, Cause.REBOOT, Cause.TIME_LIMIT})
 """The host's doing: restarts after these cost nothing of the budget."""
 
 EXIT_BAD_CONFIG = 2
+_NO_HELP = Wording("trying again would not help")
 
 
 class Succeed(msgspec.Struct, frozen=True):
@@ -39,11 +41,19 @@ class Stop(msgspec.Struct, frozen=True):
 
 class Restart(msgspec.Struct, frozen=True):
     delay_s: float
-    why: str
+    wording: Wordings
+
+    @property
+    def why(self) -> str:
+        return english(self.wording)
 
 
 class GiveUp(msgspec.Struct, frozen=True):
-    why: str
+    wording: Wordings
+
+    @property
+    def why(self) -> str:
+        return english(self.wording)
 
 
 Decision = Succeed | Stop | Restart | GiveUp
@@ -88,26 +98,28 @@ def _reason_of_success(kind: Kind, exit: Exit, finished: Finished | None, *, sto
     return None if stop_requested else Reason.COMMAND_DONE
 
 
-def _refusal(kind: Kind, attempt: Attempt) -> str:
+def _refusal(kind: Kind, attempt: Attempt) -> Wordings:
     """Why this end is never retried, empty where it may be."""
     cause = cause_of(attempt)
     if cause in NEVER_RETRIED:
-        return f"{_summary(attempt)}; trying again would not help"
+        return (*_summary(attempt), _NO_HELP)
     if kind is Kind.TRAIN and attempt.exit is not None and attempt.exit.code == EXIT_BAD_CONFIG:
-        return "the trainer refused its configuration (exit code 2); trying again would not help"
-    return ""
+        return (Wording("the trainer refused its configuration (exit code 2)"), _NO_HELP)
+    return ()
 
 
 def _within_budget(policy: RestartPolicy, attempts: Sequence[Attempt]) -> Restart | GiveUp:
     failures = failures_without_progress(attempts)
     if failures > policy.budget:
-        return GiveUp(f"{_summary(attempts[-1])}; {_without_progress(failures)}")
-    delay_s = backoff_s(policy, failures)
-    return Restart(delay_s, f"{_summary(attempts[-1])}; restart {failures} of {policy.budget} without new checkpoint")
+        return GiveUp((*_summary(attempts[-1]), _without_progress(failures)))
+    spent = worded("restart {number} of {budget} without new checkpoint", number=failures, budget=policy.budget)
+    return Restart(backoff_s(policy, failures), (*_summary(attempts[-1]), spent))
 
 
-def _without_progress(failures: int) -> str:
-    return "no restart is allowed" if failures == 1 else f"{failures} attempts in a row without a new checkpoint"
+def _without_progress(failures: int) -> Wording:
+    if failures == 1:
+        return Wording("no restart is allowed")
+    return worded("{count} attempts in a row without a new checkpoint", count=failures)
 
 
 def failures_without_progress(attempts: Sequence[Attempt]) -> int:
@@ -138,17 +150,17 @@ def cause_of(attempt: Attempt) -> Cause | None:
     return attempt.diagnosis.cause if attempt.diagnosis else None
 
 
-def _summary(attempt: Attempt) -> str:
-    return attempt.diagnosis.summary if attempt.diagnosis else exit_in_words(attempt.exit)
+def _summary(attempt: Attempt) -> Wordings:
+    return attempt.diagnosis.said if attempt.diagnosis else (exit_in_words(attempt.exit),)
 
 
-def exit_in_words(exit: Exit | None) -> str:
+def exit_in_words(exit: Exit | None) -> Wording:
     """E.g. "exit code 3", "killed by signal 9", "exit status unknown"."""
     if exit is not None and exit.code is not None:
-        return f"exit code {exit.code}"
+        return worded("exit code {code}", code=exit.code)
     if exit is not None and exit.signal is not None:
-        return f"killed by signal {exit.signal}"
-    return "exit status unknown"
+        return worded("killed by signal {signal}", signal=exit.signal)
+    return Wording("exit status unknown")
 
 
 def plain_diagnosis(exit: Exit, *, rebooted: bool, finished: Finished | None) -> Diagnosis | None:
@@ -156,11 +168,11 @@ def plain_diagnosis(exit: Exit, *, rebooted: bool, finished: Finished | None) ->
     if exit.is_success and not (finished and finished.stopped):
         return None
     if exit.is_success:
-        return Diagnosis(cause=Cause.PREEMPTED, summary="stopped by somebody else than vlad", confidence="likely")
+        return Diagnosis.of(Cause.PREEMPTED, Wording("stopped by somebody else than vlad"))
     if exit.code is not None:
-        return Diagnosis(cause=Cause.EXITED, summary=exit_in_words(exit), confidence="certain")
+        return Diagnosis.of(Cause.EXITED, exit_in_words(exit), confidence="certain")
     if exit.signal is not None:
-        return Diagnosis(cause=Cause.KILLED, summary=exit_in_words(exit), confidence="certain")
+        return Diagnosis.of(Cause.KILLED, exit_in_words(exit), confidence="certain")
     if rebooted:
-        return Diagnosis(cause=Cause.REBOOT, summary="the host was restarted", confidence="certain")
-    return Diagnosis(cause=Cause.UNKNOWN, summary=exit_in_words(exit), confidence="unknown")
+        return Diagnosis.of(Cause.REBOOT, Wording("the host was restarted"), confidence="certain")
+    return Diagnosis.of(Cause.UNKNOWN, exit_in_words(exit), confidence="unknown")

@@ -8,6 +8,7 @@ from vlad.records.gpus import LeasedGpu, Leftover, QueuePlace
 from vlad.records.outcome import Diagnosis, Exit, ProcessIdentity
 from vlad.records.progress import Reason
 from vlad.records.quiet import Quiet
+from vlad.records.wording import Wordings
 
 
 class State(StrEnum):
@@ -65,10 +66,11 @@ class Created(Event, frozen=True, kw_only=True, tag="created"):
 
 
 class Moved(Event, frozen=True, kw_only=True, tag="moved"):
-    """The run went to `state`; `why` in plain words."""
+    """The run went to `state`; `why` in plain words, and `wording` the same in sentences."""
 
     state: State
     why: str = ""
+    wording: Wordings = ()
     reason: Reason | None = None
     restart_at: float | None = None
 
@@ -132,6 +134,7 @@ class EarlyStopped(Event, frozen=True, kw_only=True, tag="early_stopped"):
 
     step: int
     why: str = ""
+    wording: Wordings = ()
 
 
 class Waits(Event, frozen=True, kw_only=True, tag="waits"):

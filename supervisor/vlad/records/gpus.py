@@ -4,6 +4,7 @@ import msgspec
 
 from vlad.records import figures
 from vlad.records.outcome import ProcessIdentity
+from vlad.records.wording import Wording, Wordings, english
 
 FREE_BELOW_BYTES = 2 * 2**30
 """A GPU of which others use less memory than this counts as free: a desktop, a monitor."""
@@ -32,6 +33,12 @@ class QueuePlace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str
     position: int | None = None
     length: int | None = None
+    wording: Wordings = ()
+
+    @classmethod
+    def of(cls, *wording: Wording, position: int | None = None, length: int | None = None) -> "QueuePlace":
+        """A place in sentences of ours."""
+        return cls(reason=english(wording), position=position, length=length, wording=wording)
 
 
 class Leftover(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
+from vlad.records.wording import Wording, Wordings, word_for_word
+
 
 class Cause(StrEnum):
     """Why a run or an attempt failed."""
@@ -40,7 +42,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
-    """A cause with its evidence. `confidence` is "certain", "likely" or "unknown"; `advice` says what to do."""
+    """A cause with its evidence. `confidence` is "certain", "likely" or "unknown"; `advice` says what to do.
+
+    `wording` is the summary where it is a sentence of ours, and not a program's own words.
+    """
 
     cause: Cause
     summary: str
@@ -48,6 +53,23 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     confidence: str = "likely"
     advice: str = ""
     rank: int | None = None
+    wording: Wording | None = None
+
+    @classmethod
+    def of(
+        cls, cause: Cause, wording: Wording, *, evidence: tuple[Evidence, ...] = (), confidence: str = "likely",
+        advice: str = "", rank: int | None = None,
+    ) -> "Diagnosis":  # fmt: skip
+        """A diagnosis in a sentence of ours."""
+        return cls(
+            cause=cause, summary=wording.english, evidence=evidence, confidence=confidence, advice=advice, rank=rank,
+            wording=wording,
+        )  # fmt: skip
+
+    @property
+    def said(self) -> Wordings:
+        """The summary, as it can be said in another language."""
+        return (self.wording,) if self.wording is not None else word_for_word(self.summary)
 
 
 class ProcessIdentity(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ from vlad.records.gpus import LeasedGpu, Leftover, QueuePlace
 from vlad.records.outcome import Cause, Diagnosis, Evidence, Exit, ProcessIdentity
 from vlad.records.progress import Phase, Reason
 from vlad.records.quiet import Quiet
+from vlad.records.wording import Wordings, word_for_word
 
 STATE_SCHEMA = 1
 
@@ -66,6 +67,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     nproc: int | None = None
     ended_at: float | None = None
     why: str = ""
+    wording: Wordings = ()
     reason: Reason | None = None
     restart_at: float | None = None
     stop_requested: bool = False
@@ -74,6 +76,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     rung: StopRung | None = None
     rung_at: float | None = None
     first_attempt: int = 1
+    was_resumed: bool = False
     keeper: ProcessIdentity | None = None
     supervisor: ProcessIdentity | None = None
     attempts: tuple[Attempt, ...] = ()
@@ -87,8 +90,18 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
         return self.attempts[-1] if self.attempts else None
 
     @property
+    def has_begun(self) -> bool:
+        """Whether its program was ever to be started."""
+        return bool(self.attempts)
+
+    @property
     def diagnosis(self) -> Diagnosis | None:
         return self.attempt.diagnosis if self.attempt else None
+
+    @property
+    def said(self) -> Wordings:
+        """`why`, as it can be said in another language."""
+        return self.wording or word_for_word(self.why)
 
 
 def fold(record: RunRecord | None, event: AnyEvent) -> RunRecord:
@@ -135,13 +148,13 @@ def _folded(record: RunRecord, event: AnyEvent) -> RunRecord:
         case RungReached():
             return replace(record, rung=event.rung, rung_at=event.at)
         case Waits():
-            return replace(record, queue=event.place, why=event.place.reason)
+            return replace(record, queue=event.place, why=event.place.reason, wording=event.place.wording)
         case Leased():
             return replace(record, gpus=event.gpus)
         case WentQuiet():
             return replace(record, quiet=event.quiet)
         case EarlyStopped():
-            return replace(record, early_stopped=True, stop_requested=True, why=event.why)
+            return replace(record, early_stopped=True, stop_requested=True, why=event.why, wording=event.wording)
         case LeftBehind():
             return replace(record, leftovers=event.processes)
         case _:
@@ -168,6 +181,7 @@ def _moved(record: RunRecord, event: Moved) -> RunRecord:
         record,
         state=event.state,
         why=event.why,
+        wording=event.wording,
         reason=event.reason,
         restart_at=event.restart_at,
         queue=None,
@@ -181,7 +195,7 @@ def _begun_anew(record: RunRecord) -> RunRecord:
     """What a resume forgets: that the run was stopped, and the restarts that its budget has paid for."""
     return msgspec.structs.replace(
         record, stop_requested=False, stop_now=False, early_stopped=False, rung=None, rung_at=None,
-        first_attempt=len(record.attempts) + 1,
+        first_attempt=len(record.attempts) + 1, was_resumed=True,
     )  # fmt: skip
 
 

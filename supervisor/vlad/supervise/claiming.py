@@ -15,6 +15,7 @@ from vlad.records.files import RecordError
 from vlad.records.gpus import GpuWish, LeasedGpu, QueuePlace
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import RunSpec
+from vlad.records.wording import Wording, worded
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0
@@ -43,7 +44,7 @@ class Claiming:
         self._wish = wish
         self._lease = lease
         self._gpus: tuple[GpuReading, ...] = ()
-        self._fault = ""
+        self._fault: Wording | None = None
         self._read_again_at = float("-inf")
         self._pause_s = FIRST_PAUSE_S
         self._held_when_read: frozenset[tuple[LeasedGpu, ...]] = frozenset()
@@ -70,9 +71,9 @@ class Claiming:
             return self._claim()
         except FileNotFoundError as error:
             self._lease = None  # it is made anew
-            return QueuePlace(reason=f"waits for GPUs: {error}")
+            return QueuePlace.of(_waits(error))
         except (OSError, RecordError) as error:
-            return QueuePlace(reason=f"waits for GPUs: {error}")
+            return QueuePlace.of(_waits(error))
 
     def _claim(self) -> QueuePlace | None:
         """Reading what strangers use costs a process: it is done when it is our turn, just before GPUs are taken."""
@@ -86,16 +87,16 @@ class Claiming:
             self._held_when_read = settled.held
             self._read(FIRST_PAUSE_S if has_changed else self._pause_s)
             settled = self._settle(self._lease, may_take=True)
-        return QueuePlace(reason=self._fault) if self._fault else settled.place
+        return QueuePlace.of(self._fault) if self._fault else settled.place
 
     def _read(self, pause_s: float) -> None:
         """Strangers are looked at less and less often while nothing changes."""
         self._pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         self._read_again_at = time.monotonic() + pause_s
         try:
-            self._gpus, self._fault = read_gpus().gpus, ""
+            self._gpus, self._fault = read_gpus().gpus, None
         except GpusUnreadable as error:
-            self._gpus, self._fault = (), f"waits for GPUs: {error}"
+            self._gpus, self._fault = (), _waits(error)
 
     def _settle(self, lease: Lease, *, may_take: bool) -> _Settled:
         with lease.exclusive() as claims:
@@ -121,3 +122,7 @@ class Claiming:
         return tuple(
             LeasedGpu(uuid=one.uuid, index=one.index, name=one.name) for one in self._gpus if one.uuid in chosen
         )
+
+
+def _waits(error: Exception) -> Wording:
+    return worded("waits for GPUs: {error}", error=error)

@@ -3,10 +3,11 @@
 from vlad.policy.early_stop import EarlyStop
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import RunSpec
+from vlad.records.wording import Wordings, worded
 from vlad.supervise.read_log import early_stop_policy
 
 
-def verdict(run: RunDirectory, spec: RunSpec, attempt: int) -> tuple[int, str] | None:
+def verdict(run: RunDirectory, spec: RunSpec, attempt: int) -> tuple[int, Wordings] | None:
     """The step and the reason to stop at, None for going on. Every evaluation counts, whoever has written it.
 
     An attempt that a user has resumed goes on until an evaluation of its own shows no improvement either.
@@ -20,8 +21,8 @@ def verdict(run: RunDirectory, spec: RunSpec, attempt: int) -> tuple[int, str] |
     return measured[-1].step, _in_words(counter)
 
 
-def _in_words(counter: EarlyStop) -> str:
+def _in_words(counter: EarlyStop) -> Wordings:
     return (
-        f"early stop: {counter.bad_evaluations} evaluations without improvement; "
-        f"best {counter.best:.1f} % at step {counter.best_step}"
+        worded("early stop: {count} evaluations without improvement", count=counter.bad_evaluations),
+        worded("best {rate} % at step {step}", rate=f"{counter.best:.1f}", step=counter.best_step),
     )

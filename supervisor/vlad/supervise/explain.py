@@ -1,13 +1,13 @@
 """Collects what is known about the end of an attempt, and asks the policies for the cause."""
 
-import msgspec
-
 from vlad.host import processes
+from vlad.policy.advice import Advice
 from vlad.policy.restart import exit_in_words, plain_diagnosis
 from vlad.records.outcome import Cause, Diagnosis, Exit
 from vlad.records.progress import Finished
 from vlad.records.run import Attempt
 from vlad.records.rundir import RunDirectory
+from vlad.records.wording import worded
 from vlad.supervise.launch import cannot_start_message
 from vlad.supervise.remarks import remark_on_exception
 from vlad.supervise.reserve import is_disk_full
@@ -41,10 +41,10 @@ def _from_evidence(run: RunDirectory, attempt: Attempt, exit: Exit) -> Diagnosis
 
 def _disk_full(run: RunDirectory, exit: Exit, found: Diagnosis) -> Diagnosis:
     """Where the log has no room left for the error, the disk itself is the witness."""
-    return msgspec.structs.replace(
-        found,
-        cause=Cause.DISK_FULL,
-        summary=f"the disk of {run.path} is full ({exit_in_words(exit)})",
-        confidence="likely",
-        advice="make space (`df` shows where), then `vlad resume` goes on from the last checkpoint",
+    return Diagnosis.of(
+        Cause.DISK_FULL,
+        worded("the disk of {path} is full ({exit})", path=run.path, exit=exit_in_words(exit).english),
+        evidence=found.evidence,
+        rank=found.rank,
+        advice=Advice.MAKE_SPACE,
     )

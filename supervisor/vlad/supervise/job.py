@@ -14,6 +14,7 @@ from vlad.records.requests import Action, Request
 from vlad.records.run import AgentStarted, Attempt, AttemptEnded, AttemptStarted, LeftBehind, Noted, StopRung
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import Kind, RunSpec
+from vlad.records.wording import Wordings
 from vlad.supervise import adopted, locks
 from vlad.supervise.chronicle import Chronicle
 from vlad.supervise.explain import explain
@@ -130,7 +131,7 @@ class Job:
         """What the program said at its end in the newest attempt."""
         return self._follower.read_new().finished_in(len(self._chronicle.record.attempts))
 
-    def observe(self) -> tuple[int, str] | None:
+    def observe(self) -> tuple[int, Wordings] | None:
         """Follows the log of a program that is not our trainer; the step and the reason to stop it early, if any."""
         number = len(self._chronicle.record.attempts)
         if self._family is not None:

@@ -10,6 +10,7 @@ from vlad.records.files import RecordError
 from vlad.records.outcome import Exit
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import Kind, RunSpec
+from vlad.records.wording import Wordings
 
 if TYPE_CHECKING:
     from vlad.supervise.read_log import LogReader
@@ -46,7 +47,7 @@ class Observer:
         if self._spec.kind is Kind.COMMAND:
             self._reader_of(attempt).finish(time.time(), succeeded=exit.is_success)
 
-    def verdict(self, attempt: int) -> tuple[int, str] | None:
+    def verdict(self, attempt: int) -> tuple[int, Wordings] | None:
         """The step and the reason to stop early, None for going on."""
         size = _size(self._run.evaluations) if self._spec.early_stop is not None else 0
         if self._spec.kind is not Kind.COMMAND or size == self._judged_bytes:

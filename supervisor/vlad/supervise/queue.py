@@ -75,18 +75,19 @@ class Queue:
     def look(self) -> Met | Pending | Broken:
         """Whether the run may start now; journals what it waits for where that has changed."""
         if time.monotonic() < self._look_at:
-            return Pending("")
+            return Pending()
         self._look_at = time.monotonic() + LOOK_S
         verdict = self._predecessors()
         if isinstance(verdict, Met) and self._claiming is not None:
             return self._ask_for_gpus(self._claiming)
         if isinstance(verdict, Pending):
-            self._tell(QueuePlace(reason=verdict.reason))
+            self._tell(QueuePlace.of(*verdict.wording))
         return verdict
 
     def _predecessors(self) -> Met | Pending | Broken:
-        """They count before the first attempt only."""
-        after = () if self._chronicle.record.attempts else self._spec.after
+        """They count before the first attempt only, and until a user has it started all the same (`vlad resume`)."""
+        record = self._chronicle.record
+        after = () if record.has_begun or record.was_resumed else self._spec.after
         return predecessors(after, {one.run_id: self._state_of(one.run_id) for one in after})
 
     def _state_of(self, run_id: str) -> State | None:
@@ -99,7 +100,7 @@ class Queue:
         place = claiming.claim()
         if place is not None:
             self._tell(place)
-            return Pending(place.reason)
+            return Pending(place.wording)
         if self._chronicle.record.gpus != self.gpus:
             self._chronicle.append(Leased(**self._chronicle.stamp(), gpus=self.gpus))
         return Met()

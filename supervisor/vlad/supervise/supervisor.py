@@ -15,6 +15,7 @@ from vlad.records.outcome import ProcessIdentity
 from vlad.records.progress import Reason
 from vlad.records.run import Attempt, EarlyStopped, Moved, RunRecord, State, StopRung, Supervised
 from vlad.records.rundir import RunDirectory
+from vlad.records.wording import Wording, english, worded
 from vlad.supervise import exits, notifying
 from vlad.supervise.chronicle import Chronicle
 from vlad.supervise.inbox import Inbox
@@ -35,6 +36,7 @@ IDLE_S = 0.25
 REST_S = 1.0  # while a job runs whose end, whose requests and whose keeper's death wake at once
 BUSY_S = 0.03
 DISK_PAUSE_S = 1.0
+ASKED = Wording("asked to stop")
 
 
 class Ending(Enum):
@@ -99,7 +101,7 @@ class Supervisor:
     def _resume_if_asked(self) -> None:
         request = self._inbox.resume_request()
         if request is not None and self._record.state.is_final:
-            self._move(self._next_start, f"resumed by {request.by}")
+            self._move(self._next_start, worded("resumed by {who}", who=request.by))
             self._inbox.record(request, "resumed")
 
     def _announce(self) -> None:
@@ -159,13 +161,13 @@ class Supervisor:
 
     def _when_queued(self) -> None:
         if self._record.stop_requested:
-            self._move(State.STOPPED, "stopped before it started")
+            self._move(State.STOPPED, Wording("stopped before it started"))
             return
         match self._queue.look():
             case Met():
-                self._move(State.STARTING, f"attempt {len(self._record.attempts) + 1}")
-            case Broken(why):
-                self._move(State.FAILED, why)
+                self._move(State.STARTING, worded("attempt {number}", number=len(self._record.attempts) + 1))
+            case Broken(wording):
+                self._move(State.FAILED, *wording)
 
     @property
     def _next_start(self) -> State:
@@ -175,9 +177,9 @@ class Supervisor:
     def _when_starting(self) -> None:
         attempt = self._job.open_attempt
         if attempt is None and self._record.stop_requested:
-            self._move(State.STOPPED, "stopped before it started")
+            self._move(State.STOPPED, Wording("stopped before it started"))
         elif attempt is None and not self._queue.is_passed:
-            self._move(State.QUEUED, "others hold its GPUs")
+            self._move(State.QUEUED, Wording("others hold its GPUs"))
         elif attempt is None:
             self._ladder.stand_at_foot()
             self._job.plan_attempt()
@@ -185,11 +187,11 @@ class Supervisor:
             if self._queue.is_passed or isinstance(self._queue.look(), Met):
                 self._job.launch()
         else:
-            self._move(State.RUNNING, f"attempt {attempt.number}")
+            self._move(State.RUNNING, worded("attempt {number}", number=attempt.number))
 
     def _when_running(self) -> None:
         if self._record.stop_requested and self._job.open_attempt is not None:
-            self._move(State.STOPPING, self._record.why if self._record.early_stopped else "asked to stop")
+            self._move(State.STOPPING, *(self._record.said if self._record.early_stopped else (ASKED,)))
         else:
             self._follow_job()
             self._stop_early_if_due()
@@ -210,17 +212,18 @@ class Supervisor:
         """Our trainer stops itself; others are stopped as by a user, and have succeeded then."""
         due = self._job.observe() if self._job.open_attempt is not None else None
         if due is not None:
-            step, why = due
-            self._chronicle.append(EarlyStopped(**self._chronicle.stamp(), step=step, why=why))
+            step, wording = due
+            stamp = self._chronicle.stamp()
+            self._chronicle.append(EarlyStopped(**stamp, step=step, why=english(wording), wording=wording))
 
     def _when_backing_off(self) -> None:
         if self._record.stop_requested:
-            self._move(State.STOPPED, "stopped while waiting to restart")
+            self._move(State.STOPPED, Wording("stopped while waiting to restart"))
             return
         restart_at = self._record.restart_at or 0.0
         remaining_s = self._timer.remaining_s(restart_at, at_most=self._spec.restart.backoff_cap_s)
         if remaining_s == 0:
-            self._move(self._next_start, "restart")
+            self._move(self._next_start, Wording("restart"))
         self._pause_s = min(IDLE_S, remaining_s)
 
     def _when_stopping(self) -> None:
@@ -257,19 +260,23 @@ class Supervisor:
     def _carry_out(self, attempt: Attempt, decision: Decision) -> None:
         match decision:
             case Succeed(reason):
-                why = self._record.why if self._record.early_stopped else exit_in_words(attempt.exit)
-                self._move(State.SUCCEEDED, why, reason=reason)
+                wording = self._record.said if self._record.early_stopped else (exit_in_words(attempt.exit),)
+                self._move(State.SUCCEEDED, *wording, reason=reason)
             case Stop():
-                self._move(State.STOPPED, f"asked to stop; {exit_in_words(attempt.exit)}")
-            case Restart(delay_s, why):
-                self._move(State.BACKOFF, why, restart_at=time.time() + delay_s)
-            case GiveUp(why):
-                self._move(State.FAILED, why)
+                self._move(State.STOPPED, ASKED, exit_in_words(attempt.exit))
+            case Restart(delay_s, wording):
+                self._move(State.BACKOFF, *wording, restart_at=time.time() + delay_s)
+            case GiveUp(wording):
+                self._move(State.FAILED, *wording)
             case _:
                 assert_never(decision)
 
-    def _move(self, state: State, why: str, reason: Reason | None = None, restart_at: float | None = None) -> None:
-        stamp = self._chronicle.stamp()
-        record = self._chronicle.append(Moved(**stamp, state=state, why=why, reason=reason, restart_at=restart_at))
-        notifying.tell(self._run, record)
+    def _move(
+        self, state: State, *wording: Wording, reason: Reason | None = None, restart_at: float | None = None
+    ) -> None:
+        moved = Moved(
+            **self._chronicle.stamp(), state=state, why=english(wording), wording=wording, reason=reason,
+            restart_at=restart_at,
+        )  # fmt: skip
+        notifying.tell(self._run, self._chronicle.append(moved))
         failpoints.reach(f"moved.{state}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from vlad.host import processes
+from vlad.policy.advice import Advice
 from vlad.policy.hang import Silence, Usual, least_bound_s, silence
 from vlad.records.attemptdir import AttemptDirectory
 from vlad.records.events import WentQuiet
@@ -15,6 +16,7 @@ from vlad.records.outcome import Cause, Diagnosis
 from vlad.records.quiet import Quiet
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import Kind, OnHang, RunSpec
+from vlad.records.wording import worded
 from vlad.supervise import notifying
 from vlad.supervise.chronicle import Chronicle
 from vlad.supervise.remarks import remark
@@ -24,11 +26,6 @@ LOOK_S = 1.0
 DUMP_PATIENCE_S = 75.0
 BOOT = "import sys; sys.path[:] = sys.argv[1].split(chr(0x1F)); from vlad.supervise.stack_dump import main; main()"
 STOPPED_STATES = frozenset("Tt")
-ADVICE_WITHOUT_STACKS = (
-    "no stack could be read: install py-spy, or call vlad.report.answer_stack_requests() in the program; a silence "
-    "that is no hang wants a longer --hang-after"
-)
-ADVICE = "the stacks show where each rank waits; `vlad resume` goes on from the last checkpoint"
 
 
 class Vigil:
@@ -152,9 +149,9 @@ class Vigil:
 
 def hang_diagnosis(quiet: Quiet, at: float) -> Diagnosis:
     """Why an attempt ended that was ended for a hang."""
-    return Diagnosis(
-        cause=Cause.HUNG, summary=f"hung: {quiet.words(at)}", evidence=quiet.evidence,
-        advice=ADVICE if quiet.evidence else ADVICE_WITHOUT_STACKS,
+    return Diagnosis.of(
+        Cause.HUNG, worded("hung: {told}", told=quiet.words(at)), evidence=quiet.evidence,
+        advice=Advice.STACKS if quiet.evidence else Advice.NO_STACKS,
     )  # fmt: skip
 
 

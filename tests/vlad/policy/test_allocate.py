@@ -88,7 +88,7 @@ REASONS = {
     ),
     "kept": (ticket("x", 1, 2), host("used by others", ""), "waits for 1 GPU: 0 is used by others; 1 is kept for big"),
     "chosen": (ticket("x", 1, among=("a",)), host("held by y", ""), "waits for 1 GPU: 0 is held by y"),
-    "too many": (ticket("x", 3), host("", ""), "asks for 3 GPUs, but there are 2"),
+    "too many": (ticket("x", 3), host("", ""), "asks for 3 GPUs, and there are only 2"),
     "gone": (ticket("x", 1, among=("q",)), host(""), "asks for 1 GPU, but there is none"),
 }  # fmt: skip
 

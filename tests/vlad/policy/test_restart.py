@@ -103,7 +103,8 @@ def test_the_wait_grows_and_then_the_run_gives_up() -> None:
     failures = [attempt() for _ in range(3)]
     decisions = [decide(Kind.TRAIN, POLICY, failures[:n], None, stop_requested=False) for n in (1, 2, 3)]
     assert [decision.delay_s for decision in decisions if isinstance(decision, Restart)] == [5, 10]
-    assert decisions[2] == GiveUp("because of EXITED; 3 attempts in a row without a new checkpoint")
+    assert isinstance(decisions[2], GiveUp)
+    assert decisions[2].why == "because of EXITED; 3 attempts in a row without a new checkpoint"
 
 
 def test_a_new_checkpoint_refills_the_budget() -> None:
@@ -133,7 +134,8 @@ def test_reboots_cost_nothing_of_the_budget() -> None:
 
 def test_without_budget_the_first_failure_is_final() -> None:
     decision = decide(Kind.COMMAND, RestartPolicy(budget=0), [attempt()], None, stop_requested=False)
-    assert decision == GiveUp("because of EXITED; no restart is allowed")
+    assert isinstance(decision, GiveUp)
+    assert decision.why == "because of EXITED; no restart is allowed"
 
 
 @given(st.integers(0, 10_000), st.floats(0, 100), st.floats(1, 10), st.floats(0, 1000))

@@ -8,17 +8,27 @@ from pathlib import Path
 from pkgutil import walk_packages
 
 import pytest
+import vlad
 import vlatui
 from dashboards import Make, Runs, until_read
 from rich.cells import cell_len
 from screen_text import screen_text, until_shown
 from textual.binding import Binding
 from textual.dom import DOMNode
+from vlad.policy.advice import Advice
+from vlad.policy.diagnose import CRASHED, KILLED
+from vlad.policy.failure_rules import RULES
+from vlad.policy.kernel_messages import BROKEN_GPU, KILLED_FOR, gpu_sentence
+from vlad.policy.scheduler_lines import CANCELLED_FOR
 from vlad.records.progress import Phase
 from vlad.records.run import State
+from vlad.records.wording import Wording, english, word_for_word, worded
+from vlatui.look.chinese import CHINESE
+from vlatui.look.chinese_causes import CAUSES
+from vlatui.look.chinese_sentences import SENTENCES
 from vlatui.look.columns import Column, Place, Row, laid_out, measured
 from vlatui.look.tones import broken_text, cell
-from vlatui.look.words import Language, catalogue_of, choose, language_of, tr
+from vlatui.look.words import Language, catalogue_of, choose, language_of, told, tr
 from vlatui.screens.ends import SAID
 from vlatui.screens.navigation import TABS
 from vlatui.telling.run_filter import RunSort
@@ -44,6 +54,15 @@ def literal_labels() -> Iterator[str]:
             match node:
                 case ast.Call(func=ast.Name(id="tr" | "_fact"), args=[ast.Constant(value=str(label)), *_]):
                     yield label
+
+
+def put_on_record() -> Iterator[str]:
+    """The sentences that vlad's own sources say as such."""
+    for path in Path(vlad.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(func=ast.Name(id="worded" | "Wording"), args=[ast.Constant(value=str(sentence)), *_]):
+                    yield sentence
 
 
 def of_modules() -> Iterator[str]:
@@ -73,9 +92,40 @@ def test_no_label_is_without_its_chinese_words() -> None:
     assert sorted(label for label in labels - catalogue_of(Language.CHINESE).keys() if label) == []
 
 
+def test_no_sentence_that_vlad_puts_on_record_is_without_its_chinese_words() -> None:
+    said = {*put_on_record(), *(rule.summary for rule in RULES), *KILLED_FOR.values(), *CRASHED, *KILLED, *Advice}
+    said |= {gpu_sentence(xid) for xid in BROKEN_GPU} | {wording.sentence for _, wording in CANCELLED_FOR.values()}
+    assert len(said) > 80
+    assert sorted(sentence for sentence in said if sentence not in catalogue_of(Language.CHINESE)) == []
+
+
+def test_each_label_has_its_words_once() -> None:
+    assert len(catalogue_of(Language.CHINESE)) == len(CHINESE) + len(SENTENCES) + len(CAUSES)
+
+
+def test_what_vlad_has_said_is_told_in_the_chosen_language(chinese: None) -> None:
+    ended, spent = worded("exit code {code}", code=3), worded("restart {number} of {budget} without new checkpoint",
+                                                                number=1, budget=5)  # fmt: skip
+    assert told((ended, spent), english((ended, spent))) == "退出码 3; 没有新检查点的第 1 次重启,共 5 次"
+    assert told(word_for_word("ValueError: {x}"), "ValueError: {x}") == "ValueError: {x}"
+
+
+@pytest.mark.parametrize(
+    "wording",
+    [
+        Wording("{x:>999999999}", {"x": "1"}),
+        Wording("{x.__class__}", {"x": "1"}),
+        Wording("exit code {code}", {"other": "1"}),
+        Wording("exit code {0}", {"0": "1"}),
+    ],
+)
+def test_a_sentence_that_is_not_ours_is_never_formatted(chinese: None, wording: Wording) -> None:
+    assert told((wording,), "as vlad said it") == "as vlad said it"
+
+
 def test_what_is_put_in_is_put_in_in_both_languages() -> None:
-    for english, words in catalogue_of(Language.CHINESE).items():
-        assert sorted(IN_BRACES.findall(english)) == sorted(IN_BRACES.findall(words)), english
+    for label, words in catalogue_of(Language.CHINESE).items():
+        assert sorted(IN_BRACES.findall(label)) == sorted(IN_BRACES.findall(words)), label
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,6 @@ CHINESE: dict[str, str] = {
     "Not started by vlad": "非 vlad 启动",
     "runs under headings": "运行按组显示标题",
     "no headings": "不显示标题",
-    "free": "空闲",
     # questions
     "Stop {run}?": "停止 {run}?",
     "Stop {run} now, without saving?": "立即停止 {run},不保存?",

@@ -13,6 +13,7 @@ from vlatui.look.scales import logarithmic_ticks, smoothed, ticks, time_ticks
 from vlatui.look.tones import Span, Tone
 from vlatui.look.words import tr
 from vlatui.reading.series import Curve
+from vlatui.telling.evaluation_rows import best_of
 
 Rows = list[list[Span]]
 LEAST_WIDTH, LEAST_HEIGHT = 16, 4
@@ -113,19 +114,12 @@ def success_chart(
     good = [evaluation for evaluation in evaluations if evaluation.failure is None]
     for one, two in pairwise(good):
         canvas.line(frame.place(one.step, one.success_rate), frame.place(two.step, two.success_rate), Tone.SERIES_1)
-    best = _best(good)
+    best = best_of(good)
     for index, evaluation in enumerate(evaluations):
         _error_bar(canvas, frame, evaluation, evaluation is best, index == selected)
     if best is not None:
         _best_label(canvas, frame, best)
     return framed(canvas, frame, lambda tick: f"{tick:.0f}%", y_ticks, gutter)
-
-
-def _best(good: Sequence[Evaluation]) -> Evaluation | None:
-    """The one whose checkpoint is kept as the best: a small gain (`min_delta`) may not have counted."""
-    counted = good[-1].best_step if good else None
-    named = [evaluation for evaluation in good if evaluation.step == counted]
-    return named[-1] if named else max(good, key=lambda evaluation: evaluation.success_rate, default=None)
 
 
 def _error_bar(canvas: Canvas, frame: Frame, evaluation: Evaluation, is_best: bool, is_selected: bool) -> None:

@@ -16,6 +16,7 @@ from vlatui.look.words import tr
 from vlatui.reading.detail import RunDetail
 from vlatui.reading.series import Curve
 from vlatui.telling.charts import LEAST_HEIGHT, LEAST_WIDTH, Frame, Rows, framed, grid, padded, tick_label
+from vlatui.telling.evaluation_rows import best_of
 
 SUCCESS = "success"
 LEFT_OUT = "-"
@@ -119,7 +120,7 @@ def _values(run: Compared) -> Mapping[str, str]:
 
 def _best(run: Compared) -> str:
     told = [evaluation for evaluation in run.detail.evaluations if evaluation.failure is None]
-    best = max(told, key=lambda evaluation: evaluation.success_rate, default=None)
+    best = best_of(told)
     return (
         LEFT_OUT
         if best is None

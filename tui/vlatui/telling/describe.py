@@ -30,7 +30,7 @@ from vlad.records.run import RunRecord
 from vlad.records.summary import Summary
 
 from vlatui.look.tones import Span, Tone
-from vlatui.look.words import tr
+from vlatui.look.words import told, tr
 
 STATES: dict[State, tuple[str, Tone]] = {
     State.QUEUED: ("○", Tone.INFO),
@@ -98,7 +98,7 @@ def outcome(record: RunRecord) -> str:
     """Why a run that ended did so, in words."""
     if record.state is State.SUCCEEDED and record.reason is not None:
         return tr(REASONS[record.reason])
-    return record.why
+    return told(record.said, record.why)
 
 
 def cause_words(diagnosis: Diagnosis) -> str:
@@ -124,10 +124,10 @@ def event_words(event: AnyEvent) -> tuple[Span, str]:
             )
         case Moved():
             word = state_word(event.state)
-            return word, event.why or (tr(REASONS[event.reason]) if event.reason else "")
+            return word, told(event.wording, event.why) or (tr(REASONS[event.reason]) if event.reason else "")
         case Supervised():
             pids = tr("keeper {keeper}, supervisor {own}", keeper=event.keeper.pid, own=event.supervisor.pid)
-            return Span(tr("supervised"), Tone.MUTED), f"{pids}{f': {event.why}' if event.why else ''}"
+            return Span(tr("supervised"), Tone.MUTED), f"{pids}{f': {tr(event.why)}' if event.why else ''}"
         case AttemptStarted():
             return Span(tr("attempt"), Tone.INFO), _starts(event)
         case AgentStarted():
@@ -141,7 +141,7 @@ def event_words(event: AnyEvent) -> tuple[Span, str]:
         case RungReached():
             return Span(tr("stopping"), Tone.WARN), _rung(event)
         case EarlyStopped():
-            return Span(tr("early stop"), Tone.ACCENT), event.why or tr(
+            return Span(tr("early stop"), Tone.ACCENT), told(event.wording, event.why) or tr(
                 "no more improvement at step {step}", step=f"{event.step:,}"
             )
         case Noted():
@@ -180,10 +180,11 @@ def _leased(event: Leased) -> str:
 
 
 def queue_words(place: QueuePlace) -> str:
+    reason = told(place.wording, place.reason)
     if place.position is None:
-        return place.reason
+        return reason
     at = tr("{position} of {count} in the queue", position=place.position, count=place.length)
-    return f"{place.reason}, {at}"
+    return f"{reason}, {at}"
 
 
 def gpu_words(gpus: Sequence[LeasedGpu]) -> str:
@@ -208,5 +209,5 @@ def _attempt_ended(event: AttemptEnded) -> tuple[Span, str]:
     if event.end_step is not None:
         words += " " + tr("at step {step}", step=f"{event.end_step:,}")
     if event.diagnosis is not None:
-        words += f": {event.diagnosis.summary}"
+        words += f": {told(event.diagnosis.said, event.diagnosis.summary)}"
     return Span(tr("attempt"), Tone.INFO if event.exit.is_success else Tone.BAD), words

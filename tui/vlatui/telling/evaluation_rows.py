@@ -38,6 +38,13 @@ def evaluation_rows(evaluations: Sequence[Evaluation], arriving: Evaluation | No
     return rows[::-1]
 
 
+def best_of(measured: Sequence[Evaluation]) -> Evaluation | None:
+    """The one whose checkpoint is kept as the best: a small gain (`min_delta`) may not have counted."""
+    counted = measured[-1].best_step if measured else None
+    named = [evaluation for evaluation in measured if evaluation.step == counted]
+    return named[-1] if named else max(measured, key=lambda evaluation: evaluation.success_rate, default=None)
+
+
 def _cells_so_far(arriving: Evaluation) -> dict[str, Cell]:
     """Of an evaluation that goes on; its rate compares with nothing yet."""
     return {

@@ -13,7 +13,7 @@ from vlad.records.summary import Summary
 from vlatui.look import bars, format
 from vlatui.look.scales import spark
 from vlatui.look.tones import Line, Span, Tone, broken_text, cut, justified, safe, width_of
-from vlatui.look.words import tr
+from vlatui.look.words import told, tr
 from vlatui.telling import describe, outlook
 
 Fact = list[Span]
@@ -209,13 +209,14 @@ def banner(run: RunView, now: float, width: int) -> list[Line]:
 
 def _waiting_words(record: RunRecord, now: float) -> str:
     if record.state is State.STOPPING:
-        return record.why or tr("stopping: a checkpoint is saved first")
+        return told(record.said, record.why) or tr("stopping: a checkpoint is saved first")
     if record.state is State.QUEUED:
-        return describe.queue_words(record.queue) if record.queue else record.why or tr("waits to be started")
+        words = describe.queue_words(record.queue) if record.queue else told(record.said, record.why)
+        return words or tr("waits to be started")
     at = record.restart_at
     is_soon = at is None or at <= now
     due = tr("restarts soon") if is_soon else tr("restarts in {time}", time=figures.duration((at or now) - now))
-    return f"{record.why or tr('the attempt failed')}; {due}"
+    return f"{told(record.said, record.why) or tr('the attempt failed')}; {due}"
 
 
 def diagnosis_lines(record: RunRecord, width: int) -> list[Line]:
@@ -223,20 +224,20 @@ def diagnosis_lines(record: RunRecord, width: int) -> list[Line]:
     diagnosis = record.diagnosis
     if diagnosis is None:
         exit = record.attempt.exit if record.attempt else None
-        return barred([record.why or describe.exit_words(exit)], Tone.BAD, width)
+        return barred([told(record.said, record.why) or describe.exit_words(exit)], Tone.BAD, width)
     lines = barred([_verdict(diagnosis)], Tone.BAD, width)
     for evidence in diagnosis.evidence[:2]:
         quoted = format.shortened(safe(evidence.text).strip(), max(8, width - 6))
         lines.append([Span("▌ ", Tone.BAD), Span(f"“{quoted}”", Tone.PLAIN)])
     if diagnosis.advice:
-        lines += barred([f"→ {diagnosis.advice}"], Tone.BAD, width, Tone.ACCENT)
+        lines += barred([f"→ {tr(diagnosis.advice)}"], Tone.BAD, width, Tone.ACCENT)
     return lines
 
 
 def _verdict(diagnosis: Diagnosis) -> str:
     sure = "" if diagnosis.confidence == "certain" else f" ({tr(diagnosis.confidence)})"
     rank = " " + tr("on rank {rank}", rank=diagnosis.rank) if diagnosis.rank is not None else ""
-    return f"{tr(describe.cause_words(diagnosis))}{rank}{sure}: {diagnosis.summary}"
+    return f"{tr(describe.cause_words(diagnosis))}{rank}{sure}: {told(diagnosis.said, diagnosis.summary)}"
 
 
 def barred(

@@ -13,7 +13,7 @@ def why_lines(run: RunView, now: float, width: int) -> list[Line]:
     """Every attempt's end, newest first, with its evidence and advice."""
     record = run.record
     if not record.attempts or all(attempt.diagnosis is None for attempt in record.attempts):
-        return [*header_lines(run, now, width), [], [Span(tr("No attempt of this run has failed."), Tone.MUTED)]]
+        return [*header_lines(run, now, width), [], *([Span(words, Tone.MUTED)] for words in _no_failure(record))]
     lines: list[Line] = []
     for attempt in reversed(record.attempts):
         if attempt.diagnosis is None:
@@ -27,6 +27,15 @@ def why_lines(run: RunView, now: float, width: int) -> list[Line]:
         lines += diagnosis_lines(_as_of(record, attempt.number), width)
         lines += [[Span(f"  {one.file} @ {one.offset:,}", Tone.MUTED)] for one in attempt.diagnosis.evidence]
     return lines
+
+
+def _no_failure(record: RunRecord) -> list[str]:
+    """What is said of a run without an attempt that failed; why it waits or never began stands above."""
+    if record.has_begun:
+        return [tr("No attempt of this run has failed.")]
+    if record.state.is_final:
+        return [tr("It never began: no attempt was made."), tr("r starts it all the same, whatever it was to follow")]
+    return [tr("It has not begun yet.")]
 
 
 def _as_of(record: RunRecord, number: int) -> RunRecord:
