@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from vlad.commands.command import BAD_INPUT, CliError
+from vlad.commands.command import BAD_INPUT, CliError, say
 from vlad.commands.verbs import GROUPS, VERBS, command_of
 from vlad.records.files import RecordError
 
@@ -34,14 +34,14 @@ def run(words: Sequence[str]) -> int:
         sys.stdout.flush()
         return code
     except (CliError, RecordError) as error:
-        print(f"vlad: {error}", file=sys.stderr)
+        say(str(error))
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
         return _without_stdout()
     except OSError as error:
-        print(f"vlad: {error}", file=sys.stderr)
+        say(str(error))
         return BAD_INPUT
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from command_line import Vlad
 from supervised_runs import Lab, until
+from vlad.policy.launch_argv import training_environment
 from vlad.records.files import RecordError
 from vlad.records.requests import Action
+from vlad.records.run import State
 from vlad.records.rundir import Home
 from vlad.supervise import adopt, control, detach
 
@@ -168,6 +170,29 @@ def test_a_module_planted_where_vlad_is_called_is_not_imported(lab: Lab, tmp_pat
     assert not (tmp_path / "pwned").exists()
 
 
+@pytest.mark.parametrize("words", [("config",), ("start", "--dry-run"), ("plan",), ("icsm",)], ids=" ".join)
+def test_a_module_planted_where_the_trainer_is_asked_is_not_imported(
+    lab: Lab, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """`python -m` looks into the working folder first, and that may be a folder that others write to."""
+    planted = tmp_path / "planted"
+    planted.mkdir()
+    for name in ("vlatrain", "yaml", "json", "numpy", "sitecustomize"):
+        (planted / f"{name}.py").write_text(f"open({str(tmp_path / 'pwned')!r}, 'w')\n")
+    environment = {"PATH": os.environ["PATH"], "VLAD_HOME": str(lab.home.path), "HOME": str(tmp_path)}
+    vlad = Path(sys.executable).with_name("vlad")
+    done = subprocess.run([vlad, *words], cwd=planted, env=environment, capture_output=True, text=True, check=False)
+    assert not (tmp_path / "pwned").exists()
+    assert "data_root_dir" in done.stdout + done.stderr or words == ("plan",), done.stderr
+
+
+def test_a_run_of_the_trainer_imports_nothing_from_its_working_folder(lab: Lab) -> None:
+    (lab.path / "planted.py").touch()
+    tell = (sys.executable, "-m", "planted")
+    assert lab.start(*tell, environment=training_environment({})).until_ended().state is State.FAILED
+    assert lab.start(*tell).until_ended().state is State.SUCCEEDED
+
+
 def test_a_configuration_cannot_make_objects(vlad: Vlad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     (tmp_path / "vlad").mkdir()
@@ -199,3 +224,23 @@ def test_who_puts_a_secret_on_a_command_line_is_warned(vlad: Vlad) -> None:
 def test_control_sequences_of_a_command_line_reach_no_terminal(vlad: Vlad) -> None:
     vlad.started("--", "true", "\x1b]0;title\x07", "\x1b[2J").until_ended()
     assert "\x1b" not in vlad("show", "last").out
+
+
+HOSTILE_ARGUMENT = "--x=\x1b]52;c;aGk=\x07\x1b[2J\x1b[31m\x9b2J" + "long " * 40
+
+
+def test_control_sequences_of_others_command_lines_reach_no_terminal(vlad: Vlad, tmp_path: Path) -> None:
+    """Anybody on the host may start a process that looks like a training."""
+    (tmp_path / "finetune.py").write_text("import sys\nsys.stdin.read()\n")
+    argv = [sys.executable, "finetune.py", HOSTILE_ARGUMENT]
+    with subprocess.Popen(argv, cwd=tmp_path, stdin=subprocess.PIPE) as theirs:
+        told = until(lambda: out if str(theirs.pid) in (out := vlad("ps", "--foreign").out) else None, "it is listed")
+        assert theirs.stdin is not None
+        theirs.stdin.close()
+    assert "--x=" in told
+    assert not [character for character in told if not character.isprintable() and character != "\n"]
+
+
+def test_control_sequences_of_a_wrong_word_are_not_repeated_to_the_terminal(vlad: Vlad) -> None:
+    assert "\x1b" not in vlad("why", "\x1b]0;title\x07x").err
+    assert "\x1b" not in vlad("\x1b[2J").err

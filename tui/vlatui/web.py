@@ -85,4 +85,6 @@ def serve(arguments: Sequence[str], port: int) -> None:
             listening.listen()
         except OSError as error:
             raise RecordError(f"--port {port}: {error.strerror}; name another one, or 0 for any") from error
-        GuardedServer([sys.executable, "-m", "vlatui.cli", *arguments], listening, secrets.token_urlsafe(32)).serve()
+        GuardedServer(
+            [sys.executable, "-P", "-m", "vlatui.cli", *arguments], listening, secrets.token_urlsafe(32)
+        ).serve()

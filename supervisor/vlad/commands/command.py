@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from vlad.commands.text import harmless
 from vlad.records.rundir import Home, RunDirectory, default_home
 
 BAD_INPUT = 2
@@ -98,4 +99,4 @@ def print_json(document: Any) -> None:
 
 def say(message: str) -> None:
     """A remark to the person at the terminal: stdout belongs to answers."""
-    print(f"vlad: {message}", file=sys.stderr, flush=True)
+    print(f"vlad: {harmless(message)}", file=sys.stderr, flush=True)

@@ -2,7 +2,7 @@
 
 import time
 
-from vlad.commands.text import Column
+from vlad.commands.text import Column, safe
 from vlad.host.foreign import foreign_jobs
 from vlad.host.gpu_probe import read_gpus
 from vlad.host.gpus import GpuReading, GpusUnreadable, has_driver
@@ -54,7 +54,7 @@ def _gpus() -> tuple[GpuReading, ...] | None:
 
 
 def row(job: ForeignJob, command_characters: int) -> list[str]:
-    command = " ".join(" ".join(job.command).split())
+    command = safe(" ".join(" ".join(job.command).split()))
     gpus = figures.UNKNOWN if job.gpus is None else ",".join(map(str, job.gpus)) or "none"
     return [
         str(job.process.pid),
@@ -64,6 +64,6 @@ def row(job: ForeignJob, command_characters: int) -> list[str]:
         gpus,
         figures.count(job.step),
         figures.percent(job.success_rate),
-        job.log or figures.UNKNOWN,
+        safe(job.log) if job.log else figures.UNKNOWN,
         command if len(command) <= command_characters else f"{command[: command_characters - 1]}…",
     ]

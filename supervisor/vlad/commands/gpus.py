@@ -10,8 +10,7 @@ from typing import Any
 import msgspec
 
 from vlad.commands.command import CliError, Command, add_json, print_json, say
-from vlad.commands.text import Column, Ink, Tone, table, terminal_columns
-from vlad.commands.why import safe
+from vlad.commands.text import Column, Ink, Tone, safe, table, terminal_columns
 from vlad.host.gpu_probe import read_gpus
 from vlad.host.gpu_queue import gpu_uses, ticket_of
 from vlad.host.gpus import GpuHolder, GpuReading, GpusUnreadable, has_driver

@@ -1,11 +1,11 @@
 """vlad icsm: the method's offline statistics, computed in the foreground; a second call completes the first."""
 
-import subprocess
 from argparse import ArgumentParser, Namespace
 
 from vlad.commands.command import CliError, Command
-from vlad.commands.trainer import add_config_arguments, chosen_python, config_file
-from vlad.policy.launch_argv import BadArguments, TrainArguments, icsm_argv, trainer_overrides
+from vlad.commands.tool import run_tool
+from vlad.commands.trainer import add_config_arguments, config_file
+from vlad.policy.launch_argv import BadArguments, TrainArguments, trainer_overrides
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -20,11 +20,7 @@ def _run(arguments: Namespace) -> int:
         overrides = trainer_overrides(asked)
     except BadArguments as error:
         raise CliError(str(error)) from None
-    argv = icsm_argv(chosen_python(arguments.python), str(config_file(arguments.config)), overrides)
-    try:
-        return subprocess.run(argv).returncode
-    except OSError as error:
-        raise CliError(f"{argv[0]} cannot be run: {error.strerror}") from None
+    return run_tool(arguments.python, ["icsm", str(config_file(arguments.config)), *overrides])
 
 
 ICSM = Command(

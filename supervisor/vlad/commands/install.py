@@ -27,6 +27,8 @@ def _run(arguments: Namespace) -> int:
     hook = arguments.hook or fitting_hook()
     recover = (*VLAD, "recover")
     home = str(our_home().path)
+    if not home.isprintable():  # a line break would begin a line of its own in a crontab or a unit
+        raise CliError(f"VLAD_HOME {home!r}: a path with control characters cannot be written into {hook}")
     match hook:
         case Hook.CRON:
             _cron(crontab_line(recover, home), write=arguments.write)

@@ -1,11 +1,11 @@
 """vlad merge: a model that other programs can load, from a run's adapter and its base."""
 
-import subprocess
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from vlad.commands.command import RUN_HELP, CliError, Command, found_run, say
-from vlad.commands.trainer import add_python, chosen_python
+from vlad.commands.tool import run_tool
+from vlad.commands.trainer import add_python
 from vlad.records.rundir import RunDirectory
 from vlad.records.summary import read_summary
 
@@ -28,10 +28,7 @@ def _run(arguments: Namespace) -> int:
     for name in ("base", "statistics"):
         if value := getattr(arguments, name):
             words += [f"--{name}", value]
-    try:
-        return subprocess.run([chosen_python(arguments.python), "-m", "vlatrain.tools", "merge", *words]).returncode
-    except OSError as error:
-        raise CliError(f"{chosen_python(arguments.python)} cannot be run: {error.strerror}") from None
+    return run_tool(arguments.python, ["merge", *words])
 
 
 def chosen_checkpoint(run: RunDirectory, *, last: bool) -> Path:

@@ -1,10 +1,10 @@
 """vlad plan: whether a configuration fits on a card, by part, and how long it will take."""
 
-import subprocess
 from argparse import ArgumentParser, Namespace
 
-from vlad.commands.command import CliError, Command, add_json
-from vlad.commands.trainer import add_config_arguments, chosen_python, config_file, trainer_words
+from vlad.commands.command import Command, add_json
+from vlad.commands.tool import run_tool
+from vlad.commands.trainer import add_config_arguments, config_file, trainer_words
 from vlad.policy.launch_argv import POSITIONALS
 
 
@@ -20,14 +20,10 @@ def _add(parser: ArgumentParser) -> None:
 
 def _run(arguments: Namespace) -> int:
     nproc, overrides = trainer_words(arguments, arguments.figures)
-    python = chosen_python(arguments.python)
     words = [str(config_file(arguments.config)), *overrides, f"--nproc={nproc}"]
     words += [f"--card={arguments.card}"] if arguments.card else []
     words += ["--json"] if arguments.json else []
-    try:
-        return subprocess.run([python, "-m", "vlatrain.tools", "plan", *words]).returncode
-    except OSError as error:
-        raise CliError(f"{python} cannot be run: {error.strerror}") from None
+    return run_tool(arguments.python, ["plan", *words])
 
 
 PLAN = Command(

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 import msgspec
 
 from vlad.commands.command import Command, add_json, found_run, our_home, print_json, say
-from vlad.commands.text import Column, Ink, table, terminal_columns
+from vlad.commands.text import Column, Ink, safe, table, terminal_columns
 from vlad.records import figures
 from vlad.records.outcome import ProcessIdentity
 from vlad.records.rundir import RunDirectory
@@ -132,7 +132,7 @@ def _described(run: RunDirectory, identity: ProcessIdentity, role: str) -> Proce
 
 
 def _row(process: Process) -> list[str]:
-    command = process.command.replace("\n", " ")
+    command = safe(process.command.replace("\n", " "))
     return [
         process.run_id,
         str(process.pid),

@@ -9,8 +9,8 @@ import msgspec
 
 from vlad.commands.command import Command, add_json, add_run, found_run, our_home, print_json
 from vlad.commands.overview import Overview
-from vlad.commands.text import Column, Ink, Tone, pairs, table
-from vlad.commands.why import attempt_line, safe
+from vlad.commands.text import Column, Ink, Tone, pairs, safe, table
+from vlad.commands.why import attempt_line
 from vlad.host.processes import is_alive
 from vlad.policy.secrets import redacted
 from vlad.records import figures

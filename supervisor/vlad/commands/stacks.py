@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 import msgspec
 
 from vlad.commands.command import CliError, Command, add_json, add_run, found_run, print_json, say
-from vlad.commands.why import safe
+from vlad.commands.text import safe
 from vlad.records.attemptdir import AttemptDirectory
 from vlad.records.rundir import RunDirectory
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TextIO
 
 from vlad.records.run import State
+from vlad.records.terminal_text import clean_line, without_colour
 
 _SEQUENCE = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -63,8 +64,19 @@ class Column:
     expendable: int = 0
 
 
+def safe(text: str) -> str:
+    """Text from elsewhere (a log, a name, a command line), harmless to a terminal and without colour."""
+    return without_colour(harmless(text))
+
+
+def harmless(text: str) -> str:
+    """Text of which a terminal obeys nothing but colours."""
+    return "\n".join(clean_line(line.encode("utf-8", "replace")) for line in text.split("\n"))
+
+
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], ink: Ink, width: int | None = None) -> str:
     """Rows under their titles, each column as wide as it must be; colours in cells take no room."""
+    rows = [[harmless(cell) for cell in row] for row in rows]
     keep = _kept_columns(columns, rows, width)
     titles = [ink(columns[index].title, Tone.TITLE) for index in keep]
     lines = [titles, *([row[index] for index in keep] for row in rows)]
@@ -106,7 +118,7 @@ def pairs(rows: Sequence[tuple[str, str]], ink: Ink) -> str:
     width = max((len(name) for name, _ in rows), default=0)
     lines = []
     for name, value in rows:
-        first, *rest = value.split("\n")
+        first, *rest = harmless(value).split("\n")
         lines.append(f"{ink(name, Tone.QUIET)}{' ' * (width - len(name))}  {first}".rstrip())
         lines += [f"{' ' * width}  {line}".rstrip() for line in rest]
     return "\n".join(lines)

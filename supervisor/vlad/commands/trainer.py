@@ -16,6 +16,7 @@ from vlad.policy.launch_argv import (
     TrainArguments,
     asked_processes,
     print_config_argv,
+    tool_environment,
     trainer_overrides,
 )
 from vlad.records.shipped import shipped_configs
@@ -106,7 +107,10 @@ def trainer_words(arguments: Namespace, figures: list[str]) -> tuple[str, tuple[
 
 def _answer(argv: tuple[str, ...]) -> bytes:
     try:
-        done = subprocess.run(argv, capture_output=True, timeout=PATIENCE_S, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            argv, capture_output=True, timeout=PATIENCE_S, stdin=subprocess.DEVNULL,
+            env=tool_environment(os.environ),
+        )  # fmt: skip
     except OSError as error:
         raise CliError(f"{argv[0]} cannot be run: {error.strerror}") from None
     except subprocess.TimeoutExpired:

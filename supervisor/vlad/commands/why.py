@@ -10,14 +10,13 @@ import msgspec
 
 from vlad.commands.command import Command, add_json, add_run, found_run, print_json
 from vlad.commands.outcome import in_words
-from vlad.commands.text import STATE_TONES, Ink, Tone, pairs
+from vlad.commands.text import STATE_TONES, Ink, Tone, pairs, safe
 from vlad.records.files import RecordError
 from vlad.records.outcome import Diagnosis, Exit
 from vlad.records.quiet import Quiet
 from vlad.records.run import Attempt, RunRecord
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import Predecessor
-from vlad.records.terminal_text import clean_line, without_colour
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -110,11 +109,6 @@ def _quotes(run: RunDirectory, diagnosis: Diagnosis) -> list[str]:
         lines = list(group)
         quotes.append("\n".join([f"{run.path / file}:{lines[0].offset}", *(safe(one.text) for one in lines)]))
     return quotes
-
-
-def safe(text: str) -> str:
-    """Quoted log text, harmless to a terminal."""
-    return "\n".join(without_colour(clean_line(line.encode())) for line in text.split("\n"))
 
 
 def attempt_line(attempt: Attempt) -> str:

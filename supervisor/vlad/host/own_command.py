@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from vlad.records.rundir import Home
 
-VLAD = (sys.executable, "-m", "vlad.cli")
+VLAD = (sys.executable, "-P", "-m", "vlad.cli")
 LIMIT_S = 120.0
 
 

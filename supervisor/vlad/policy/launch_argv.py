@@ -25,7 +25,9 @@ KEPT_PREFIXES = (
     *("GLOO_", "UCX_", "FI_", "OMP_", "MKL_", "OPENBLAS_", "KMP_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_"),
     *("WANDB_", "TOKENIZERS_", "MUJOCO_", "PYOPENGL_", "EGL_", "__EGL_", "LIBERO_", "SLURM_", "VLATRAIN_", "TRITON_"),
 )
-TRAINING_DEFAULTS = {"PYTHONUNBUFFERED": "1", "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"}
+SAFE_PATH = {"PYTHONSAFEPATH": "1"}
+"""A module that lies in the working folder, maybe somebody else's, is not imported by `python -m`."""
+TRAINING_DEFAULTS = {**SAFE_PATH, "PYTHONUNBUFFERED": "1", "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"}
 
 
 class BadArguments(Exception):
@@ -90,11 +92,6 @@ def trainer_argv(python: str, nproc: int, config_file: str | None, overrides: Se
     return (*torchrun, "-m", "vlatrain", *_given(config_file), *overrides)
 
 
-def icsm_argv(python: str, config_file: str | None, overrides: Sequence[str] = ()) -> tuple[str, ...]:
-    """Computes the method's offline statistics, in this process group and with its terminal."""
-    return (python, "-m", "vlatrain.tools", "icsm", *_given(config_file), *overrides)
-
-
 def kept_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """What a run's spec keeps of the environment: what programs need and people set.
 
@@ -106,6 +103,11 @@ def kept_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def training_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """What is kept, with the original launcher's settings where they are not set otherwise."""
     return {**TRAINING_DEFAULTS, **kept_environment(environ)}
+
+
+def tool_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """What the trainer is asked with, and its tools run with, in the foreground."""
+    return {**SAFE_PATH, **environ}
 
 
 def _is_kept(name: str, value: str) -> bool:

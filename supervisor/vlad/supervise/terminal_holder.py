@@ -15,6 +15,7 @@ from vlad.records import failpoints
 from vlad.records.files import RecordError
 from vlad.records.rundir import RunDirectory
 from vlad.supervise import locks
+from vlad.supervise.remarks import remark
 from vlad.supervise.terminal import Terminal, resize, size_of
 from vlad.supervise.unlogged import Unlogged
 
@@ -32,6 +33,8 @@ def hold(terminal: Terminal) -> None:
     if not locks.try_lock(lock):
         return
     set_process_name("vlad-terminal")
+    if terminal.run.terminal_socket.exists():  # said by who takes over: it may have been started before that death
+        remark("who served the terminal has died; the job notices nothing, and another serves it")
     failpoints.reach("terminal.held")
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     os.set_blocking(terminal.master, False)

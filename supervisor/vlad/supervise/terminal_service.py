@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from vlad.records import failpoints
 from vlad.supervise import locks
-from vlad.supervise.remarks import remark, remark_on_exception
+from vlad.supervise.remarks import remark_on_exception
 from vlad.supervise.terminal import Terminal, unread_bytes
 
 DRAINED_WITHIN_S = 5.0
@@ -17,8 +17,6 @@ def tend(terminal: Terminal) -> None:
     """Starts a holder where none lives."""
     if locks.is_locked(terminal.run.terminal_lock):
         return
-    if terminal.run.terminal_socket.exists():
-        remark("who served the terminal has died; the job notices nothing, and another serves it")
     failpoints.reach("terminal.before_fork")
     if os.fork() == 0:
         _become_holder(terminal)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from command_line import Vlad
-from vlad.policy.launch_argv import icsm_argv
 
 
 @pytest.fixture
@@ -39,7 +38,3 @@ def test_a_setting_that_is_none_is_refused(vlad: Vlad, trainer: Path) -> None:
     answer = vlad("icsm", "--set", "icsm_rank")
     assert (answer.code, trainer.exists()) == (2, False)
     assert "--set icsm_rank: it must be field=value" in answer.err
-
-
-def test_without_a_file_the_defaults_count() -> None:
-    assert icsm_argv("py", None, ("--seed=3",)) == ("py", "-m", "vlatrain.tools", "icsm", "--seed=3")

@@ -1,6 +1,6 @@
 """FinetuneConfig: every setting of a training run, by topic, with its default and its checks. Loads no torch."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -279,6 +279,3 @@ class FinetuneConfig(
             "eval_every_steps",
             "save_steps",
         )
-
-
-TOPIC_OF = {one.name: topic for topic in TOPICS for one in fields(topic)}

@@ -30,7 +30,7 @@ LOOK_AT_RUN_S = 5.0
 RESTARTS = "2"
 TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT")
 OURS = ("VLAD_RUN_ID", "VLAD_RUN_DIR", "VLAD_ATTEMPT")
-VLAD = (sys.executable, "-c", "from vlad.cli import main; main()")
+VLAD = (sys.executable, "-P", "-c", "from vlad.cli import main; main()")
 GPUS = {"cpu": "none", "queue": "1"}
 
 
@@ -100,6 +100,7 @@ def _begin(session: Session, step: int) -> None:
     replace_file(file, _saved(config))
     evaluate = [
         sys.executable,
+        "-P",
         "-m",
         "vlatrain.tools",
         "evaluate",

@@ -74,7 +74,7 @@ class Merges:
     def _failure(self, checkpoint: Path, out: Path) -> str:
         words = ["merge", "--adapter", str(checkpoint), "--base", str(self.base), "--out", str(out)]
         process = self._process = subprocess.Popen(
-            [sys.executable, "-m", "vlatrain.tools", *words],
+            [sys.executable, "-P", "-m", "vlatrain.tools", *words],
             env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -4,11 +4,17 @@ from collections.abc import Mapping, Sequence
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.content import Content
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
 from vlatui.look.tones import Span, Tone, fitted, safe
+
+
+def literal(text: str) -> Content:
+    """A text for where Textual would read markup: names come from other hosts too."""
+    return Content(safe(text))
 
 
 def tone_style(widget: Widget, tone: Tone) -> Style:

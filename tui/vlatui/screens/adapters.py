@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from vlad.records.adapters import Adapter
 
+from vlatui.look.painting import literal
 from vlatui.look.tones import Span, Tone
 from vlatui.look.words import tr
 from vlatui.telling.adapter_rows import COLUMNS, NO_ADAPTERS, adapter_rows
@@ -31,7 +32,7 @@ class AdapterScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog full") as dialog:
-            dialog.border_title = self._title
+            dialog.border_title = literal(self._title)
             dialog.border_subtitle = tr("enter takes it · escape closes")
             yield Table(COLUMNS, id="adapters")
             yield Lines(id="adapter-path")

@@ -19,6 +19,7 @@ from vlatui.asking.completing import field_hint
 from vlatui.asking.line_completing import StartWords, start_words, unknown_option
 from vlatui.asking.start_form import Questions, StartForm
 from vlatui.asking.start_line import form_of_line, line_of
+from vlatui.look.painting import literal
 from vlatui.look.tones import Span, Tone
 from vlatui.look.words import tr
 from vlatui.screens.adapters import AdapterScreen
@@ -59,7 +60,7 @@ class NewRunScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide form") as dialog:
-            dialog.border_title = tr("New run on {host}", host=self._site) if self._site else tr("New run")
+            dialog.border_title = literal(tr("New run on {host}", host=self._site) if self._site else tr("New run"))
             yield StartFields(self._filled_in, id="fields")
             with Horizontal(classes="field", id="one-line"):
                 yield Label("vlad start")

@@ -12,6 +12,7 @@ from vlad.records import figures
 from vlad.records.home_view import RunView
 
 from vlatui.look.columns import Column, Row
+from vlatui.look.painting import literal
 from vlatui.look.tones import Tone, cell
 from vlatui.look.words import tr
 from vlatui.widgets.table import Table
@@ -37,7 +38,7 @@ class RunChoiceScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide") as dialog:
-            dialog.border_title = self._title
+            dialog.border_title = literal(self._title)
             dialog.border_subtitle = tr("enter takes it · escape closes")
             yield Table(COLUMNS, id="choice")
 

@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 
+from vlatui.look.painting import literal
 from vlatui.look.tones import Line, Span, Tone
 from vlatui.look.words import tr
 from vlatui.widgets.lines import Lines
@@ -29,7 +30,7 @@ class TextScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide") as dialog:
-            dialog.border_title = self._title
+            dialog.border_title = literal(self._title)
             dialog.border_subtitle = tr("escape closes")
             with VerticalScroll():
                 yield Lines(id="page")

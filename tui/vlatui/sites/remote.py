@@ -12,6 +12,7 @@ from vlad.host.neighbours import NOBODY, HostView
 from vlad.host.run_processes import RunProcess
 from vlad.logs.content import LogContent
 from vlad.logs.search import Matches, compiled
+from vlad.records.history import RUN_ID
 from vlad.records.home_view import HomeView, RunView
 from vlad.records.requests import Action
 from vlad.records.run import RunRecord
@@ -151,7 +152,7 @@ class RemoteSite:
         assert isinstance(reply, RunsSeen)
         self._is_first = False
         known = self._runs | {run.run_id: replace(run, site=self.label) for run in reply.changed}
-        self._runs = {run_id: known[run_id] for run_id in reply.order if run_id in known}
+        self._runs = {run_id: known[run_id] for run_id in reply.order if run_id in known and RUN_ID.fullmatch(run_id)}
         self._unreadable, self._has_older = reply.unreadable, reply.has_older
 
     def bring(self, run_id: str) -> None:

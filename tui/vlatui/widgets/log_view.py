@@ -117,10 +117,6 @@ class LogView(FollowingScroll, can_focus=True):
         return self.extent.lines if self._shown_numbers is None else len(self._shown_numbers)
 
     @property
-    def is_indexing(self) -> bool:
-        return not self.extent.is_complete
-
-    @property
     def visible_text(self) -> str:
         """The lines on screen, without colour."""
         top = self.scroll_offset.y
