@@ -170,7 +170,7 @@ def test_a_module_planted_where_vlad_is_called_is_not_imported(lab: Lab, tmp_pat
     assert not (tmp_path / "pwned").exists()
 
 
-@pytest.mark.parametrize("words", [("config",), ("start", "--dry-run"), ("plan",), ("icsm",)], ids=" ".join)
+@pytest.mark.parametrize("words", [("config",), ("start", "--dry-run"), ("plan",)], ids=" ".join)
 def test_a_module_planted_where_the_trainer_is_asked_is_not_imported(
     lab: Lab, tmp_path: Path, words: tuple[str, ...]
 ) -> None:

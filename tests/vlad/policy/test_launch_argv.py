@@ -154,5 +154,6 @@ def test_the_spec_keeps_what_programs_need_and_no_secret() -> None:
 
 def test_training_has_the_original_launcher_s_settings_unless_set_otherwise() -> None:
     chosen = training_environment({"PYTORCH_CUDA_ALLOC_CONF": "backend:native"})
-    assert chosen == {"PYTORCH_CUDA_ALLOC_CONF": "backend:native", "PYTHONUNBUFFERED": "1"}
+    always = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
+    assert chosen == {"PYTORCH_CUDA_ALLOC_CONF": "backend:native", **always}
     assert training_environment({})["PYTORCH_CUDA_ALLOC_CONF"] == "expandable_segments:True"

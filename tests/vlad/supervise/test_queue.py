@@ -207,21 +207,6 @@ def test_a_run_follows_another(lab: Lab, how: str, any_end: bool, outcome: State
         assert record.why == f"{run_id}, which it was to follow, is FAILED"
 
 
-def test_a_run_that_never_began_says_so_and_starts_when_it_is_resumed(lab: Lab, vlad: Vlad, gpus: FakeGpus) -> None:
-    first = start(lab, "exit 3")
-    first.until_ended()
-    after = (Predecessor(run_id=first.directory.run_id),)
-    second = start(lab, "true", gpus=gpus.wish(1), after=after)
-    second.until_ended()
-    told = vlad("why", second.directory.run_id).out
-    assert "attempts  none: it never began\n" in told
-    assert f"follows   {first.directory.run_id} FAILED after " in told
-    assert "(its success was asked for)" in told
-    assert f"to do     `vlad resume {second.directory.run_id}` starts it" in told
-    vlad("resume", second.directory.run_id)
-    until(lambda: second.record.state is State.SUCCEEDED, "it was started")
-
-
 def test_who_waits_for_another_run_stands_in_nobodys_way(lab: Lab, gpus: FakeGpus) -> None:
     first = start(lab)
     later = start(lab, SEEN, gpus=gpus.wish(2), after=(Predecessor(run_id=first.directory.run_id),))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from dashboards import Make, until_read
+from dashboards import Make, Runs, until_read
 from screen_text import until_shown
 from textual.screen import ModalScreen
 from vlatui.screens.adapters import AdapterScreen
@@ -21,7 +21,9 @@ PAGES: dict[str, Callable[[], ModalScreen[Any]]] = {
 
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())
-async def test_a_title_is_never_read_as_markup(dashboard: Make, page: Callable[[], ModalScreen[Any]]) -> None:
+async def test_a_title_is_never_read_as_markup(
+    dashboard: Make, runs: Runs, page: Callable[[], ModalScreen[Any]]
+) -> None:
     app = dashboard()
     async with app.run_test(size=(100, 30)) as pilot:
         await until_read(pilot)

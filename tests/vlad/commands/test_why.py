@@ -1,0 +1,49 @@
+"""vlad why of runs that have not begun: what they wait for, or what they were to follow, and what starts them."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from command_line import Vlad
+from fake_gpus import fake_gpus
+from supervised_runs import Lab, Run, until
+from vlad.records.run import State
+from vlad.records.spec import Predecessor
+from vlad.supervise import detach
+
+
+def follower(lab: Lab, first: Run, **more: object) -> Run:
+    """A run that starts when `first` has succeeded."""
+    after = (Predecessor(run_id=first.directory.run_id),)
+    run = lab.create(msgspec.structs.replace(lab.spec("true"), after=after, **more))
+    detach.start(run.directory)
+    return run
+
+
+def test_a_run_that_waits_says_how_the_other_stands(lab: Lab, vlad: Vlad) -> None:
+    first = lab.start("sh", "-c", f"until [ -e {lab.path / 'gate'} ]; do sleep 0.05; done")
+    first.until_state(State.RUNNING)
+    second = follower(lab, first)
+    until(lambda: second.record.queue, "it waits")
+    told = vlad("why", second.directory.run_id).out
+    assert f"attempts  none yet\nfollows   {first.directory.run_id} RUNNING" in told
+    assert "to do" not in told
+    (lab.path / "gate").touch()
+    assert second.until_ended().state is State.SUCCEEDED
+
+
+def test_a_run_that_never_began_says_so_and_starts_when_it_is_resumed(
+    lab: Lab, vlad: Vlad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpus = fake_gpus(tmp_path, 1, monkeypatch)
+    first = lab.start("sh", "-c", "exit 3")
+    first.until_ended()
+    second = follower(lab, first, gpus=gpus.wish(1))
+    assert second.until_ended().state is State.FAILED
+    told = vlad("why", second.directory.run_id).out
+    assert "attempts  none: it never began\n" in told
+    assert f"follows   {first.directory.run_id} FAILED after " in told
+    assert "(its success was asked for)" in told
+    assert f"to do     `vlad resume {second.directory.run_id}` starts it" in told
+    vlad("resume", second.directory.run_id)
+    until(lambda: second.record.state is State.SUCCEEDED, "it was started")
