@@ -2,9 +2,9 @@
 
     PYTHONPATH=supervisor:trainer:tui:benchmarks:tests/support python3 benchmarks/next_towers.py [--batch 16]
 
-About a minute on an H200, most of it compiling. Forward and backward of the two towers alone, blocks compiled, as one graph, one tower
-beside the other, as in training. The adapters as further columns are `grouped_lora`'s, with the biases that towers
-have; nothing of the trainer does that for towers yet. On a CPU both ways are compared with each other, in small.
+About a minute on an H200, most of it compiling. Forward and backward of the two towers alone, blocks compiled, as one
+graph, one tower beside the other, as in training. The adapters as further columns are `grouped_lora`'s, with the biases
+that towers have; nothing of the trainer does that for towers yet. On a CPU both ways are compared, in small.
 """
 
 import argparse
