@@ -110,6 +110,7 @@ def test_a_refusal_under_torchrun_is_told_by_one_rank(capsys: pytest.CaptureFixt
 
 FINE = ["--vla_path=base", "--eval_task_suite_name=tabletop_new", "--use_wandb=false"]
 YAML = "dataset_name: libero_spatial_no_noops\nenable_periodic_eval: true\nsave_steps: 1000\nbatch_size: 2\n"
+MIXTURE = ["--dataset_name=libero_spatial_no_noops,libero_goal_no_noops:0.5", "--eval_task_suite_name=libero_10"]
 MISTAKES: dict[str, tuple[str, list[str], dict[str, str], str]] = {
     "a configuration that is not there": ("", ["nowhere.yaml"], {}, "configuration file nowhere.yaml does not exist"),
     "broken YAML": (YAML + "a: [1\n", [], {}, "x.yaml:6: not valid YAML"),
@@ -126,6 +127,14 @@ MISTAKES: dict[str, tuple[str, list[str], dict[str, str], str]] = {
     "an unknown scheduler": (YAML, ["--lr_scheduler", "linear"], {}, "it must be one of none|cosine"),
     "a model that is not there": (YAML, ["--vla_path", "/m/openvla-7b"], {}, "/m/openvla-7b does not exist"),
     "a data set that is not there": (YAML, ["--dataset_name", "bridge"], {}, "bridge: no such folder in"),
+    "a folder that is no data set": (YAML, ["--dataset_name=libero_photos"], {}, "libero_photos: holds neither"),
+    "a data set of unknown actions": (YAML, ["--dataset_name=bridge_orig"], {}, "no action convention is known for"),
+    "a data set with a shard missing": (YAML, ["--dataset_name=libero_cut"], {}, "1 of 2 train shards are missing"),
+    "a data set that Git LFS left out": (YAML, ["--dataset_name=libero_pointer"], {}, "is a Git LFS pointer"),
+    "a data set without a train split": (YAML, ["--dataset_name=libero_test"], {}, "has no split called train"),
+    "a broken LeRobot data set": (YAML, ["--dataset_name=libero_lerobot"], {}, "no description of a LeRobot data set"),
+    "a model that Git LFS left out": (YAML, ["--vla_path", "pointer"], {}, "model.safetensors is a Git LFS pointer"),
+    "a mixture without the suite evaluated": (YAML, MIXTURE, {}, "--eval_task_suite_name libero_10: no part of the"),
     "an adapter that is not there": (YAML, [], {"RESUME_ADAPTER": "/a"}, "--resume_adapter_dir /a: no such folder"),
     "an adapter of another rank": (YAML, ["--resume_adapter_dir", "adapter"], {}, "--lora_rank 32: the adapter"),
     "an adapter of another base": (YAML, ["--resume_adapter_dir=other", "--lora_rank=16"], {}, "was not made for"),
@@ -145,12 +154,24 @@ def safetensors(name: str, shape: tuple[int, int]) -> bytes:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    (tmp_path / "datasets" / "libero_spatial_no_noops").mkdir(parents=True)
+    for name in ("libero_spatial_no_noops", "libero_goal_no_noops", "libero_cut", "libero_pointer", "libero_test"):
+        (tmp_path / "datasets" / name).mkdir(parents=True)
+        split = "test" if name == "libero_test" else "train"
+        shard = (
+            tmp_path / "datasets" / name / f"libero-{split}.tfrecord-00000-of-0000{2 if name == 'libero_cut' else 1}"
+        )
+        shard.write_text("version https://git-lfs.github.com/spec/v1" if name == "libero_pointer" else "")
+    (tmp_path / "datasets" / "libero_photos").mkdir()
+    (tmp_path / "datasets" / "bridge_orig").mkdir()
+    (tmp_path / "datasets" / "libero_lerobot" / "meta").mkdir(parents=True)
+    (tmp_path / "datasets" / "libero_lerobot" / "meta" / "info.json").write_text("{}")
     (tmp_path / "base").mkdir()
     (tmp_path / "base" / "config.json").write_text("{}")
     (tmp_path / "base" / "model.safetensors").write_bytes(safetensors("q.weight", (4, 8)))
     shutil.copytree(tmp_path / "base", tmp_path / "cut")
     (tmp_path / "cut" / "model.safetensors").write_bytes(safetensors("q.weight", (4, 8))[:-1])
+    shutil.copytree(tmp_path / "base", tmp_path / "pointer")
+    (tmp_path / "pointer" / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1")
     for name in ("adapter", "other"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "adapter_config.json").write_text('{"r": 16}')

@@ -36,6 +36,7 @@ def config(tmp_path: Path) -> FinetuneConfig:
     (tmp_path / "base" / "config.json").write_text("{}")
     safetensors(tmp_path / "base" / "model.safetensors")
     (tmp_path / "datasets" / "libero_spatial_no_noops").mkdir(parents=True)
+    (tmp_path / "datasets" / "libero_spatial_no_noops" / "libero-train.tfrecord-00000-of-00001").touch()
     return placed(
         FinetuneConfig(project_root=tmp_path, vla_path="base", dataset_name="libero_spatial_no_noops"), tmp_path
     )

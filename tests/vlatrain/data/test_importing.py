@@ -212,14 +212,113 @@ def write_unnamed_task(folder: Path) -> None:
     (folder / "meta" / "tasks.jsonl").write_text('{"task_index": 0, "task": "go"}\n')
 
 
+def write_missing_video_of_many(folder: Path) -> None:
+    write_v2(folder, True)
+    write_info(folder, "v2.1", True, total_episodes=3)
+    next((folder / "videos").rglob("episode_000002.mp4")).unlink()
+
+
+def write_truncated_video(folder: Path) -> None:
+    write_v2(folder, True)
+    path = folder / V2_VIDEO.format(episode_chunk=0, video_key=CAMERA, episode_index=1)
+    path.write_bytes(path.read_bytes()[:300])
+
+
+def write_missing_rows(folder: Path) -> None:
+    write_v2(folder, False)
+    write_info(folder, "v2.1", False, total_frames=sum(LENGTHS))
+    next((folder / "data").rglob("episode_000001.parquet")).unlink()
+
+
+def write_missing_episodes(folder: Path) -> None:
+    write_v2(folder, False)
+    write_info(folder, "v2.1", False, total_episodes=4)
+
+
+def with_column(folder: Path, name: str, change: Callable[[list[Any]], list[Any]] | None) -> None:
+    """Rewrites a column of the second of three episodes, or takes it out."""
+    write_v2(folder, False)
+    path = next((folder / "data").rglob("episode_000001.parquet"))
+    rows = pq.read_table(path).to_pydict()
+    values = rows.pop(name)
+    pq.write_table(pa.table(rows | ({name: change(values)} if change else {})), path)
+
+
+def write_without_a_column(folder: Path) -> None:
+    with_column(folder, "action", None)
+
+
+def write_no_number(folder: Path) -> None:
+    with_column(folder, "action", lambda rows: [[float("nan"), *row[1:]] for row in rows])
+
+
+def write_corrupt_picture(folder: Path) -> None:
+    with_column(folder, CAMERA, lambda rows: [row | {"bytes": b"no picture"} for row in rows])
+
+
+def write_absent_picture(folder: Path) -> None:
+    with_column(folder, CAMERA, lambda rows: [*rows[:-1], None])
+
+
+def write_no_tasks(folder: Path) -> None:
+    write_v2(folder, False)
+    (folder / "meta" / "tasks.jsonl").unlink()
+
+
+def write_broken_tasks(folder: Path) -> None:
+    write_v2(folder, False)
+    (folder / "meta" / "tasks.jsonl").write_text("{\n")
+
+
+def write_nameless_tasks(folder: Path) -> None:
+    write_v2(folder, False)
+    (folder / "meta" / "tasks.jsonl").write_text('{"number": 1}\n')
+
+
+def write_odd_video_path(folder: Path) -> None:
+    write_v2(folder, True)
+    write_info(folder, "v2.1", True, video_path="x/{y}.mp4")
+
+
+def write_no_rate(folder: Path) -> None:
+    write_v2(folder, True)
+    write_info(folder, "v2.1", True, fps=0)
+
+
+def write_table_without_a_camera(folder: Path) -> None:
+    write_v3(folder, True)
+    path = folder / "meta" / "episodes" / "chunk-000" / "file-000.parquet"
+    pq.write_table(pq.read_table(path).drop([f"videos/{CAMERA}/file_index"]), path)
+
+
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (write_two_cameras, r"info\.json: camera not given; there are a, b"),
+        (
+            write_two_cameras,
+            r"info\.json: which camera is meant is not clear \(convert it with --camera\); there are a, b",
+        ),
         (write_fourteen_actions, r"info\.json: feature 'action' is not 7 numbers"),
         (write_old_version, r"info\.json: LeRobot version v1\.6; v2\.0 to v3\.0 can be read"),
         (write_broken_info, r"info\.json: no description of a LeRobot data set: KeyError\('features'\)"),
-        (write_missing_video, r"episode_\d+\.mp4: cannot be read as a video"),
+        (write_missing_video, r"episode_\d+\.mp4: cannot be read as a video: No such file"),
+        (write_missing_video_of_many, r"episode_000002\.mp4: is missing"),
+        (write_truncated_video, r"episode_000001\.mp4: cannot be read as a video: [^\[]+$"),
+        (write_missing_rows, r"data: 2 Parquet files of 12 frames; meta/info\.json promises 24"),
+        (write_missing_episodes, r"its files hold 3 episodes; meta/info\.json promises 4"),
+        (write_without_a_column, r"episode_000001\.parquet: has no column action \(there are episode_index, "),
+        (write_no_number, r"episode 1: actions holds numbers that are not finite"),
+        (write_corrupt_picture, r"episode 1: corrupt image: of no known kind"),
+        (write_absent_picture, r"episode 1: corrupt image: there is none"),
+        (write_no_tasks, r"meta: holds neither tasks\.jsonl nor tasks\.parquet"),
+        (write_broken_tasks, r"tasks\.jsonl: not a JSON object a line"),
+        (write_nameless_tasks, r"tasks\.jsonl: not every task has a task_index and a text: KeyError\('task_index'\)"),
+        (write_odd_video_path, r"info\.json: video_path 'x/\{y\}\.mp4' cannot be filled in: KeyError\('y'\)"),
+        (write_no_rate, r"info\.json: its pictures are in videos, but video_path or fps is not told"),
+        (
+            write_table_without_a_camera,
+            r"file-000\.parquet: has no column videos/observation\.images\.image/file_index",
+        ),
         (write_short_video, r"episode_000001\.mp4: 4 pictures from second 0 on, where 12 are needed"),
         (write_truncated_parquet, r"episode_000001\.parquet: cannot be read as Parquet"),
         (write_unnamed_task, r"episode 1 has task 1, which meta/tasks does not name"),
@@ -264,15 +363,72 @@ def test_actions_that_do_nothing_are_left_out() -> None:
     assert moving(np.array(rows, np.float32)).tolist() == [1, 3, 5]
 
 
-def test_broken_hdf5_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_no_hdf5_is_named(tmp_path: Path) -> None:
     (tmp_path / "task_demo.hdf5").write_bytes(b"not hdf5")
-    with pytest.raises(TrainerError, match=r"task_demo\.hdf5: no LIBERO demonstrations in HDF5"):
+    with pytest.raises(TrainerError, match=r"task_demo\.hdf5: cannot be read as LIBERO's HDF5"):
         list(hdf5_episodes(tmp_path))
+
+
+OBS = "data/demo_0/obs"
+CAMERA_IN_HDF5, WRIST_IN_HDF5 = f"{OBS}/agentview_rgb", f"{OBS}/eye_in_hand_rgb"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data": np.zeros(3)}, r"task_demo\.hdf5: cannot be read as LIBERO's HDF5"),
+        ({"data/mask": np.zeros(3)}, "mask: cannot be read"),
+        ({CAMERA_IN_HDF5: pictures(0, 2)}, r"demo_0: .*: actions \(3, 7\) for 2 images"),
+        ({CAMERA_IN_HDF5: pictures(0, 3) / 255}, r"demo_0: .*images must be uint8"),
+        ({CAMERA_IN_HDF5: None}, r"demo_0: .*object 'agentview_rgb' doesn't exist"),
+        ({OBS: None}, r"demo_0: .*object 'obs' doesn't exist"),
+        ({WRIST_IN_HDF5: pictures(0, 2)}, r"demo_0: .*eye_in_hand_rgb has 2 frames, actions 3"),
+        ({"data/demo_0/actions": np.full((3, 7), np.nan)}, r"demo_0: .*actions holds numbers that are not finite"),
+    ],
+    ids=["no group", "no demonstration", "length", "type", "camera", "nothing seen", "wrist", "no number"],
+)
+def test_demonstrations_of_another_make_are_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with h5py.File(tmp_path / "task_demo.hdf5", "w") as file:
         file["data/demo_0/actions"] = actions(0, 3)
-        file["data/demo_0/obs/agentview_rgb"] = pictures(0, 2)
-    with pytest.raises(TrainerError, match=r"demo_0: actions \(3, 7\) for 2 images"):
+        file[CAMERA_IN_HDF5] = pictures(0, 3)
+        for name, content in changes.items():
+            if name in file:
+                del file[name]
+            if content is not None:
+                file[name] = content
+    with pytest.raises(TrainerError, match=message):
         list(hdf5_episodes(tmp_path))
+
+
+@pytest.mark.parametrize("problem_info", ["no JSON", "[1]", "{}"])
+def test_an_instruction_that_cannot_be_read_is_named(tmp_path: Path, problem_info: str) -> None:
+    write_hdf5(tmp_path / "task_demo.hdf5", problem_info)
+    with pytest.raises(TrainerError, match=r"task_demo\.hdf5: cannot be read as LIBERO's HDF5"):
+        list(hdf5_episodes(tmp_path))
+
+
+def test_a_demonstration_in_which_nothing_is_done_is_left_out(tmp_path: Path) -> None:
+    write_hdf5(tmp_path / "task_demo.hdf5")
+    with h5py.File(tmp_path / "task_demo.hdf5", "a") as file:
+        file["data/demo_1/actions"][:] = [0, 0, 0, 0, 0, 0, -1]
+    assert [len(episode) for episode in hdf5_episodes(tmp_path)] == [LENGTHS[0], LENGTHS[2]]
+
+
+def test_the_columns_of_a_converted_libero_set_are_known(tmp_path: Path) -> None:
+    """As openpi's conversion names them."""
+    write_v2(tmp_path, False)
+    names = {CAMERA: "image", WRIST: "wrist_image", STATE: "state", "action": "actions"}
+    info = json.loads((tmp_path / "meta" / "info.json").read_text())
+    features = {names.get(key, key): feature for key, feature in info["features"].items()}
+    write_info(tmp_path, "v2.0", False, features=features)
+    for path in (tmp_path / "data").rglob("*.parquet"):
+        table = pq.read_table(path)
+        pq.write_table(table.rename_columns([names.get(name, name) for name in table.column_names]), path)
+    first, *_ = lerobot_episodes(tmp_path)
+    np.testing.assert_array_equal(first.actions, actions(0, LENGTHS[0]))
+    np.testing.assert_array_equal(first.states, states(0, LENGTHS[0]))
+    assert first.wrist_images is not None
+    assert np.abs(first.wrist_images.astype(int) - (255 - pictures(0, LENGTHS[0]))).max() <= 3
 
 
 def test_the_format_is_told_by_the_files(tmp_path: Path, make_set: Callable[..., Path]) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.data.mixture import Mixture, repeats
-from vlatrain.data.names import Part, mixture_parts
+from vlatrain.data.names import Part, made_for, mixture_parts
 from vlatrain.data.rlds import RLDSDataset
 from vlatrain.data.training_set import open_training_set
 from vlatrain.errors import TrainerError
@@ -65,3 +65,16 @@ def test_a_mixture_is_trained_on_by_name(make_set: Callable[..., Path], tmp_path
     make_set(2, 2, name="libero_b")
     config = FinetuneConfig(data_root_dir=root, cache_dir=tmp_path / "cache", dataset_name="libero_a,libero_b:2")
     assert len(open_training_set(config)) == 4 + 2 * 4
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (["libero_90"], "libero_90"),
+        (["libero_90", "libero_goal"], "libero_goal"),
+        (["libero_90", "libero_goal_no_noops"], "libero_goal_no_noops"),
+        (["libero_90", "libero_object"], None),
+    ],
+)
+def test_a_suite_goes_by_the_set_of_its_name_where_there_are_several(names: list[str], chosen: str | None) -> None:
+    assert made_for("libero_goal", names) == chosen

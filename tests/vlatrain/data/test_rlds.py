@@ -203,6 +203,10 @@ def break_info(folder: Path) -> None:
     (folder / "1.0.0" / "dataset_info.json").write_text("{")
 
 
+def break_splits(folder: Path) -> None:
+    (folder / "1.0.0" / "dataset_info.json").write_text('{"splits": {"train": 2}}')
+
+
 def break_image(folder: Path) -> None:
     path = shards_of(folder)[0]
     flip(path, path.read_bytes().index(b"\xff\xd8\xff"))
@@ -219,7 +223,8 @@ def break_mixed(folder: Path) -> None:
         (break_foreign, r"00000-of-00002: at byte 0: no TFRecord header"),
         (break_missing, r"1 of 2 train shards are missing, the first is libero_made-train\.tfrecord-00001-of-00002"),
         (break_empty, r"00000-of-00002: at byte 0: ends after 0 episodes; dataset_info\.json promises 1"),
-        (break_info, r"dataset_info\.json: no JSON object"),
+        (break_info, r"dataset_info\.json: no description of a TFDS data set: JSONDecodeError"),
+        (break_splits, r"dataset_info\.json: no description of a TFDS data set: TypeError"),
         (break_image, r"00000-of-00002: at byte \d+: an image is neither JPEG nor PNG"),
         (break_mixed, r"holds the train shards of more than one data set"),
     ],

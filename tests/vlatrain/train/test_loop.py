@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
@@ -55,6 +56,16 @@ def test_learns(workshop: Workshop) -> None:
     run = workshop.trained(max_steps=60, batch_size=8, save_steps=100, image_aug=False, learning_rate=2e-2)
     told = [loss for loss in losses(run) if loss is not None]
     assert sum(told[-5:]) < 0.7 * sum(told[:5])
+
+
+def test_a_mixture_without_evaluations_needs_no_set_of_the_suite(
+    workshop: Workshop, make_set: Callable[..., Path]
+) -> None:
+    root = make_set(4, 5, name="libero_a").parent
+    make_set(4, 5, name="libero_b")
+    run = workshop.run(data_root_dir=str(root), dataset_name="libero_a,libero_b:0.5", max_steps=2)
+    assert run.train_here() == 0
+    assert set(json.loads((run.latest / "dataset_statistics.json").read_text())) == {"libero_a", "libero_b"}
 
 
 def test_only_the_adapters_are_trained(workshop: Workshop) -> None:

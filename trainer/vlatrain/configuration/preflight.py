@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib.util import find_spec
 from itertools import takewhile
 from pathlib import Path
@@ -13,14 +12,15 @@ from typing import Any
 
 from vlatrain.adapters import latest_adapter, strangeness
 from vlatrain.configuration.checks import needs
+from vlatrain.configuration.data_checks import check_data, check_probe
 from vlatrain.configuration.finetune import Device, FinetuneConfig
 from vlatrain.configuration.memory import Sharding
 from vlatrain.configuration.method import ThermostatMode
 from vlatrain.configuration.places import artifact_folder, base_model_folder, hub_caches, weight_files
-from vlatrain.data.names import mixture_parts
 from vlatrain.errors import ConfigError, TrainerError
+from vlatrain.git_lfs import ADVICE, is_pointer
 from vlatrain.model.tensor_file import read_header
-from vlatrain.suites import EMBEDDED_SUITES, LIBERO_SUITES
+from vlatrain.suites import LIBERO_SUITES
 
 LEAST_FREE_BYTES = 256 * 2**20
 MOST_CPU_BYTES = 2 * 10**9
@@ -31,7 +31,7 @@ def check_files(config: FinetuneConfig, environ: Mapping[str, str]) -> None:
     """Raises ConfigError for the first file or folder that training would miss."""
     check_supported(config)
     check_base_model_path(config, environ)
-    check_dataset(config)
+    check_data(config)
     check_resume(config, base_model_folder(config, environ))
     check_method(config)
     check_simulator(config)
@@ -149,6 +149,8 @@ def check_base_model(folder: Path) -> None:
 
 def check_safetensors(path: Path) -> None:
     """Raises ConfigError for a file that is missing, or shorter or longer than its header says."""
+    if is_pointer(path):
+        raise ConfigError(f"{path} {ADVICE}")
     try:
         size, expected = path.stat().st_size, read_header(path).file_bytes
     except OSError as error:
@@ -157,27 +159,6 @@ def check_safetensors(path: Path) -> None:
         raise ConfigError(f"{path} is no whole safetensors file; download it again") from None
     if size != expected:
         raise ConfigError(f"{path} has {size} bytes instead of {expected}: it is damaged, download it again")
-
-
-def check_dataset(config: FinetuneConfig) -> None:
-    """Raises ConfigError for a data set that is not there. Those of the embedded simulator are made on demand."""
-    missing = [part.name for part in mixture_parts(config.dataset_name) if not _is_there(config, part.name)]
-    if not missing:
-        return
-    if not config.data_root_dir.is_dir():
-        raise ConfigError(
-            f"--data_root_dir {config.data_root_dir}: no such folder; it is to hold {missing[0]}: set data_root_dir or "
-            "project_root",
-            "data_root_dir",
-        )
-    there = sorted(entry.name for entry in config.data_root_dir.iterdir() if entry.is_dir())
-    close = get_close_matches(missing[0], there, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"there: {', '.join(there[:8]) or 'nothing'}"
-    raise ConfigError(f"--dataset_name {missing[0]}: no such folder in {config.data_root_dir}; {hint}", "dataset_name")
-
-
-def _is_there(config: FinetuneConfig, name: str) -> bool:
-    return name in EMBEDDED_SUITES or (config.data_root_dir / name).is_dir()
 
 
 def check_method(config: FinetuneConfig) -> None:
@@ -194,19 +175,6 @@ def check_method(config: FinetuneConfig) -> None:
         )
     if config.thermostat_mode is not ThermostatMode.OFF:
         check_probe(config)
-
-
-def check_probe(config: FinetuneConfig) -> None:
-    """Raises ConfigError for a probe set that is not there. Those of the embedded simulator are made on demand."""
-    name, jsonl = config.probe_dataset_name, config.probe_jsonl
-    if jsonl is not None:
-        needs(config, "probe_jsonl", jsonl.is_file(), "no such file")
-    elif name not in EMBEDDED_SUITES and not (config.probe_root_dir / name).is_dir():
-        raise ConfigError(
-            f"--probe_dataset_name {name}: no such folder in {config.probe_root_dir}; name a data set there, or a "
-            "probe_jsonl, or set thermostat_mode off",
-            "probe_dataset_name",
-        )
 
 
 def check_resume(config: FinetuneConfig, base: Path | None) -> None:

@@ -8,6 +8,7 @@ Source: openvla's experiments/robot/libero/regenerate_libero_dataset.py, which a
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -34,11 +35,21 @@ def hdf5_episodes(folder: Path) -> Iterator[Episode]:
     """Every demonstration of every file. Raises TrainerError for files that are no LIBERO demonstrations."""
     h5py = h5py_module()
     for path in hdf5_files(folder):
-        try:
-            with h5py.File(path) as file:
-                yield from _demonstrations(path, file)
-        except (OSError, KeyError) as error:
-            raise TrainerError(f"{path}: no LIBERO demonstrations in HDF5: {error}") from error
+        with _named(path):
+            file = h5py.File(path)
+        with file:
+            yield from _demonstrations(path, file)
+
+
+@contextmanager
+def _named(*where: object) -> Iterator[None]:
+    """What h5py and numpy raise for a file of another make, as a TrainerError that says where."""
+    try:
+        yield
+    except (OSError, LookupError, ValueError, TypeError, AttributeError) as error:
+        place = ": ".join(map(str, where))
+        told = ": ".join(map(str, error.args))
+        raise TrainerError(f"{place}: cannot be read as LIBERO's HDF5: {told}") from error
 
 
 def h5py_module() -> ModuleType:
@@ -50,25 +61,40 @@ def h5py_module() -> ModuleType:
 
 
 def _demonstrations(path: Path, file: Any) -> Iterator[Episode]:
-    instruction = _instruction(path, file["data"].attrs)
-    for name in sorted(file["data"], key=_number):
-        demonstration = file["data"][name]
-        actions = np.asarray(demonstration["actions"], np.float32)
-        images = demonstration["obs"][CAMERA]
-        if actions.shape != (len(images), ACTION_DIM):
-            raise TrainerError(
-                f"{path}: {name}: actions {actions.shape} for {len(images)} images; 7 a frame are needed"
-            )
-        kept, seen = moving(actions), demonstration["obs"]
-        states = [np.asarray(seen[key], np.float32)[kept] for key in STATES] if set(STATES) <= set(seen) else None
-        yield Episode(
-            task=path.stem,
-            instruction=instruction,
-            images=np.asarray(images)[kept, ::-1, ::-1],
-            actions=actions[kept],
-            wrist_images=np.asarray(seen[WRIST])[kept, ::-1, ::-1] if WRIST in seen else None,
-            states=None if states is None else np.concatenate(states, axis=1),
-        )
+    with _named(path):
+        data = file["data"]
+        instruction = _instruction(path, data.attrs)
+        names = sorted(data, key=_number)
+    for name in names:
+        with _named(path, name):
+            episode = _demonstration(path.stem, instruction, data[name])
+        if len(episode):
+            yield episode
+
+
+def _demonstration(task: str, instruction: str, demonstration: Any) -> Episode:
+    """One recording without the frames that do nothing. Raises ValueError for what is not of LIBERO's form."""
+    actions, seen = np.asarray(demonstration["actions"], np.float32), demonstration["obs"]
+    if not np.isfinite(actions).all():
+        raise ValueError("actions holds numbers that are not finite")
+    if actions.shape != (len(seen[CAMERA]), ACTION_DIM):
+        raise ValueError(f"actions {actions.shape} for {len(seen[CAMERA])} images; 7 a frame are needed")
+    kept = moving(actions)
+
+    def recorded(key: str) -> NDArray[Any]:
+        if len(seen[key]) != len(actions):
+            raise ValueError(f"{key} has {len(seen[key])} frames, actions {len(actions)}")
+        return np.asarray(seen[key])[kept]
+
+    has_states = set(STATES) <= set(seen)
+    return Episode(
+        task=task,
+        instruction=instruction,
+        images=recorded(CAMERA)[:, ::-1, ::-1],
+        actions=actions[kept],
+        wrist_images=recorded(WRIST)[:, ::-1, ::-1] if WRIST in seen else None,
+        states=np.concatenate([recorded(key) for key in STATES], axis=1, dtype=np.float32) if has_states else None,
+    )
 
 
 def _number(name: str) -> int:

@@ -6,10 +6,15 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
 
-from vlatrain.data.hdf5 import hdf5_episodes, hdf5_files
-from vlatrain.data.lerobot import lerobot_episodes
+from vlatrain.data.actions import transform_for
+from vlatrain.data.hdf5 import h5py_module, hdf5_episodes, hdf5_files
+from vlatrain.data.lerobot import check_packages, lerobot_episodes
+from vlatrain.data.lerobot_layout import read_layout
+from vlatrain.data.rlds import dataset_name_of, training_split
 from vlatrain.data.rlds_writer import write_rlds
+from vlatrain.data.shards import find_shards, version_folder
 from vlatrain.errors import TrainerError
+from vlatrain.git_lfs import ADVICE, is_pointer
 from vlatrain.sim.episode import Episode
 
 log = logging.getLogger(__name__)
@@ -22,9 +27,9 @@ SOURCES = ("*.hdf5", "*.h5", "meta/**/*", "data/**/*", "videos/**/*")
 class Format(Enum):
     """What a folder of demonstrations holds."""
 
-    RLDS = "rlds"
-    HDF5 = "hdf5"
-    LEROBOT = "lerobot"
+    RLDS = "an RLDS data set"
+    HDF5 = "LIBERO's HDF5 files"
+    LEROBOT = "a LeRobot data set"
 
 
 def format_of(folder: Path) -> Format:
@@ -34,6 +39,24 @@ def format_of(folder: Path) -> Format:
     if folder.is_dir() and hdf5_files(folder):
         return Format.HDF5
     return Format.RLDS
+
+
+def check_folder(folder: Path) -> None:
+    """Raises TrainerError for a folder that is no data set, as far as names and descriptions tell; opens no data."""
+    transform_for(dataset_name_of(folder))
+    match format_of(folder):
+        case Format.LEROBOT:
+            check_packages()
+            read_layout(folder)
+            files = [next(folder.glob(pattern), folder) for pattern in ("data/*/*.parquet", "videos/**/*.mp4")]
+        case Format.HDF5:
+            h5py_module()
+            files = hdf5_files(folder)
+        case Format.RLDS:
+            training_split(folder)
+            files = [shard.path for shard in find_shards(version_folder(folder))]
+    if pointer := next(filter(is_pointer, files), None):
+        raise TrainerError(f"{pointer} {ADVICE}")
 
 
 def episodes_of(folder: Path, camera: str | None = None) -> Iterator[Episode]:

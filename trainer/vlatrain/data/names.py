@@ -1,6 +1,7 @@
 """What `dataset_name` may say: one data set, or several with weights. Loads nothing heavy."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from vlatrain.errors import ConfigError
@@ -24,6 +25,13 @@ def mixture_parts(dataset_name: str) -> tuple[Part, ...]:
     if len(set(names)) < len(names):
         raise ConfigError(f"--dataset_name {dataset_name}: names a data set twice", "dataset_name")
     return parts
+
+
+def made_for(suite: str, names: Collection[str]) -> str | None:
+    """Which of several data sets an evaluation on a suite goes by: the only one, else the one of the suite's name."""
+    if len(names) == 1:
+        return next(iter(names))
+    return next((name for name in (suite, f"{suite}_no_noops") if name in names), None)
 
 
 def _part(text: str) -> Part:

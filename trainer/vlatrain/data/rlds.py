@@ -69,7 +69,7 @@ class RLDSDataset:
         progress: Progress = silent,
     ) -> None:
         folder = folder.absolute()
-        self.name = folder.parent.name if VERSION.fullmatch(folder.name) else folder.name
+        self.name = dataset_name_of(folder)
         transform = transform_for(self.name)
         self._shards = find_shards(version_folder(folder))
         index = open_index(self._shards, image_key, cache_dir=cache_dir, verify=verify, progress=progress)
@@ -157,9 +157,16 @@ def _mapped(path: Path) -> MappedFile:
     return MappedFile(path)
 
 
+def dataset_name_of(folder: Path) -> str:
+    """The name of the set in `<data_root_dir>/<dataset_name>`, or in its version folder."""
+    return folder.parent.name if VERSION.fullmatch(folder.name) else folder.name
+
+
 def training_split(folder: Path) -> str:
     """The split that published fine-tuning trains on: all of `train` beside a `val` split, else its first 95 %."""
     splits = {shard.split for shard in find_shards(version_folder(folder))}
+    if "train" not in splits:
+        raise TrainerError(f"{folder}: has no split called train to train on, only {', '.join(sorted(splits))}")
     return "train" if "val" in splits else "train[:95%]"
 
 

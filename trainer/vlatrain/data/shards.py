@@ -84,13 +84,14 @@ def _check_complete(folder: Path, split: str, matches: list[re.Match[str]]) -> N
 
 def _promised_episodes(folder: Path) -> dict[str, list[int | None]]:
     """Episodes a shard by split, from dataset_info.json; empty where it is absent or says nothing usable."""
+    path = folder / "dataset_info.json"
     try:
-        splits = json.loads((folder / "dataset_info.json").read_bytes()).get("splits", [])
+        splits = json.loads(path.read_bytes()).get("splits", [])
+        return {split["name"]: [_count(text) for text in split.get("shardLengths", [])] for split in splits}
     except FileNotFoundError:
         return {}
-    except (ValueError, AttributeError) as error:
-        raise TrainerError(f"{folder / 'dataset_info.json'}: no JSON object: {error}") from error
-    return {split["name"]: [_count(text) for text in split.get("shardLengths", [])] for split in splits}
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise TrainerError(f"{path}: no description of a TFDS data set: {error!r}") from error
 
 
 def _count(text: str | int) -> int | None:

@@ -19,6 +19,7 @@ from vlatrain.configuration.arguments import parse_arguments
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.configuration.places import base_model_folder, eval_log_folder
 from vlatrain.configuration.resolve import resolve
+from vlatrain.data.names import made_for
 from vlatrain.data.statistics import DatasetStatistics, load_statistics
 from vlatrain.distributed import Board, Ranks
 from vlatrain.errors import TrainerError
@@ -176,12 +177,10 @@ def loaded_policy(
 def statistics_of(checkpoint: Path, suite: str) -> DatasetStatistics:
     """What un-normalises the actions: the only statistics there are, or those made for the suite."""
     known = load_statistics(checkpoint)
-    if len(known) == 1:
-        return next(iter(known.values()))
-    for name in (suite, f"{suite}_no_noops"):
-        if name in known:
-            return known[name]
-    raise TrainerError(f"{checkpoint}: dataset_statistics.json has nothing for {suite} ({', '.join(known)})")
+    name = made_for(suite, known)
+    if name is None:
+        raise TrainerError(f"{checkpoint}: dataset_statistics.json has nothing for {suite} ({', '.join(known)})")
+    return known[name]
 
 
 def told(record: Evaluation) -> list[str]:

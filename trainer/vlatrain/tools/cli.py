@@ -183,13 +183,16 @@ def convert_data(arguments: argparse.Namespace) -> None:
 
 def describe_data(arguments: argparse.Namespace) -> None:
     """The tool `data`."""
+    from vlatrain.data.importing import Format, format_of
     from vlatrain.data.rlds import RLDSDataset
 
+    folder: Path = arguments.folder
+    if (kind := format_of(folder)) is not Format.RLDS:
+        told = f"{folder}: {kind.value}, which training imports by itself; to look into it, write it as RLDS first"
+        raise TrainerError(f"{told}: python -m vlatrain.tools convert {folder} --out FOLDER")
     tell = Ticker(sys.stderr)
     dataset = RLDSDataset(
-        arguments.folder,
-        verify=arguments.verify,
-        progress=lambda done, total: tell(f"{done / 1e6:.0f}/{total / 1e6:.0f} MB walked"),
+        folder, verify=arguments.verify, progress=lambda done, total: tell(gigabytes(done, total, "walked"))
     )
     for place in range(len(dataset) if arguments.verify else 0):
         dataset.image(place)

@@ -3,7 +3,7 @@
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -18,11 +18,11 @@ from vlatrain.configuration.finetune import EarlyStopRule, FinetuneConfig
 from vlatrain.configuration.places import adapter_folder, base_model_folder
 from vlatrain.data.actions import STATE_DIM
 from vlatrain.data.batches import Batches
+from vlatrain.data.names import made_for
 from vlatrain.data.resident import ResidentBatches
 from vlatrain.data.statistics import DatasetStatistics
 from vlatrain.data.training_set import TrainingSet, open_training_set
 from vlatrain.distributed import Ranks, joined
-from vlatrain.errors import TrainerError
 from vlatrain.evaluate.policy import LivePolicy
 from vlatrain.evaluate.rollout import Policy
 from vlatrain.evaluate.suites import open_suite
@@ -115,18 +115,10 @@ def samples_per_step(config: FinetuneConfig, ranks: Ranks) -> int:
     return config.batch_size * config.grad_accumulation_steps * ranks.world_size
 
 
-def suite_statistics(config: FinetuneConfig, dataset: TrainingSet) -> DatasetStatistics:
-    """What un-normalises actions in an evaluation: of the data set, or in a mixture of the part made for the suite.
-
-    Raises TrainerError where none fits.
-    """
-    known, suite = dataset.statistics, config.eval_task_suite_name
-    if len(known) == 1:
-        return next(iter(known.values()))
-    for name in (dataset.name, suite, f"{suite}_no_noops"):
-        if name in known:
-            return known[name]
-    raise TrainerError(f"eval_task_suite_name {suite}: no part of {dataset.name} is of it ({', '.join(known)})")
+def suite_statistics(config: FinetuneConfig, known: Mapping[str, DatasetStatistics]) -> DatasetStatistics:
+    """What un-normalises actions in an evaluation; that a mixture has the suite's part is checked before loading."""
+    name = made_for(config.eval_task_suite_name, known)
+    return next(iter(known.values())) if name is None else known[name]  # where nothing is evaluated, any will do
 
 
 def early_stop_policy(config: FinetuneConfig) -> EarlyStopPolicy:
@@ -216,7 +208,7 @@ def _policy(
     config: FinetuneConfig, learner: Learner, codec: Codec, dataset: TrainingSet, ranks: Ranks, answers: Answers
 ) -> Policy:
     """The model as it is trained; one that is spread over the ranks is asked by all of them together."""
-    statistics = suite_statistics(config, dataset)
+    statistics = suite_statistics(config, dataset.statistics)
     live = LivePolicy(
         vla=learner.vla,
         codec=codec,
