@@ -22,6 +22,19 @@ def test_a_ticker_rewrites_its_line_on_a_terminal_and_spares_a_log() -> None:
         assert stream.getvalue() == expected
 
 
+def test_what_follows_a_failure_stands_on_a_line_of_its_own() -> None:
+    terminal = Terminal()
+
+    def fail() -> None:
+        with Ticker(terminal) as tell:
+            tell("1/3")
+            raise OSError("disk")
+
+    with pytest.raises(OSError, match="disk"):
+        fail()
+    assert terminal.getvalue().endswith("1/3\n")
+
+
 @pytest.mark.parametrize(
     ("done", "total", "told"),
     [

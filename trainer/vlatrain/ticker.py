@@ -7,7 +7,10 @@ from typing import TextIO
 
 
 class Ticker:
-    """One line on a terminal that changes in place; in a log, a line every few seconds."""
+    """One line on a terminal that changes in place; in a log, a line every few seconds.
+
+    As a context manager it ends its line whatever happens, so that an error stands on a line of its own.
+    """
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
@@ -16,6 +19,12 @@ class Ticker:
         self._every_s = 0.1 if self._is_terminal else 5.0
         self._last = -math.inf
         self._shown = ""
+
+    def __enter__(self) -> "Ticker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
     def __call__(self, text: str) -> None:
         self._shown = text

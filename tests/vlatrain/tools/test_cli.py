@@ -78,5 +78,8 @@ def test_convert_writes_another_format_as_rlds(tmp_path: Path, capsys: pytest.Ca
     told = capsys.readouterr()
     assert told.out == f"{tmp_path / 'out' / 'libero_mine'}\n"
     assert RLDSDataset(tmp_path / "out" / "libero_mine").instructions == ("open it",)
+    capsys.readouterr()
+    assert main(["data", str(tmp_path)]) == 2
+    assert "LIBERO's HDF5 files, which training imports by itself" in capsys.readouterr().err
     assert main(["convert", str(tmp_path / "out"), "--out", str(tmp_path)]) == 2
     assert "holds neither *.hdf5 files nor a LeRobot data set" in capsys.readouterr().err

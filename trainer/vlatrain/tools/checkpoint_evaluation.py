@@ -103,15 +103,16 @@ def evaluate_checkpoint(config: FinetuneConfig, checkpoint: Path, reports: Repor
         config, use_wrist_image=codec.pictures > 1, use_proprio=codec.state_size > 0, action_chunk=codec.chunk
     )
     suite = open_suite(config, config.eval_task_suite_name, has_gpu=device.type == "cuda")
-    tell = Ticker(sys.stderr)
     policy = loaded_policy(config, checkpoint, base, codec, device)
     ranks, step, trials = Ranks(), step_of(checkpoint) or 0, config.eval_num_trials_per_task
+
+    tell = Ticker(sys.stderr)
 
     def progress(done: int, total: int) -> None:
         reports.phase(Phase.EVALUATING, step, done, total)
         tell(f"{done}/{total} episodes of {suite.name}")
 
-    with policy.answers.opened() if policy.answers else nullcontext():
+    with tell, policy.answers.opened() if policy.answers else nullcontext():
         result = evaluate(
             policy,
             suite,
@@ -127,7 +128,6 @@ def evaluate_checkpoint(config: FinetuneConfig, checkpoint: Path, reports: Repor
             in_step=config.deterministic,
             ensembling=config.chunk_ensembling,
         )
-    tell.end()
     assert result is not None, "nobody asked to stop"
     return result
 

@@ -173,11 +173,10 @@ def convert_data(arguments: argparse.Namespace) -> None:
     from vlatrain.data.importing import counted, episodes_of
     from vlatrain.data.rlds_writer import write_rlds
 
-    tell = Ticker(sys.stderr)
     name = arguments.name or arguments.folder.absolute().name
-    episodes = counted(episodes_of(arguments.folder, arguments.camera), lambda number: tell(f"{number} episodes"))
-    folder = write_rlds(arguments.out, name, episodes, arguments.shards)
-    tell.end()
+    with Ticker(sys.stderr) as tell:
+        episodes = counted(episodes_of(arguments.folder, arguments.camera), lambda number: tell(f"{number} episodes"))
+        folder = write_rlds(arguments.out, name, episodes, arguments.shards)
     print(folder)
 
 
@@ -190,14 +189,13 @@ def describe_data(arguments: argparse.Namespace) -> None:
     if (kind := format_of(folder)) is not Format.RLDS:
         told = f"{folder}: {kind.value}, which training imports by itself; to look into it, write it as RLDS first"
         raise TrainerError(f"{told}: python -m vlatrain.tools convert {folder} --out FOLDER")
-    tell = Ticker(sys.stderr)
-    dataset = RLDSDataset(
-        folder, verify=arguments.verify, progress=lambda done, total: tell(gigabytes(done, total, "walked"))
-    )
-    for place in range(len(dataset) if arguments.verify else 0):
-        dataset.image(place)
-        tell(f"{place + 1}/{len(dataset)} images decoded")
-    tell.end()
+    with Ticker(sys.stderr) as tell:
+        dataset = RLDSDataset(
+            folder, verify=arguments.verify, progress=lambda done, total: tell(gigabytes(done, total, "walked"))
+        )
+        for place in range(len(dataset) if arguments.verify else 0):
+            dataset.image(place)
+            tell(f"{place + 1}/{len(dataset)} images decoded")
     print("\n".join(description(dataset)))
 
 
@@ -214,9 +212,8 @@ def merge_adapter(arguments: argparse.Namespace) -> None:
             f"warning: no dataset_statistics.json beside {adapter.folder}; --statistics names that of the fine-tuning"
         )
         print(told, file=sys.stderr)
-    tell = Ticker(sys.stderr)
-    merge(adapter, base, arguments.out, statistics, lambda done, total: tell(gigabytes(done, total, "merging")))
-    tell.end()
+    with Ticker(sys.stderr) as tell:
+        merge(adapter, base, arguments.out, statistics, lambda done, total: tell(gigabytes(done, total, "merging")))
     print(arguments.out.absolute())
 
 

@@ -40,12 +40,11 @@ def record(arguments: argparse.Namespace) -> None:
 
 
 def record_tabletop(arguments: argparse.Namespace) -> None:
-    tell = Ticker(sys.stderr)
     recorded = demonstrations(arguments.suite, arguments.episodes, arguments.seed)
-    counted_ones = counted(recorded, lambda number: tell(f"{number}/{arguments.episodes} episodes"))
     name = arguments.name or arguments.suite
-    folder = write_rlds(arguments.out, name, counted_ones, arguments.shards, jpeg_quality=arguments.jpeg_quality)
-    tell.end()
+    with Ticker(sys.stderr) as tell:
+        counted_ones = counted(recorded, lambda number: tell(f"{number}/{arguments.episodes} episodes"))
+        folder = write_rlds(arguments.out, name, counted_ones, arguments.shards, jpeg_quality=arguments.jpeg_quality)
     print(folder)
 
 
@@ -66,12 +65,11 @@ def record_libero(arguments: argparse.Namespace) -> None:
     )
     workers = arguments.workers or max(1, len(os.sched_getaffinity(0)))
     try:
-        with Pool(program_of(found, recording.plan), min(workers, arguments.episodes)) as pool:
+        with tell, Pool(program_of(found, recording.plan), min(workers, arguments.episodes)) as pool:
             recording.run(pool)
     except KeyboardInterrupt:
         kept = f"{len(recording.files)} of {arguments.episodes} episodes are kept"
         raise KeyboardInterrupt(f"{kept}; the same command goes on from there") from None
-    tell.end()
     print("\n".join(recording.table()), file=sys.stderr)
     if not recording.files:
         raise TrainerError(f"--suite {arguments.suite}: the expert did none of these tasks")

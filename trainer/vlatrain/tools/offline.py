@@ -42,8 +42,8 @@ def compute_statistics(words: Sequence[str], environ: Mapping[str, str], stream:
     if len(probe) < config.probe_samples:
         warn(f"the probe set has {len(probe)} samples, not the {config.probe_samples} of probe_samples")
     os.environ.setdefault("HF_HUB_CACHE", str(hub_caches(config, environ)[0]))
-    compute(_job(config, folder, probe, environ, tell), tell, warn)
-    tell.end()
+    with tell:
+        compute(_job(config, folder, probe, environ, tell), tell, warn)
     return folder
 
 
