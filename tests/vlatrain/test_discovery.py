@@ -130,6 +130,24 @@ def test_newest_is_found_where_it_is_asked_for(how: str, config: FinetuneConfig,
     assert found.origins["resume_adapter_dir"].endswith(" (newest)")
 
 
+def test_a_named_folder_is_told_as_the_adapter_that_it_stands_for(config: FinetuneConfig, tmp_path: Path) -> None:
+    adapter(named(config) / "step-000010", SAVED_AT)
+    path = adapter(named(config) / "step-000020", SAVED_AT + 60)
+    found = resolved(tmp_path, environ={"RESUME_ADAPTER": str(named(config))})
+    assert found.notes == (f"goes on from {path} (step 20, 2026-11-22 10:01)",)
+
+
+@pytest.mark.parametrize("asked", ["newest", "folder"])
+@pytest.mark.parametrize(("max_steps", "is_over"), [("21", False), ("20", True), ("10", True)])
+def test_a_run_without_a_step_left_is_told_so_before_it_begins(
+    config: FinetuneConfig, tmp_path: Path, asked: str, max_steps: str, is_over: bool
+) -> None:
+    path = adapter(named(config) / "step-000020", SAVED_AT)
+    words = {"resume_adapter_dir": asked if asked == "newest" else str(path), "max_steps": max_steps}
+    told = f"nothing is left to train: step 20 is reached, and max_steps of the whole run is {max_steps}"
+    assert (resolved(tmp_path, **words).notes[-1] == told) is is_over
+
+
 def test_from_scratch_beats_the_environment(config: FinetuneConfig, tmp_path: Path) -> None:
     adapter(named(config), SAVED_AT)
     variables = {"RESUME_ADAPTER": "newest", "RESUME_STEP": "500"}

@@ -9,7 +9,7 @@ import re
 import time
 from pathlib import Path
 
-from vlatrain.adapters import FoundAdapter, adapters_in, subfolders
+from vlatrain.adapters import FoundAdapter, adapters_in, found_adapter, latest_adapter, subfolders
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.configuration.places import run_name
 from vlatrain.errors import ConfigError
@@ -45,6 +45,26 @@ def why_chosen(config: FinetuneConfig) -> tuple[str, ...]:
     lines = [f"goes on from {described(chosen)}: {count} in {config.adapter_tmp_dir}"]
     lines += [f"also there: {described(one)}" for one in reversed(others[-MOST_TOLD:])]
     return (*lines, *([f"and {len(others) - MOST_TOLD} older ones"] if len(others) > MOST_TOLD else []))
+
+
+def what_is_gone_on_from(config: FinetuneConfig) -> tuple[str, ...]:
+    """The line that tells which adapter a named folder stands for; none where it holds none, which is refused later."""
+    found = _gone_on_from(config)
+    return () if found is None else (f"goes on from {described(found)}",)
+
+
+def nothing_left(config: FinetuneConfig) -> tuple[str, ...]:
+    """One line where the adapter that is gone on from has been trained to the last step already."""
+    found = _gone_on_from(config)
+    step = 0 if found is None else config.resume_global_step if found.step is None else found.step
+    if step < config.max_steps:
+        return ()
+    return (f"nothing is left to train: step {step} is reached, and max_steps of the whole run is {config.max_steps}",)
+
+
+def _gone_on_from(config: FinetuneConfig) -> FoundAdapter | None:
+    named = config.resume_adapter_dir
+    return None if named is None else found_adapter(latest_adapter(named))
 
 
 def what_is_ignored(config: FinetuneConfig) -> tuple[str, ...]:

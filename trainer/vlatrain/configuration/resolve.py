@@ -11,7 +11,7 @@ from vlatrain.configuration.file import Entry, read_entries, read_text
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.configuration.places import placed
 from vlatrain.configuration.profiles import NO_PROFILE, Profile, load_profile, profile_folders
-from vlatrain.discovery import NEWEST, newest, what_is_ignored, why_chosen
+from vlatrain.discovery import NEWEST, newest, nothing_left, what_is_gone_on_from, what_is_ignored, why_chosen
 from vlatrain.errors import ConfigError
 
 COMMAND_LINE = "command line"
@@ -167,7 +167,9 @@ def _resumed(resolved: Resolved, asked: Path | None) -> Resolved:
     if asked == NEWEST:
         found = replace(config, resume_adapter_dir=newest(config).path)
         origins = {**resolved.origins, "resume_adapter_dir": f"{origin} ({NEWEST})"}
-        return replace(resolved, config=found, origins=origins, notes=why_chosen(config))
+        return replace(resolved, config=found, origins=origins, notes=(*why_chosen(config), *nothing_left(found)))
+    if asked is not None:
+        return replace(resolved, notes=(*what_is_gone_on_from(config), *nothing_left(config)))
     is_from_scratch = asked is None and config.resume_full_model_dir is None
     return replace(resolved, notes=what_is_ignored(config) if is_from_scratch and origin == DEFAULT else ())
 
