@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 from vlatrain.configuration.finetune import FinetuneConfig
-from vlatrain.configuration.preflight import check_quantization
+from vlatrain.configuration.preflight import check_bitsandbytes
 from vlatrain.errors import ConfigError
 from vlatrain.model.checkpoint_files import load_base
 from vlatrain.model.config import OpenVLAConfig
@@ -38,8 +38,8 @@ def wide(tiny_config: OpenVLAConfig) -> OpenVLA:
 def test_without_bitsandbytes_it_is_refused_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vlatrain.configuration.preflight.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"--use_quantization true: bitsandbytes is not installed: pip install"):
-        check_quantization(FinetuneConfig(use_quantization=True))
-    check_quantization(FinetuneConfig())
+        check_bitsandbytes(FinetuneConfig(use_quantization=True))
+    check_bitsandbytes(FinetuneConfig())
 
 
 def test_where_it_cannot_be_imported_that_is_told(wide: OpenVLA, monkeypatch: pytest.MonkeyPatch) -> None:

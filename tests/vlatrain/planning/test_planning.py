@@ -13,7 +13,7 @@ from vlatrain.configuration.speed import BasePrecision, Switch
 from vlatrain.errors import ConfigError
 from vlatrain.model.lora import add_lora
 from vlatrain.model.openvla import OpenVLA, OpenVLAConfig
-from vlatrain.planning.answer import answer, chosen_card
+from vlatrain.planning.answer import answer, as_text, chosen_card
 from vlatrain.planning.cards import CARDS, card_here, card_named
 from vlatrain.planning.measured import FILE, Measured, as_json, measured
 from vlatrain.planning.memory import account
@@ -114,6 +114,15 @@ def test_what_is_proposed_fits_and_takes_as_many_samples_a_step(
     assert rates == sorted(rates, reverse=True)
 
 
+@pytest.mark.parametrize("settings", [{"method_enabled": True}, {"ema_decay": 0.9}], ids=str)
+def test_nothing_is_proposed_that_a_run_would_refuse(settings: dict[str, Any]) -> None:
+    plain, failing = (planned("4090", 2, batch_size=8, **more) for more in ({}, settings))
+    assert any("--sharding full" in one.changes for one in remedies(plain, SIZES, most=100))
+    found = remedies(failing, SIZES, most=100)
+    assert found
+    assert not any("--sharding full" in one.changes for one in found)
+
+
 def samples(made: Plan) -> int:
     return made.config.batch_size * made.config.grad_accumulation_steps * made.nproc
 
@@ -193,6 +202,9 @@ def test_a_base_model_that_is_here_is_planned_by_its_own_sizes(tiny_folder: Path
         (["--card"], 2, "vlatrain plan: --card: expected one argument"),
         (["--card", "4090", "--batch_sise", "2"], 2, "did you mean batch_size?"),
         (["--device", "cpu", "--card", "4090"], 2, "--device cpu: a plan is for GPUs"),
+        (["--card", "V100", "--precision", "bf16"], 2, "--precision bf16: V100 has no bf16 arithmetic"),
+        (["--card", "A100", "--base_precision", "fp8"], 2, "--base_precision fp8: A100 has no fp8 products"),
+        (["--card", "H200", "--base_precision=nf4", "--sharding=full"], 2, "in 4 bits is not spread over ranks"),
     ],
 )
 def test_the_tool_exits_by_whether_it_fits(
@@ -269,3 +281,9 @@ def test_a_base_in_fp8_is_proposed_on_cards_that_multiply_in_it_and_refused_on_o
     assert not any("--base_precision fp8" in one for one in others)
     assert main(["plan", "--card", "A100", "--base_precision", "fp8"]) == 2
     assert "--base_precision fp8: A100 has no fp8 products; take bf16 or nf4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("max_steps", "told"), [(1000, "; 1000 steps 6 min"), (100_000, "; 100000 steps 10 h")])
+def test_the_time_of_a_run_is_told_in_a_unit_that_fits(max_steps: int, told: str) -> None:
+    made = replace(planned("H200", max_steps=max_steps), speed=Speed(step_s=0.36, samples_per_s=40))
+    assert any(line.endswith(told) for line in as_text(made, [], None).splitlines())

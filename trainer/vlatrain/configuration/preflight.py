@@ -29,7 +29,8 @@ GPU_NAME = re.compile(r"\d+|(GPU|MIG)-[\w/-]+")
 
 def check_files(config: FinetuneConfig, environ: Mapping[str, str]) -> None:
     """Raises ConfigError for the first file or folder that training would miss."""
-    check_supported(config)
+    check_combinations(config)
+    check_bitsandbytes(config)
     check_base_model_path(config, environ)
     check_data(config)
     check_resume(config, base_model_folder(config, environ))
@@ -39,15 +40,15 @@ def check_files(config: FinetuneConfig, environ: Mapping[str, str]) -> None:
         check_room(name, getattr(config, name))
 
 
-def check_supported(config: FinetuneConfig) -> None:
-    """Raises ConfigError for what this version cannot do, rather than training something else."""
+def check_combinations(config: FinetuneConfig) -> None:
+    """Raises ConfigError for settings that cannot be had together, on whatever machine."""
     trains_lora = config.sharding is Sharding.NONE or config.use_lora
     needs(config, "sharding", trains_lora, "a base model in parts trains through LoRA only; set use_lora true")
     is_plain = config.sharding is Sharding.NONE or not config.method_enabled
     needs(config, "sharding", is_plain, "the method measures whole models only; set method_enabled false")
     is_whole = config.sharding is Sharding.NONE or not config.ema_decay
     needs(config, "ema_decay", is_whole, "means of a model in parts are not kept; set sharding none, or ema_decay 0")
-    check_quantization(config)
+    check_bits(config)
     is_adapter = config.use_lora or not config.merge_lora_during_training
     needs(config, "merge_lora_during_training", is_adapter, "without LoRA checkpoints are whole models; set it false")
     is_libero = not config.enable_periodic_eval or config.eval_task_suite_name in LIBERO_SUITES
@@ -55,17 +56,26 @@ def check_supported(config: FinetuneConfig) -> None:
         needs(config, name, is_libero or not getattr(config, name), "the tabletop has one camera and tells no states")
 
 
-def check_quantization(config: FinetuneConfig) -> None:
-    """Raises ConfigError where a base in 8 or 4 bits is wanted that cannot be had."""
+def check_bits(config: FinetuneConfig) -> None:
+    """Raises ConfigError where a base in 8 or 4 bits is wanted in a way in which it cannot be had."""
     if not config.has_nf4_base and not config.has_fp8_base:
         return
-    name = "use_quantization" if config.use_quantization else "base_precision"
+    name = _field_of_bits(config)
     bits = "4 bits" if config.has_nf4_base else "8 bits"
     is_whole = config.sharding is Sharding.NONE
     needs(config, name, is_whole, f"a base model in {bits} is not spread over ranks; set sharding none")
     needs(config, name, config.device is not Device.CPU, f"a base model in {bits} trains on GPUs only")
-    is_there = config.has_fp8_base or find_spec("bitsandbytes") is not None
-    needs(config, name, is_there, "bitsandbytes is not installed: pip install 'vlatui[quantize]'")
+
+
+def check_bitsandbytes(config: FinetuneConfig) -> None:
+    """Raises ConfigError where 4 bits are wanted without the library that knows them."""
+    is_there = not config.has_nf4_base or find_spec("bitsandbytes") is not None
+    needs(config, _field_of_bits(config), is_there, "bitsandbytes is not installed: pip install 'vlatui[quantize]'")
+
+
+def _field_of_bits(config: FinetuneConfig) -> str:
+    """Which of the two fields asks for fewer bits."""
+    return "use_quantization" if config.use_quantization else "base_precision"
 
 
 def check_simulator(config: FinetuneConfig) -> None:

@@ -3,6 +3,7 @@
 import json
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from vlatrain.errors import ConfigError
 from vlatrain.model.config import OpenVLAConfig
 from vlatrain.planning.cards import CARDS, Card, card_here, card_named, card_of_profile
 from vlatrain.planning.measured import measured
-from vlatrain.planning.plan import Plan, Remedy, plan, remedies
+from vlatrain.planning.plan import Plan, Remedy, check_possible, plan, remedies
 from vlatrain.planning.sizes import sizes_of
 
 
@@ -31,10 +32,7 @@ def answer(words: Sequence[str], environ: Mapping[str, str], root: Path = Path("
     if resolved.config.device is Device.CPU:
         raise ConfigError("--device cpu: a plan is for GPUs; a run on the CPU needs no other memory than the machine's")
     chosen = chosen_card(card, resolved.config, root)
-    if resolved.config.has_fp8_base and not chosen.has_fp8:
-        raise ConfigError(
-            f"--base_precision fp8: {chosen.name} has no fp8 products; take bf16 or nf4", "base_precision"
-        )
+    check_possible(resolved.config, chosen)
     nproc, _ = processes(arguments.nproc, resolved.nproc, resolved.nproc_origin, count_gpus(environ))
     base = base_model_folder(resolved.config, environ)
     model = OpenVLAConfig.from_json_file(base / "config.json") if base else OpenVLAConfig()
@@ -131,8 +129,13 @@ def _verdict(total: int, memory: int) -> str:
 
 def _time(made: Plan) -> str:
     config, per_step = made.config, made.speed.step_s
-    hours = config.max_steps * per_step / 3600
+    whole = timedelta(seconds=config.max_steps * per_step)
+    told = (
+        f"{whole / timedelta(hours=1):.3g} h"
+        if whole >= timedelta(hours=2)
+        else f"{whole / timedelta(minutes=1):.0f} min"
+    )
     return (
         f"A step of {config.batch_size * config.grad_accumulation_steps * made.nproc} samples takes about "
-        f"{per_step:.2g} s ({made.speed.samples_per_s:.3g} samples/s); {config.max_steps} steps {hours:.3g} h"
+        f"{per_step:.2g} s ({made.speed.samples_per_s:.3g} samples/s); {config.max_steps} steps {told}"
     )

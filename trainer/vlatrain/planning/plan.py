@@ -4,9 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.configuration.checks import needs
+from vlatrain.configuration.finetune import FinetuneConfig, Precision
 from vlatrain.configuration.memory import Checkpointing, Sharding
+from vlatrain.configuration.preflight import check_combinations
 from vlatrain.configuration.speed import BasePrecision
+from vlatrain.errors import ConfigError
 from vlatrain.planning.cards import Card
 from vlatrain.planning.measured import Measured, measured
 from vlatrain.planning.memory import Account, account, precision_on
@@ -46,13 +49,31 @@ def plan(config: FinetuneConfig, sizes: Sizes, card: Card, nproc: int, known: Me
     return Plan(config, card, nproc, precision.value, need, speed(config, sizes, card, precision, nproc, known))
 
 
+def check_possible(config: FinetuneConfig, card: Card) -> None:
+    """Raises ConfigError for what a run with this configuration would refuse on this card."""
+    check_combinations(config)
+    has_precision = config.precision is not Precision.BF16 or card.has_bf16
+    needs(config, "precision", has_precision, f"{card.name} has no bf16 arithmetic; take fp16 or auto")
+    has_bits = not config.has_fp8_base or card.has_fp8
+    needs(config, "base_precision", has_bits, f"{card.name} has no fp8 products; take bf16 or nf4")
+
+
+def _is_possible(config: FinetuneConfig, card: Card) -> bool:
+    try:
+        check_possible(config, card)
+    except ConfigError:
+        return False
+    return True
+
+
 def remedies(failing: Plan, sizes: Sizes, most: int = 4) -> list[Remedy]:
     """What would fit, the same samples a step, fastest first."""
     found = []
     for changes in _changes(failing):
         values = {name: value for name, value in changes.items() if name != "nproc"}
-        changed = plan(replace(failing.config, **values), sizes, failing.card, changes.get("nproc", failing.nproc))
-        if changed.fits:
+        config = replace(failing.config, **values)
+        changed = plan(config, sizes, failing.card, changes.get("nproc", failing.nproc))
+        if changed.fits and _is_possible(config, failing.card):
             found.append(Remedy(tuple(f"--{name} {_shown(value)}" for name, value in changes.items()), changed))
     found.sort(key=lambda remedy: (-remedy.plan.speed.samples_per_s / remedy.plan.nproc, len(remedy.changes)))
     return [one for index, one in enumerate(found) if not _contains_another(one, found[:index])][:most]
