@@ -143,9 +143,10 @@ def test_a_run_without_a_step_left_is_told_so_before_it_begins(
     config: FinetuneConfig, tmp_path: Path, asked: str, max_steps: str, is_over: bool
 ) -> None:
     path = adapter(named(config) / "step-000020", SAVED_AT)
-    words = {"resume_adapter_dir": asked if asked == "newest" else str(path), "max_steps": max_steps}
+    folder = asked if asked == "newest" else str(path)
+    notes = resolved(tmp_path, resume_adapter_dir=folder, max_steps=max_steps).notes
     told = f"nothing is left to train: step 20 is reached, and max_steps of the whole run is {max_steps}"
-    assert (resolved(tmp_path, **words).notes[-1] == told) is is_over
+    assert (notes[-1] == told) is is_over
 
 
 def test_from_scratch_beats_the_environment(config: FinetuneConfig, tmp_path: Path) -> None:
