@@ -116,7 +116,7 @@ def test_what_is_proposed_fits_and_takes_as_many_samples_a_step(
 
 @pytest.mark.parametrize("settings", [{"method_enabled": True}, {"ema_decay": 0.9}], ids=str)
 def test_nothing_is_proposed_that_a_run_would_refuse(settings: dict[str, Any]) -> None:
-    plain, failing = (planned("4090", 2, batch_size=8, **more) for more in ({}, settings))
+    plain, failing = (planned("V100-16GB", 8, batch_size=1, **more) for more in ({}, settings))
     assert any("--sharding full" in one.changes for one in remedies(plain, SIZES, most=100))
     found = remedies(failing, SIZES, most=100)
     assert found
