@@ -1,6 +1,9 @@
 """The scripted expert of LIBERO: picks an object up and puts it where it belongs, looking at the simulator's own state.
 
 Every action follows from the state before it, so the expert goes on rightly after any disturbance on a leg of its way.
+It never waits for a place to be reached before it does the next thing: it comes down in a funnel, and its fingers close
+while the hand still sinks. What it does near such a place is then the same on both sides of it, and a policy that sees
+only roughly where the hand is does not learn to stand still there.
 """
 
 from collections.abc import Iterator
@@ -26,11 +29,14 @@ TURN = 0.5  # radians of a unit of action
 GAIN = 2.0
 INTEGRAL_GAIN, INTEGRAL_ZONE = 0.15, 0.02
 GRIP_STEPS = 10
-PATIENCE = 8  # steps without progress after which a leg ends
-MOST_LEG_STEPS = 80
+CLOSE_WITHIN = 0.015  # metres from the grasp at which the fingers begin to close
+PATIENCE = 4  # steps without progress after which a leg ends
+FUNNEL, FUNNEL_FOOT, FUNNEL_TURN = 3.5, 0.008, 0.2  # metres of height a metre aside of the foot, and a radian of turn
+MOST_LEG_STEPS = 120
 ATTEMPTS = 3
 OVER_GRASP, OVER_OBSTACLES, LIFT, OVER_TARGET = 0.08, 0.06, 0.12, 0.16
 LET_GO_ABOVE = 0.01
+STRAIGHT = 0.06  # radians from the wanted turn that are near enough
 SLOW, SLOW_ZONE = 0.7, 0.08  # share of the full speed; metres to go of a leg that ends slowly
 
 Action = list[float]
@@ -89,10 +95,12 @@ class Expert:
             travel = max(over[2], heights.highest(self._way(self.scene.hand, over)) + OVER_OBSTACLES)
         if self.scene.hand[2] < travel - 0.02:
             yield from self._go([*self.scene.hand[:2], travel], OPEN, 0.03)
-        yield from self._go([*over[:2], max(travel, over[2])], OPEN, 0.012)
-        yield from self._go(grasp.point, OPEN, 0.006, fastest=SLOW)
+        for action in self._come_down(grasp.point, max(travel, over[2]), OPEN, 0.006):
+            if np.linalg.norm(grasp.point - self.scene.hand) < CLOSE_WITHIN:
+                break
+            yield action
         for _ in range(GRIP_STEPS):
-            yield self._towards(grasp.point, CLOSED)
+            yield self._towards(grasp.point, CLOSED, SLOW)
 
     def _holds(self) -> bool:
         """Whether something keeps the closed fingers apart near the object."""
@@ -115,21 +123,15 @@ class Expert:
             walls = heights.highest(spread(target, finger_direction(scene), HAND_HALF_LENGTH, HAND_HALF_WIDTH, 9))
         height = max(start[2] + LIFT, target[2] + OVER_TARGET, blocked)
         yield from self._go([*start[:2], height], CLOSED, 0.03)
-        yield from self._go_holding([*target[:2], height], 0.012)
         low = max(ground + hang + LET_GO_ABOVE, walls - PALM + 0.015)
-        yield from self._go_holding([*target[:2], low], 0.01, fastest=SLOW)
+        offset = (scene.hand - self._middle())[:2]  # the held object's middle shall get there, not the hand
+        yield from self._come_down(np.array([*(target[:2] + offset), low]), height, CLOSED, 0.01)
         there = self.scene.hand
         for _ in range(GRIP_STEPS):
             yield self._towards(there, OPEN)
 
     def _rise(self) -> Iterator[Action]:
         yield from self._go(self.scene.hand + OVER_GRASP * UP, OPEN, 0.03)
-
-    def _go_holding(self, middle: list[float], tolerance: float, fastest: float = 1.0) -> Iterator[Action]:
-        """Moves so that the held object's middle, not the hand, gets over a place; the height is the hand's."""
-        offset = (self.scene.hand - self._middle())[:2]
-        goal = [middle[0] + offset[0], middle[1] + offset[1], middle[2]]
-        yield from self._go(goal, CLOSED, tolerance, fastest=fastest)
 
     def _middle(self) -> Vector:
         return self.scene.position(self.job.thing)
@@ -142,22 +144,35 @@ class Expert:
         along = np.array([*(way / length), 0.0])
         return spread(middle, along, length / 2 + 0.04, 0.08, steps=max(5, int(length / 0.02)))
 
-    def _go(self, goal: Vector | list[float], grip: float, tolerance: float, fastest: float = 1.0) -> Iterator[Action]:
-        """A leg: ends within the tolerance, or when it gets no nearer. `fastest` holds for its last centimetres."""
+    def _go(self, goal: Vector | list[float], grip: float, tolerance: float) -> Iterator[Action]:
+        """A leg: ends within the tolerance, or when it gets no nearer."""
         goal = np.array(goal, np.float64)
+        for _ in self._leg(goal, tolerance):
+            yield self._towards(goal, grip)
+
+    def _come_down(self, goal: Vector, height: float, grip: float, tolerance: float) -> Iterator[Action]:
+        """A leg that stays at `height` until it is nearly above the goal and turned; slow in its last centimetres."""
+        for distance in self._leg(goal, tolerance):
+            aside = max(0.0, float(np.linalg.norm((goal - self.scene.hand)[:2])) - FUNNEL_FOOT)
+            room = FUNNEL * aside + FUNNEL_TURN * max(0.0, float(np.linalg.norm(self._twist())) - STRAIGHT)
+            target = np.array([*goal[:2], min(height, goal[2] + room)])
+            yield self._towards(target, grip, SLOW if distance < SLOW_ZONE else 1.0)
+
+    def _leg(self, goal: Vector, tolerance: float) -> Iterator[float]:
+        """The distance to the goal, step after step, until it is reached or comes no nearer."""
         self._integral[:] = 0
         best, idle = np.inf, 0
         for _ in range(MOST_LEG_STEPS):
             distance = float(np.linalg.norm(goal - self.scene.hand))
             twist = float(np.linalg.norm(self._twist()))
-            if distance < tolerance and twist < 0.06:
+            if distance < tolerance and twist < STRAIGHT:
                 return
             measure = distance + 0.05 * twist
             idle = 0 if measure < best - 5e-4 else idle + 1
             best = min(best, measure)
             if idle >= PATIENCE:
                 return
-            yield self._towards(goal, grip, fastest if distance < SLOW_ZONE else 1.0)
+            yield distance
 
     def _towards(self, goal: Vector, grip: float, fastest: float = 1.0) -> Action:
         error = goal - self.scene.hand
