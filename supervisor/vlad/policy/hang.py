@@ -8,6 +8,7 @@ import msgspec
 from vlad.records import figures
 from vlad.records.progress import Phase
 from vlad.records.spec import HangPolicy, Kind
+from vlad.records.wording import Wording, worded
 
 if TYPE_CHECKING:  # every supervisor asks how long a silence may be, few have to read what is usual
     from vlad.records.summary import Summary
@@ -29,8 +30,12 @@ class Usual(msgspec.Struct, frozen=True):
     """What a run should have told within `bound_s`, and how that is known."""
 
     missing: str
-    usual: str
+    wording: Wording | None
     bound_s: float
+
+    @property
+    def usual(self) -> str:
+        return self.wording.english if self.wording else ""
 
 
 def usual_of(policy: HangPolicy, kind: Kind, summary: "Summary") -> Usual:
@@ -46,19 +51,23 @@ def usual_of(policy: HangPolicy, kind: Kind, summary: "Summary") -> Usual:
     phase = summary.phase or Phase.LOADING
     took_s = {Phase.EVALUATING: summary.evaluating_s, Phase.SAVING: summary.saving_s}.get(phase)
     bound_s = max(policy.other_s, TYPICAL_PHASES * (took_s or 0.0))
-    told = "" if took_s is None else f"{phase} takes {_short(took_s)} in all"
+    told = None if took_s is None else worded(f"{phase} takes {{time}} in all", time=_short(took_s))
     return Usual(f"no sign of life while {phase}", told, bound_s)
 
 
 def _of_training(policy: HangPolicy, step_s: float | None) -> Usual:
     bound_s = max(policy.least_s, TYPICAL_STEPS * (step_s or 0.0)) if policy.after_s is None else policy.after_s
-    return Usual("no step", "" if step_s is None else f"a step takes {_short(step_s)}", bound_s)
+    return Usual("no step", _of_steps(step_s), bound_s)
 
 
 def _of_command(policy: HangPolicy, summary: "Summary") -> Usual:
     step_s = summary.typical_step_s
     bound_s = max(policy.other_s, TYPICAL_STEPS * (step_s or 0.0)) if policy.after_s is None else policy.after_s
-    return Usual("nothing in its log", "" if step_s is None else f"a step takes {_short(step_s)}", bound_s)
+    return Usual("nothing in its log", _of_steps(step_s), bound_s)
+
+
+def _of_steps(step_s: float | None) -> Wording | None:
+    return None if step_s is None else worded("a step takes {time}", time=_short(step_s))
 
 
 def least_bound_s(policy: HangPolicy, kind: Kind) -> float:

@@ -97,8 +97,8 @@ class Vigil:
     def _described(self, usual: Usual, quiet_s: float) -> Quiet:
         since = time.time() - quiet_s
         return Quiet(
-            since=since, missing=usual.missing, usual=usual.usual, hung_at=since + usual.bound_s,
-            restarts=self._spec.hang.action is OnHang.RESTART,
+            since=since, missing=usual.missing, usual=usual.usual, wording=usual.wording,
+            hung_at=since + usual.bound_s, restarts=self._spec.hang.action is OnHang.RESTART,
         )  # fmt: skip
 
     def _when_hung(self, usual: Usual, quiet_s: float, attempt: AttemptDirectory) -> None:
@@ -133,8 +133,10 @@ class Vigil:
         """What is on record of a hang. Processes that somebody has stopped on purpose are not ended for it."""
         stopped = [one.pid for one in members(self._run) if _is_stopped(one.pid)]
         if stopped:
-            told = f"process {stopped[0]} is stopped by a signal or a debugger (`kill -CONT` lets it go on)"
-            return msgspec.structs.replace(quiet, is_hung=True, restarts=False, usual=told)
+            told = worded(
+                "process {pid} is stopped by a signal or a debugger (`kill -CONT` lets it go on)", pid=stopped[0]
+            )
+            return msgspec.structs.replace(quiet, is_hung=True, restarts=False, usual=told.english, wording=told)
         if not dump.exists():
             return msgspec.structs.replace(quiet, is_hung=True)
         from vlad.policy.stack_frames import evidence_of

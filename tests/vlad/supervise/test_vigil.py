@@ -95,7 +95,7 @@ def test_a_silence_is_told_before_it_counts_as_a_hang_and_forgotten_when_it_ends
     go_on.touch()
     assert not quiet.is_hung
     assert quiet.words(quiet.since + 90).startswith("no step for 1m 30s; a step takes ")
-    assert quiet.outlook(quiet.since + 1) == "is restarted in 9s"
+    assert quiet.told(quiet.since + 1).endswith("; is restarted in 9s")
     assert run.until_ended().state is State.SUCCEEDED
     assert run.record.quiet is None
 

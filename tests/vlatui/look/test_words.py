@@ -18,10 +18,14 @@ from textual.dom import DOMNode
 from vlad.policy.advice import Advice
 from vlad.policy.diagnose import CRASHED, KILLED
 from vlad.policy.failure_rules import RULES
+from vlad.policy.hang import usual_of
 from vlad.policy.kernel_messages import BROKEN_GPU, KILLED_FOR, gpu_sentence
 from vlad.policy.scheduler_lines import CANCELLED_FOR
 from vlad.records.progress import Phase
+from vlad.records.quiet import Quiet
 from vlad.records.run import State
+from vlad.records.spec import HangPolicy, Kind
+from vlad.records.summary import Summary
 from vlad.records.wording import Wording, english, word_for_word, worded
 from vlatui.look.chinese import CHINESE
 from vlatui.look.chinese_causes import CAUSES
@@ -95,8 +99,21 @@ def test_no_label_is_without_its_chinese_words() -> None:
 def test_no_sentence_that_vlad_puts_on_record_is_without_its_chinese_words() -> None:
     said = {*put_on_record(), *(rule.summary for rule in RULES), *KILLED_FOR.values(), *CRASHED, *KILLED, *Advice}
     said |= {gpu_sentence(xid) for xid in BROKEN_GPU} | {wording.sentence for _, wording in CANCELLED_FOR.values()}
-    assert len(said) > 80
+    said |= {f"no sign of life while {phase} for {{time}}" for phase in Phase}
+    said |= {f"{phase} takes {{time}} in all" for phase in Phase}
+    said |= {"no step for {time}", "nothing in its log for {time}"}
+    said |= {"is restarted in {time}", "counts as hung in {time}"}
+    assert len(said) > 90
     assert sorted(sentence for sentence in said if sentence not in catalogue_of(Language.CHINESE)) == []
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_silence_is_told_in_the_chosen_language(chinese: None, kind: Kind) -> None:
+    usual = usual_of(HangPolicy(after_s=600), kind, Summary(step_at=1.0, typical_step_s=3.0, phase=Phase.TRAINING))
+    quiet = Quiet(since=0, missing=usual.missing, usual=usual.usual, wording=usual.wording, hung_at=usual.bound_s)
+    words = told(quiet.said(300), quiet.told(300))
+    assert "每步通常 3 s; 5m 00s后视为卡住" in words
+    assert not re.search("[a-z]{4}", words)
 
 
 def test_each_label_has_its_words_once() -> None:

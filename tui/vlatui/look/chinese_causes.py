@@ -15,6 +15,24 @@ CAUSES: dict[str, str] = {
     "waits for {wanted}: {held}": "等待 {wanted}:{held}",
     "waits for GPUs: {error}": "等待 GPU:{error}",
     "the one before has ended": "前一个已结束",
+    # silence
+    "no step for {time}": "{time} 没有新的步",
+    "nothing in its log for {time}": "日志 {time} 没有新内容",
+    "no sign of life while loading for {time}": "加载中,{time} 没有动静",
+    "no sign of life while training for {time}": "训练中,{time} 没有动静",
+    "no sign of life while evaluating for {time}": "评估中,{time} 没有动静",
+    "no sign of life while saving for {time}": "保存中,{time} 没有动静",
+    "a step takes {time}": "每步通常 {time}",
+    "loading takes {time} in all": "加载通常共 {time}",
+    "training takes {time} in all": "训练通常共 {time}",
+    "evaluating takes {time} in all": "评估通常共 {time}",
+    "saving takes {time} in all": "保存通常共 {time}",
+    "process {pid} is stopped by a signal or a debugger (`kill -CONT` lets it go on)": (
+        "进程 {pid} 被信号或调试器暂停(`kill -CONT` 使其继续)"
+    ),
+    "it is ended and restarted": "将被结束并重启",
+    "is restarted in {time}": "{time}后重启",
+    "counts as hung in {time}": "{time}后视为卡住",
     # what follows an end
     "restart {number} of {budget} without new checkpoint": "没有新检查点的第 {number} 次重启,共 {budget} 次",
     "{count} attempts in a row without a new checkpoint": "连续 {count} 次尝试没有新检查点",

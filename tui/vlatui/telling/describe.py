@@ -201,7 +201,7 @@ def _went_quiet(event: WentQuiet) -> tuple[Span, str]:
         return Span(tr("goes on"), Tone.GOOD), tr("it tells something again")
     word = Span(tr("hung"), Tone.BAD) if event.quiet.is_hung else Span(tr("quiet"), Tone.WARN)
     stacks = f"; {tr('stacks in {file}', file=event.quiet.stacks)}" if event.quiet.stacks else ""
-    return word, event.quiet.told(event.at) + stacks
+    return word, told(event.quiet.said(event.at), event.quiet.told(event.at)) + stacks
 
 
 def _attempt_ended(event: AttemptEnded) -> tuple[Span, str]:

@@ -199,7 +199,7 @@ def banner(run: RunView, now: float, width: int) -> list[Line]:
     if run.is_live and record.quiet is not None:
         tone = Tone.BAD if record.quiet.is_hung else Tone.WARN
         where = [evidence.text for evidence in record.quiet.evidence[:2]]
-        return barred([record.quiet.told(now), *where], tone, width)
+        return barred([told(record.quiet.said(now), record.quiet.told(now)), *where], tone, width)
     if not run.is_live and (words := describe.outcome(record)):
         return barred([words], describe.state_mark(record.state).tone, width)
     if run.is_live and run.summary.warnings:
