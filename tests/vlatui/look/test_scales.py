@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from vlatui.look.scales import logarithmic_ticks, smoothed, spark, ticks, time_ticks
 
@@ -72,6 +72,7 @@ def test_a_log_scale_is_marked_at_round_numbers(low: float, high: float, most: i
 
 
 @given(st.floats(-300, 300), st.floats(1e-6, 600), st.integers(1, 20))
+@example(-10.1015625, 0.001953125, 1)
 def test_marks_of_a_log_scale_lie_on_it_and_are_few(low: float, extent: float, most: int) -> None:
     high = min(300.0, low + extent)
     marks = logarithmic_ticks(low, high, most)

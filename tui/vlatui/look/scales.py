@@ -23,7 +23,7 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     distance = next(factor * magnitude for factor in (1, 2, 5, 10) if factor * magnitude >= raw * (1 - 1e-9))
     first = math.ceil(low / distance - 1e-9)
     last = math.floor(high / distance + 1e-9)
-    return [round(index * distance, 12) for index in range(first, last + 1)][: most + 1]
+    return [float(f"{index * distance:.12g}") for index in range(first, last + 1)][: most + 1]
 
 
 ROUND_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200)
@@ -52,7 +52,8 @@ def logarithmic_ticks(low: float, high: float, most: int) -> list[float]:
         return powers
     if len(marks) > 1:
         return marks[:: -(-len(marks) // (most + 1))]
-    return [math.log10(tick) for tick in ticks(10.0**low, 10.0**high, most) if tick > 0]
+    places = (math.log10(tick) for tick in ticks(10.0**low, 10.0**high, most) if tick > 0)
+    return [place for place in places if low <= place <= high]  # a tick may lie a rounding beside the scale
 
 
 SPARKS = "▁▂▃▄▅▆▇█"
