@@ -73,6 +73,7 @@ def test_a_log_scale_is_marked_at_round_numbers(low: float, high: float, most: i
 
 @given(st.floats(-300, 300), st.floats(1e-6, 600), st.integers(1, 20))
 @example(-10.1015625, 0.001953125, 1)
+@example(5.960464477539063e-08, 51.0, 1)
 def test_marks_of_a_log_scale_lie_on_it_and_are_few(low: float, extent: float, most: int) -> None:
     high = min(300.0, low + extent)
     marks = logarithmic_ticks(low, high, most)

@@ -44,7 +44,7 @@ def logarithmic_ticks(low: float, high: float, most: int) -> list[float]:
     if not (math.isfinite(low) and math.isfinite(high)) or high <= low:
         return ticks(low, high, most)
     if high - low > most:
-        return [mark for mark in ticks(low, high, most) if mark == round(mark)]
+        return [mark for mark in ticks(low, high, most) if mark == round(mark) and low <= mark <= high]
     decades = range(math.floor(low), math.ceil(high) + 1)
     marks = [place for at in decades for one in (1, 2, 5) if low <= (place := math.log10(one) + at) <= high]
     powers = [mark for mark in marks if mark == round(mark)]
