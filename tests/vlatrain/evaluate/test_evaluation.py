@@ -95,7 +95,7 @@ def test_some_tasks_of_a_suite_are_played_and_the_result_says_so(tmp_path: Path,
     result = evaluated(tmp_path, policy, eval_tasks=(2, 0))
     green = fake_simulator.INSTRUCTIONS[1]
     assert list(result.by_task()) == [(task, 1, 2) for task in fake_simulator.INSTRUCTIONS if task != green]
-    assert (result.suite, result.repeats) == ("libero_spatial[0,2]", 0)
+    assert (result.suite, result.repeats) == ("libero_spatial_tasks_0_2", 0)
     with pytest.raises(TrainerError, match="eval_tasks 3: libero_spatial has tasks 0 to 2"):
         evaluated(tmp_path, policy, eval_tasks=(0, 3))
 

@@ -17,8 +17,8 @@ class SomeTasks:
 
     @property
     def name(self) -> str:
-        """Tells that it is a part, wherever a result is shown: `libero_spatial[0,3]`."""
-        return f"{self.whole.name}[{','.join(map(str, self.numbers))}]"
+        """Tells that it is a part, wherever a result is shown: `libero_spatial_tasks_0_3`."""
+        return f"{self.whole.name}_tasks_{'_'.join(map(str, self.numbers))}"
 
     @property
     def instructions(self) -> tuple[str, ...]:
