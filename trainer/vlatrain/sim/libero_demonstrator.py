@@ -8,7 +8,7 @@ from vlatrain.sim.libero_stage import STANDING_STILL, Stage, show
 from vlatrain.sim.protocol import Frames, Message
 
 SETTLING_STEPS = 20
-FURTHEST_M = 0.03  # that an object moves sideways while it comes to rest, in a scene that is fit to be played
+FURTHEST_M = 0.1  # that an object moves sideways while it comes to rest; some are drawn leaning on others
 NOISE = (0.1, 0.35)  # standard deviation, in units of action
 NOISY_EPISODES, PUSHED_EPISODES = 0.8, 0.5
 PUSHES_A_STEP = 0.03
