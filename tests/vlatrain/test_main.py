@@ -126,6 +126,8 @@ MISTAKES: dict[str, tuple[str, list[str], dict[str, str], str]] = {
     "an unknown suite": (YAML, ["--eval_task_suite_name", "libero"], {}, "no such suite; there are"),
     "an unknown scheduler": (YAML, ["--lr_scheduler", "linear"], {}, "it must be one of none|cosine"),
     "a model that is not there": (YAML, ["--vla_path", "/m/openvla-7b"], {}, "/m/openvla-7b does not exist"),
+    "a model by one of its files": (YAML, ["--vla_path", "base/config.json"], {}, "config.json is a file; name the"),
+    "a note with a slash": (YAML, ["--run_id_note", "a/b"], {}, "it becomes part of a folder's name"),
     "a data set that is not there": (YAML, ["--dataset_name", "bridge"], {}, "bridge: no such folder in"),
     "a folder that is no data set": (YAML, ["--dataset_name=libero_photos"], {}, "libero_photos: holds neither"),
     "a data set of unknown actions": (YAML, ["--dataset_name=bridge_orig"], {}, "no action convention is known for"),

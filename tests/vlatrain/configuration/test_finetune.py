@@ -85,6 +85,7 @@ OURS = {
         "eval_at_start",
         "lora_alpha",
         "trackers",
+        "profile_steps",
     ),
     *(
         "activation_checkpointing",

@@ -1,5 +1,6 @@
 """LIBERO HDF5 and LeRobot data sets: read as they are laid out, imported once as RLDS."""
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from vlatrain.data.importing import Format, format_of, imported
 from vlatrain.data.jpeg import encoded as jpeg
 from vlatrain.data.lerobot import lerobot_episodes
 from vlatrain.data.rlds import RLDSDataset
+from vlatrain.data.tfrecord import TFRecordWriter
 from vlatrain.data.training_set import open_training_set
 from vlatrain.errors import TrainerError
 
@@ -451,6 +453,25 @@ def test_a_set_is_imported_once_and_again_when_it_changes(tmp_path: Path) -> Non
     os.utime(source / "task_demo.hdf5", ns=(0, 0))
     assert imported(source, cache, told.append) != folder
     assert told == [1, 2, 3, 1, 2, 3]
+
+
+def test_an_import_that_finds_no_place_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+    write_hdf5(tmp_path / "libero_object" / "task_demo.hdf5")
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with pytest.raises(TrainerError, match=r"import as RLDS, and .*/cache/imported/\w+ cannot be written: Not a direc"):
+        imported(tmp_path / "libero_object", tmp_path / "cache")
+
+
+def test_a_disk_that_fills_up_in_an_import_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_hdf5(tmp_path / "libero_object" / "task_demo.hdf5")
+    monkeypatch.setattr(TFRecordWriter, "write", fill_the_disk)
+    with pytest.raises(TrainerError, match=r"cannot be written: No space left on device; make room there"):
+        imported(tmp_path / "libero_object", tmp_path / "cache")
+    assert [path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()] == [".libero_object.lock"]
+
+
+def fill_the_disk(_: TFRecordWriter, payload: bytes) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_training_takes_a_folder_of_another_format_as_it_is(tmp_path: Path) -> None:

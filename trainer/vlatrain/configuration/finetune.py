@@ -196,6 +196,8 @@ class Tracking:
     run_id_note: str | None = option(None, "added to the run name")
 
     def check_tracking(self) -> None:
+        is_name = "/" not in (self.run_id_note or "")
+        needs(self, "run_id_note", is_name, "it becomes part of a folder's name; write it without /")
         is_known = set(names(self.trackers)) <= set(TrackerName)
         needs(self, "trackers", is_known, f"there are {', '.join(TrackerName)}, with commas between")
 

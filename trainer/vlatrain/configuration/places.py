@@ -74,6 +74,8 @@ def base_model_folder(config: FinetuneConfig, environ: Mapping[str, str]) -> Pat
         return folder
     if folder.is_dir():
         raise ConfigError(f"--vla_path {config.vla_path}: {folder} is no model, it has no config.json", "vla_path")
+    if folder.is_file():
+        raise ConfigError(f"--vla_path {config.vla_path}: {folder} is a file; name the model's folder", "vla_path")
     if not HUB_ID.fullmatch(config.vla_path):
         raise ConfigError(f"--vla_path {config.vla_path}: {folder} does not exist", "vla_path")
     return _newest_snapshot(config.vla_path, hub_caches(config, environ))

@@ -85,6 +85,9 @@ def imported(folder: Path, cache_dir: Path, tell: Callable[[int], None] = lambda
         except TrainerError:
             if not (root / folder.name).exists():  # another run may have written it meanwhile
                 raise
+        except OSError as error:
+            told = f"cannot be written: {error.strerror}; make room there, or set cache_dir"
+            raise TrainerError(f"{folder}: is read through its import as RLDS, and {root} {told}") from error
     return root / folder.name
 
 
