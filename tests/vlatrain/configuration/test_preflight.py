@@ -13,6 +13,7 @@ from vlatrain.configuration.memory import Sharding
 from vlatrain.configuration.method import ThermostatMode
 from vlatrain.configuration.places import placed
 from vlatrain.configuration.preflight import check_files, check_machine, check_room, check_safetensors, count_gpus
+from vlatrain.configuration.speed import Switch
 from vlatrain.errors import ConfigError
 
 
@@ -291,3 +292,26 @@ def test_gpus_are_counted_without_a_driver(tmp_path: Path, files: list[str], cou
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert count_gpus({}, tmp_path) == count
+
+
+@pytest.mark.parametrize(
+    ("settings", "nproc", "gpus", "told"),
+    [
+        ({"cuda_graph": Switch.ON}, 1, 0, "--cuda_graph on: no GPU"),
+        ({"compile": Switch.ON, "device": Device.CPU}, 1, 8, "--compile on: no GPU"),
+        ({"fused_lora": Switch.ON, "lora_dropout": 0.1}, 1, 1, "--fused_lora on: lora_dropout is not 0"),
+        (
+            {"compile": Switch.ON, "sharding": Sharding.FULL},
+            2,
+            2,
+            "--compile on: the base model is spread over the ranks",
+        ),
+    ],
+)
+def test_a_lever_that_cannot_be_had_is_refused_before_anything_is_loaded(
+    settings: dict[str, Any], nproc: int, gpus: int, told: str, config: FinetuneConfig
+) -> None:
+    with pytest.raises(ConfigError, match=f"{told}; set it auto or off"):
+        check_machine(replace(config, **settings), {}, nproc, gpus)
+    wishes = {name: Switch.AUTO if value is Switch.ON else value for name, value in settings.items()}
+    check_machine(replace(config, **wishes), {}, nproc, gpus)

@@ -13,11 +13,12 @@ from typing import Any
 from vlatrain.adapters import latest_adapter, strangeness
 from vlatrain.configuration.checks import needs
 from vlatrain.configuration.data_checks import check_data, check_probe
-from vlatrain.configuration.finetune import Device, FinetuneConfig
+from vlatrain.configuration.finetune import Device, FinetuneConfig, Precision
 from vlatrain.configuration.memory import Sharding
 from vlatrain.configuration.method import ThermostatMode
 from vlatrain.configuration.places import artifact_folder, base_model_folder, hub_caches, weight_files
 from vlatrain.errors import ConfigError, TrainerError
+from vlatrain.fast.levers import LEAST_TO_COMPILE, Arithmetic, Place, levers
 from vlatrain.git_lfs import ADVICE, is_pointer
 from vlatrain.model.tensor_file import read_header
 from vlatrain.suites import LIBERO_SUITES
@@ -104,10 +105,15 @@ def check_base_model_path(config: FinetuneConfig, environ: Mapping[str, str]) ->
 
 
 def check_machine(config: FinetuneConfig, environ: Mapping[str, str], nproc: int, gpus: int) -> None:
-    """Raises ConfigError where the processes cannot each have a GPU, or a large model would land on the CPU unasked."""
+    """Raises ConfigError for what this machine cannot do: see the three checks that it makes."""
     check_place_of_evaluation(config, environ, nproc)
-    if config.device is Device.CPU:
-        return
+    if config.device is not Device.CPU:
+        check_gpus(config, environ, nproc, gpus)
+    check_levers(config, nproc, gpus)
+
+
+def check_gpus(config: FinetuneConfig, environ: Mapping[str, str], nproc: int, gpus: int) -> None:
+    """Raises ConfigError where the processes cannot each have a GPU, or a large model would land on the CPU unasked."""
     if config.device is Device.CUDA and gpus == 0:
         raise ConfigError("--device cuda: no GPU is visible (see CUDA_VISIBLE_DEVICES); set device cpu", "device")
     if gpus == 0 and not is_small(base_model_folder(config, environ)):
@@ -117,6 +123,18 @@ def check_machine(config: FinetuneConfig, environ: Mapping[str, str], nproc: int
         )
     if 0 < gpus < nproc:
         raise ConfigError(f"{nproc} processes on {gpus} visible GPU{'s' * (gpus > 1)}: start {gpus}, or set device cpu")
+
+
+def check_levers(config: FinetuneConfig, nproc: int, gpus: int) -> None:
+    """Raises ConfigError for a lever of speed that is asked for and cannot be had.
+
+    No driver is asked: what depends on the kind of card comes out when there is one.
+    """
+    has_gpu = gpus > 0 and config.device is not Device.CPU
+    usual = Precision.BF16 if has_gpu else Precision.FP32
+    precision = usual if config.precision is Precision.AUTO else config.precision
+    capability = LEAST_TO_COMPILE if has_gpu else None
+    levers(config, Place(arithmetic=Arithmetic(precision.value), capability=capability, world_size=nproc))
 
 
 def check_place_of_evaluation(config: FinetuneConfig, environ: Mapping[str, str], nproc: int) -> None:
