@@ -313,5 +313,5 @@ def test_a_lever_that_cannot_be_had_is_refused_before_anything_is_loaded(
 ) -> None:
     with pytest.raises(ConfigError, match=f"{told}; set it auto or off"):
         check_machine(replace(config, **settings), {}, nproc, gpus)
-    wishes = {name: Switch.AUTO if value is Switch.ON else value for name, value in settings.items()}
+    wishes: dict[str, Any] = {name: Switch.AUTO if value is Switch.ON else value for name, value in settings.items()}
     check_machine(replace(config, **wishes), {}, nproc, gpus)
