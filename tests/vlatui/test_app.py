@@ -7,6 +7,7 @@ from dashboards import SIZE, FakeVlad, Make, Runs, requests_of, run_rows, until_
 from screen_text import screen_text, until, until_shown
 from textual import events
 from textual.app import App
+from textual.geometry import Size
 from textual.widgets import Input
 from vlad.records.requests import Action
 from vlad.records.rundir import Home
@@ -184,3 +185,14 @@ async def test_the_palette_asks_in_the_users_language(dashboard: Make, runs: Run
             await until_shown(pilot, "搜索主题…")
     finally:
         choose(Language.ENGLISH)
+
+
+async def test_a_size_that_was_told_too_late_is_mended(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE) as pilot:
+        await until_read(pilot)
+        true = Size(SIZE[0] - 20, SIZE[1] - 5)
+        assert app._driver is not None
+        app._driver._size = (true.width, true.height)
+        app.post_message(events.Resize(Size(*SIZE), Size(*SIZE)))  # what was so before, told last
+        await until(pilot, lambda: app.screen.size == true)

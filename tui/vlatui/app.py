@@ -10,6 +10,8 @@ from rich.style import Style
 from textual import work
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Resize
+from textual.geometry import Size
 from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
@@ -123,7 +125,15 @@ class VlatuiApp(KeysInOrder):
         self.action_repaint()
         if self._repainting is not None:
             self._repainting.stop()
-        self._repainting = self.set_timer(REPAINT_S, self.action_repaint)
+        self._repainting = self.set_timer(REPAINT_S, self._settle)
+
+    def _settle(self) -> None:
+        """The size is asked once more: of two changes at once, as at the start, the older may have been told last."""
+        ask = getattr(self._driver, "_get_terminal_size", None)
+        size = Size(*ask()) if ask is not None else self.size
+        if size != self.size:
+            self.post_message(Resize(size, size))
+        self.action_repaint()
 
     def action_repaint(self) -> None:
         """Paints all that there is; also for a terminal that something else wrote into."""
