@@ -265,9 +265,10 @@ def test_a_base_in_fp8_fits_a_small_card_once_and_a_large_one_twice() -> None:
 
 
 def test_with_levers_memory_is_what_was_measured_with_them() -> None:
-    """On an H200 at r=32 batch 16 held 48.4 to 48.7 GB."""
+    """On an H200, at r=32."""
+    for batch, held_gb in ((4, 27.66), (8, 35.54), (16, 49.09), (32, 78.13)):
+        assert total(lora_rank=32, batch_size=batch) == pytest.approx(held_gb * 1e9, rel=0.05)
     settings: dict[str, Any] = {"lora_rank": 32, "batch_size": 16}
-    assert total(**settings) == pytest.approx(48.55e9, rel=0.03)
     assert total(**settings) < total(**settings, compile=Switch.OFF) < total(**settings, fused_lora=Switch.OFF)
 
 
