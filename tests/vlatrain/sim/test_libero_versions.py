@@ -1,5 +1,6 @@
 """Which simulator is right, where it is, and what it draws with."""
 
+import os
 from pathlib import Path
 
 import fake_simulator
@@ -66,6 +67,22 @@ def test_the_simulators_python_is_the_one_asked_for_then_the_environments(
     assert sim_python(None) == str(other)
     with pytest.raises(SimulatorError, match="no such program"):
         sim_python("/nonexistent/python")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
+def test_a_python_that_another_user_left_in_the_folder_is_not_run_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("VLAD_SIM_PYTHON", raising=False)
+    left = tmp_path / ".venv-libero" / "bin" / "python"
+    left.parent.mkdir(parents=True)
+    left.touch(0o755)
+    assert sim_python(None) == str(left)
+    os.chown(left.parents[1], 12345, 12345)
+    with pytest.raises(SimulatorError, match="belongs to another user"):
+        sim_python(None)
+    assert sim_python(str(left)) == str(left)
 
 
 def test_what_a_python_has_is_asked_once(tmp_path: Path) -> None:

@@ -44,12 +44,20 @@ def sim_python(asked: str | None) -> str:
 
     Raises SimulatorError where there is none such.
     """
-    made = str(MADE.absolute()) if MADE.exists() else None
-    wanted = asked or os.environ.get(SIM_PYTHON) or made or sys.executable
+    wanted = asked or os.environ.get(SIM_PYTHON) or _made_here() or sys.executable
     found = shutil.which(os.path.expanduser(wanted))  # noqa: PTH111  a name on PATH is meant too
     if found is None:
         raise SimulatorError(f"sim_python {wanted}: no such program; name the Python that has LIBERO")
     return found
+
+
+def _made_here() -> str | None:
+    """What lies in a folder that is also others' is run unasked only where it belongs to this user or to root."""
+    if not MADE.exists():
+        return None
+    if {MADE.lstat().st_uid, MADE.parents[1].lstat().st_uid} - {os.getuid(), 0}:
+        raise SimulatorError(f"{MADE.absolute()} belongs to another user and is not run; name one with {SIM_PYTHON}")
+    return str(MADE.absolute())
 
 
 def found_libero(asked: str | None) -> FoundLibero:
