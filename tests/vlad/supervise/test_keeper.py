@@ -190,7 +190,6 @@ def test_a_run_outlives_the_terminal_from_which_it_was_started(lab: Lab) -> None
     shell, terminal = pty.fork()
     if shell == 0:
         try:
-            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup before the tests leaves ignored
             detach.start(run.directory)
             signal.pause()
         finally:
