@@ -10,7 +10,7 @@ from textual.app import App, SuspendNotSupported
 from vlatui.asking.desktop import Multiplexer, Terminal
 from vlatui.look.words import tr
 
-ANSWER_S = 2.0
+ANSWER_S = 5.0
 TMUX_KNOWS = "#{client_termname} #{client_termtype}\t#{allow-passthrough}"
 
 
