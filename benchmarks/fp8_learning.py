@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from marked_page import replace_between
 from vlatrain.configuration.finetune import Device, FinetuneConfig, Precision
 from vlatrain.configuration.places import base_model_folder, placed
 from vlatrain.configuration.speed import BasePrecision
@@ -57,8 +58,7 @@ def main() -> None:
     told = report(pairs, options.steps)
     print(told)
     if options.write:
-        before, _, rest = options.write.read_text().partition(BEGIN)
-        options.write.write_text(f"{before}{BEGIN}\n{told}\n{END}{rest.partition(END)[2]}")
+        replace_between(options.write, BEGIN, END, told)
 
 
 def measured(options: argparse.Namespace, seed: int) -> Measured:

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from marked_page import replace_between
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "libero-ablation"
 PAGE = ROOT / "docs" / "libero.md"
@@ -135,9 +137,7 @@ def table() -> list[str]:
 
 
 def write_page() -> None:
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text("\n".join([before + BEGIN, "", *table(), "", END]) + after)
+    replace_between(PAGE, BEGIN, END, "\n".join(["", *table(), ""]))
 
 
 def main() -> None:

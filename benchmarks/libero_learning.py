@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from marked_page import replace_between
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "libero-learning"
 PAGE = ROOT / "docs" / "libero.md"
@@ -148,9 +150,7 @@ def write_page() -> None:
     lines = [*table(results), "", f"![error and success while learning](pictures/{PICTURE.name})"]
     for one in results:
         lines += ["", *tasks(one)] if one["last"] else []
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text("\n".join([before + BEGIN, "", *lines, "", END]) + after)
+    replace_between(PAGE, BEGIN, END, "\n".join(["", *lines, ""]))
 
 
 def main() -> None:

@@ -10,14 +10,14 @@ in small.
 
 import argparse
 import json
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from speed_place import DEVICE, DTYPE, IS_TRIAL, wait
+from speed_place import DEVICE, DTYPE, IS_TRIAL
+from speed_profile import seconds
 from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -101,7 +101,7 @@ def attention_s(shape: tuple[int, ...], backend: SDPBackend, *, is_causal: bool)
 def replayed(work: Callable[[], Tensor]) -> float:
     """Seconds of one call: of several behind each other in a graph, where there are graphs."""
     if IS_TRIAL:
-        return timed(work, REPEATS)
+        return seconds(work, REPEATS)
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch's gap
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -112,17 +112,7 @@ def replayed(work: Callable[[], Tensor]) -> float:
     with torch.cuda.graph(graph):
         for _ in range(REPEATS):
             work()
-    graph.replay()
-    return timed(graph.replay, 3) / REPEATS
-
-
-def timed(work: Callable[[], object], times: int) -> float:
-    wait()
-    started = time.perf_counter()
-    for _ in range(times):
-        work()
-    wait()
-    return (time.perf_counter() - started) / times
+    return seconds(graph.replay, 3) / REPEATS
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import torch
 from speed_place import DEVICE, DTYPE, IS_TRIAL, model_config, release, wait
 from speed_steps import TEXT_TOKENS, Contender, Setting, compiler, step_of
 from timed_parts import Note
-from torch import Tensor
 from vlatrain.planning.sizes import BlockSize, sizes_of
 
 _TILE = r"nvjet_sm\d+_[a-z]+_"
@@ -116,7 +115,7 @@ def _adapter_bytes(block: BlockSize, setting: Setting) -> float:
     return float(setting.batch * block.places * block.count * (4 * sum(ins) + outs) * BYTES)
 
 
-def seconds(work: Callable[[], Tensor], repeats: int = 20) -> float:
+def seconds(work: Callable[[], object], repeats: int = 20) -> float:
     """Of one call, of many behind each other."""
     for _ in range(3):
         work()

@@ -6,6 +6,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from marked_page import replace_between
+
 PAGE = Path(__file__).parent.parent / "docs" / "speed.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 NAMES = {
@@ -26,10 +28,7 @@ STEP_PARTS = ("step", "levers", "reference", "long_rows", "unequal", "large", "l
 
 def write_table(result: Path, page: Path = PAGE) -> None:
     """Replaces what stands between the two marks of the page."""
-    text = page.read_text()
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n{table(json.loads(result.read_text()))}\n{END}{after}")
+    replace_between(page, BEGIN, END, table(json.loads(result.read_text())))
     print(f"{page}: table of {result.name}")
 
 

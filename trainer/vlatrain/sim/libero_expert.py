@@ -95,7 +95,7 @@ class Expert:
             travel = max(over[2], heights.highest(self._way(self.scene.hand, over)) + OVER_OBSTACLES)
         if self.scene.hand[2] < travel - 0.02:
             yield from self._go([*self.scene.hand[:2], travel], OPEN, 0.03)
-        for action in self._come_down(grasp.point, max(travel, over[2]), OPEN, 0.006):
+        for action in self._come_down(grasp.point, travel, OPEN, 0.006):
             if np.linalg.norm(grasp.point - self.scene.hand) < CLOSE_WITHIN:
                 break
             yield action
@@ -124,7 +124,7 @@ class Expert:
         height = max(start[2] + LIFT, target[2] + OVER_TARGET, blocked)
         yield from self._go([*start[:2], height], CLOSED, 0.03)
         low = max(ground + hang + LET_GO_ABOVE, walls - PALM + 0.015)
-        offset = (scene.hand - self._middle())[:2]  # the held object's middle shall get there, not the hand
+        offset = (scene.hand - scene.position(job.thing))[:2]  # the held object's middle shall get there, not the hand
         yield from self._come_down(np.array([*(target[:2] + offset), low]), height, CLOSED, 0.01)
         there = self.scene.hand
         for _ in range(GRIP_STEPS):
@@ -132,9 +132,6 @@ class Expert:
 
     def _rise(self) -> Iterator[Action]:
         yield from self._go(self.scene.hand + OVER_GRASP * UP, OPEN, 0.03)
-
-    def _middle(self) -> Vector:
-        return self.scene.position(self.job.thing)
 
     def _way(self, start: Vector, end: Vector) -> Vector:
         """Places [N, 2] under the hand on its way, with room on both sides."""
