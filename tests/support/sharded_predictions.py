@@ -1,6 +1,6 @@
-"""A rank of a sharded tiny model whose memory runs out in the middle of predictions: prints what it was answered.
+"""A rank of a sharded tiny model whose memory runs out in the middle of predictions: writes what it was answered.
 
-    torchrun --nproc-per-node 2 sharded_predictions.py BASE
+    torchrun --nproc-per-node 2 sharded_predictions.py BASE OUT        each rank writes OUT/RANK.json
 
 Rank 1 has room for two rows only, and notices it in the second decoder layer while the second token is computed.
 """
@@ -50,7 +50,7 @@ def runs_out(block: nn.Module, inputs: tuple[Tensor, ...]) -> None:
 
 
 def main() -> None:
-    base = Path(sys.argv[1])
+    base, answers_in = map(Path, sys.argv[1:])
     torch.set_num_threads(1)
     with joined(uses_cuda=False) as ranks:
         vla = load_base(base, "cpu", torch.float32, is_mapped=True).eval().requires_grad_(False)
@@ -66,7 +66,7 @@ def main() -> None:
                 asked = observations(ranks.rank + number, rows)
                 answers = np.array(shrinking(asked, ["x"] * rows))
                 told.append(bool(np.array_equal(answers, expected(asked, None))))
-        print(json.dumps({"rank": ranks.rank, "right": told, "remark": shrinking.remark}), flush=True)
+        (answers_in / f"{ranks.rank}.json").write_text(json.dumps({"right": told, "remark": shrinking.remark}))
 
 
 if __name__ == "__main__":

@@ -43,13 +43,15 @@ def test_a_resume_is_exact(workshop: Workshop) -> None:
     assert is_same(trainer_state(parts.latest), trainer_state(whole.latest))
 
 
-def test_a_rank_whose_memory_runs_out_in_a_prediction_goes_on_with_smaller_ones(tiny_folder: Path) -> None:
+def test_a_rank_whose_memory_runs_out_in_a_prediction_goes_on_with_smaller_ones(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
     """The other rank waits for none of it, asks more often, and gets the answers of a whole model."""
     script = Path(__file__).parents[2] / "support" / "sharded_predictions.py"
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run([*launcher, str(script), str(tiny_folder)], capture_output=True, text=True)
+    done = subprocess.run([*launcher, str(script), str(tiny_folder), str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    first, second = sorted(map(json.loads, done.stdout.splitlines()), key=lambda told: int(told["rank"]))
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
     assert (first["right"], first["remark"]) == ([True] * 3, None)
     assert second["right"] == [True] * 2
     assert second["remark"].startswith("the GPU's memory holds no batch of 4 episodes: 2 at a time")
