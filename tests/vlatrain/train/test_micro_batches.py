@@ -44,7 +44,8 @@ def test_a_stop_at_any_micro_batch_ends_with_its_step(never_stopped: Run, worksh
 
 def test_a_kill_at_a_micro_batch_repeats_what_was_not_saved(never_stopped: Run, workshop: Workshop) -> None:
     run = workshop.run(**SETTINGS)
-    assert run.train(environment={"VLAD_FAILPOINTS": "micro_batch_4_2:kill"}) != 0
+    assert run.train_here(VLAD_FAILPOINTS="micro_batch_2_1:term") == 0
+    assert run.train(*run.resume(), environment={"VLAD_FAILPOINTS": "micro_batch_4_2:kill"}) != 0
     assert run.saved_steps == [2]
     assert run.train_here(*run.resume()) == 0
     assert [line.step for line in run.told(Step)] == [1, 2, 3, 3, 4]

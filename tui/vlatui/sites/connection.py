@@ -42,8 +42,9 @@ class Connection:
         self._hello: queue.SimpleQueue[Hello | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._failure = ""
-        for name, work in (("answers", self._read_answers), ("words", self._read_words)):
-            threading.Thread(target=work, name=f"{login} {name}", daemon=True).start()
+        self._words = threading.Thread(target=self._read_words, name=f"{login} words", daemon=True)
+        self._words.start()
+        threading.Thread(target=self._read_answers, name=f"{login} answers", daemon=True).start()
 
     def hello(self, timeout_s: float = HELLO_S) -> Hello:
         """Who answers. Raises Unreachable, also for a vlad that speaks another protocol."""
@@ -105,6 +106,7 @@ class Connection:
     def _ended(self) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(END_S)
+        self._words.join(END_S)  # what was said last says why; a master of shared connections never ends it
         self._failure = failure_words(self._login, self._process.returncode, self._said.decode(errors="replace"))
         self._hello.put(None)
         for answer in list(self._waiting.values()):
