@@ -9,7 +9,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from supervised_runs import until
+from patience import until
 from vlad.host import processes
 from vlad.records.outcome import ProcessIdentity
 

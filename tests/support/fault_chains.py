@@ -9,14 +9,14 @@ from pathlib import Path
 import fault_checks
 from fault_matrix import WORKERS, Fault, Job
 from fault_stories import LADDER, Outcome, Scene, end_of, suffer, variables
-from supervised_runs import SUPPORT, Lab, Run, until
+from patience import until
+from supervised_runs import SUPPORT, Lab, Run
 from vlad.records import failpoints
 from vlad.records.progress import Plan, Step
 from vlad.records.requests import Action
 from vlad.records.run import State
 from vlad.records.spec import Kind, RestartPolicy
 
-PATIENCE_S = 240.0
 CONFIG = """
 vla_path: tabletop_base
 dataset_name: tabletop_new
@@ -59,7 +59,7 @@ def live_through_chain(chain: Chain, folder: Path, seed: int = 0) -> list[Outcom
             outcomes.append(_one_more(scene, run))
         if chain.faults[-1].story != "stops":
             run.ask(Action.STOP)
-        run.until_ended(PATIENCE_S)
+        run.until_ended()
         problems = _losses(chain, run)
     except AssertionError as error:
         problems = [str(error)[-3000:]]
@@ -105,9 +105,9 @@ def _one_more(scene: Scene, run: Run) -> Outcome:
     """The run is training when the fault comes, unless it is to come while the run starts again."""
     fault, scene.run = scene.fault, run
     if fault.point == "loading":
-        until(lambda: run.record.state is State.RUNNING and not _plans(run), ("the next start", run), PATIENCE_S)
+        until(lambda: run.record.state is State.RUNNING and not _plans(run), ("the next start", run))
     else:
-        until(lambda: _steps_of_newest(run), ("a step of the newest attempt", run), PATIENCE_S)
+        until(lambda: _steps_of_newest(run), ("a step of the newest attempt", run))
     if fault.victim == "vlatui":
         scene.open_dashboard()
     if fault.holder == "job":

@@ -13,7 +13,8 @@ import fault_checks
 import msgspec
 from dashboard_process import Dashboard
 from fault_matrix import GUARDS, WORKERS, Fault
-from supervised_runs import Lab, Run, until
+from patience import until
+from supervised_runs import Lab, Run
 from vlad.host import processes
 from vlad.records import failpoints
 from vlad.records.outcome import ProcessIdentity
@@ -23,8 +24,6 @@ from vlad.records.spec import Kind, RestartPolicy, StopLadder
 from vlad.supervise import detach, locks
 
 STEPS_FIRST = 3
-SEEN_S = 60.0
-REACHED_S = 90.0
 LADDER = StopLadder(request_grace_s=60, term_grace_s=1, kill_grace_s=20)
 RANKS = 2
 
@@ -119,9 +118,7 @@ class Scene:
                 until(lambda: self.run.record.state is State.BACKOFF, "backoff")
             return None
         mark = self.marks / self.fault.point
-        pid = until(
-            lambda: mark.read_text() if mark.exists() else "", (f"{self.fault.point} reached", self.run), REACHED_S
-        )
+        pid = until(lambda: mark.read_text() if mark.exists() else "", (f"{self.fault.point} reached", self.run))
         held = until(lambda: _stopped(int(pid)), f"process {pid} stands still")
         return held
 
@@ -208,14 +205,14 @@ def suffer(scene: Scene) -> float:
         processes.signal_process(held, signal.SIGCONT)
     if scene.fault.victim in ("rank", "loader") and not scene.fault.is_light:
         began = _end_of_agent(scene.run)
-    until(_is_healed(scene, victim, attempts), ("healed", scene.run), SEEN_S)
+    until(_is_healed(scene, victim, attempts), ("healed", scene.run))
     return time.monotonic() - began
 
 
 def _end_of_agent(run: Run) -> float:
     """PyTorch takes up to 5 s to notice a dead loader worker, and torchrun its time to end the other ranks."""
     agent = run.agent()
-    until(lambda: not processes.is_alive(agent), ("the end of torchrun", run), REACHED_S)
+    until(lambda: not processes.is_alive(agent), ("the end of torchrun", run))
     return time.monotonic()
 
 

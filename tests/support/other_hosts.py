@@ -8,9 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+from patience import PATIENCE_S, until
 from vlad.records.rundir import Home
 from vlatui.sites.remote import RemoteSite
 from vlatui.sites.ssh import Target, Way
@@ -36,7 +36,6 @@ UsePAM no
 StrictModes no
 SetEnv {variables}
 """
-BANNER_S = 30.0
 
 
 def vlad_script(folder: Path) -> Path:
@@ -99,13 +98,8 @@ class RealSshd:
         config = self._folder / "config"
         config.write_text(SSHD.format(port=port, folder=self._folder, variables=self._variables))
         self._daemon = subprocess.Popen([sshd() or "sshd", "-D", "-e", "-f", config], stderr=subprocess.DEVNULL)
-        end = time.monotonic() + BANNER_S
-        while self._daemon.poll() is None:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), BANNER_S) as line:
-                if line.recv(4) == b"SSH-":
-                    return True
-            assert time.monotonic() < end, "sshd does not greet"
-        return False
+        until(lambda: _greets(port) or self._daemon.poll() is not None, "sshd greets, or ends")
+        return self._daemon.poll() is None
 
     def way(self) -> Way:
         options = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR")
@@ -124,6 +118,12 @@ class RealSshd:
     def close(self) -> None:
         self._daemon.terminate()
         self._daemon.wait()
+
+
+def _greets(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), PATIENCE_S) as line:
+        return line.recv(4) == b"SSH-"
+    return False
 
 
 def _free_port() -> int:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-DEADLINE_S = 60.0
+from patience import Patience
 
 
 class Terminal:
@@ -73,9 +73,9 @@ class Terminal:
 
     def until(self, *texts: str) -> str:
         """Waits until the pane shows every one of `texts`; what it shows then."""
-        end = time.monotonic() + DEADLINE_S
+        shown, patience = "", Patience(lambda: f"{texts} shown\n{shown}")
         while not all(text in (shown := self.text) for text in texts):
-            assert time.monotonic() < end, f"never shown: {texts}\n{shown}"
+            patience.spend()
             time.sleep(0.05)
         return shown
 

@@ -1,14 +1,12 @@
 """What a screen says, as text; and waiting until it does."""
 
-import time
 from collections.abc import Callable
 
+from patience import Patience
 from textual._context import visible_screen_stack
 from textual.app import App
 from textual.pilot import Pilot
 from textual.widget import Widget
-
-DEADLINE_S = 60.0
 
 
 def screen_text(app: App[None]) -> str:
@@ -25,9 +23,9 @@ def widget_text(widget: Widget) -> str:
 
 async def until(pilot: Pilot[None], condition: Callable[[], object], what: str = "") -> None:
     """Lets the app run until `condition` holds; fails with what the screen shows when it never does."""
-    end = time.monotonic() + DEADLINE_S
+    patience = Patience(lambda: f"{what}\n{screen_text(pilot.app)}")
     while not condition():
-        assert time.monotonic() < end, f"never: {what}\n{screen_text(pilot.app)}"
+        patience.spend()
         await pilot.pause(0.01)
 
 

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
+from patience import PATIENCE_S, until
 from vlad.host import processes
 from vlad.records.files import read_lines
 from vlad.records.outcome import AgentClaim, ProcessIdentity
@@ -22,17 +22,6 @@ from vlad.supervise import detach, locks
 from vlad.supervise.create import create_run
 
 SUPPORT = Path(__file__).parent
-DEADLINE_S = 60.0
-Found = TypeVar("Found")
-
-
-def until(condition: Callable[[], Found | None], what: object, deadline_s: float = DEADLINE_S) -> Found:
-    """The first true answer of `condition`; fails by name when there is none in time."""
-    end = time.monotonic() + deadline_s
-    while not (found := condition()):
-        assert time.monotonic() < end, f"not within {deadline_s} s: {what}"
-        time.sleep(0.005)
-    return found
 
 
 class Run:
@@ -65,13 +54,13 @@ class Run:
     def console(self, attempt: int = 1) -> str:
         return self.directory.attempt(attempt).console.read_text()
 
-    def until_state(self, *states: State, deadline_s: float = DEADLINE_S) -> RunRecord:
-        until(lambda: self.record.state in states, (states, self), deadline_s)
+    def until_state(self, *states: State) -> RunRecord:
+        until(lambda: self.record.state in states, (states, self))
         return self.record
 
-    def until_ended(self, deadline_s: float = DEADLINE_S) -> RunRecord:
+    def until_ended(self, patience_s: float = PATIENCE_S) -> RunRecord:
         """Ended, no longer listed as live, and looked after by nobody."""
-        until(lambda: self.record.state.is_final, self, deadline_s)
+        until(lambda: self.record.state.is_final, self, patience_s)
         until(lambda: not locks.is_locked(self.directory.keeper_lock), "end of keeper and supervisor")
         until(lambda: self.directory.run_id not in self.directory.home.live_ids(), "no longer listed as live")
         return self.record

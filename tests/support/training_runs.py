@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 import yaml
+from patience import until
 from safetensors.torch import load_file
 from torch import Tensor
 from vlad.records.progress import CheckpointSaved, Evaluation, Finished, ProgressLine, RequestDone, Step, Warned
@@ -22,7 +22,6 @@ from vlatrain.__main__ import main
 from vlatrain.train.checkpoint import latest_checkpoint
 from vlatrain.train.state import TrainState
 
-PATIENCE_S = 180.0
 LineKind = TypeVar("LineKind", bound=ProgressLine)
 SETTINGS: dict[str, Any] = {
     "vla_path": "base",
@@ -49,7 +48,8 @@ class Job:
     console: Path
 
     def wait(self) -> int:
-        return self.process.wait(PATIENCE_S)
+        until(lambda: self.process.poll() is not None, lambda: f"the end of the job\n{self.output}")
+        return self.process.wait()
 
     @property
     def output(self) -> str:
@@ -160,11 +160,13 @@ class Run:
 
     def wait_until(self, is_so: Callable[[], bool]) -> None:
         """Polls until the claim holds, or fails with what the job said."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not is_so():
-            assert self.jobs[-1].process.poll() is None or is_so(), self.jobs[-1].output
-            assert time.monotonic() < deadline, self.jobs[-1].output
-            time.sleep(0.01)
+        job = self.jobs[-1]
+
+        def is_so_or_over() -> bool:
+            return is_so() or job.process.poll() is not None
+
+        until(is_so_or_over, lambda: job.output)
+        assert is_so(), job.output
 
 
 @dataclass(slots=True)

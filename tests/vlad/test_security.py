@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from command_line import Vlad
-from supervised_runs import Lab, until
+from patience import until
+from supervised_runs import Lab
 from vlad.policy.launch_argv import training_environment
 from vlad.records.files import RecordError
 from vlad.records.requests import Action

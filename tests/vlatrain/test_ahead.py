@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import vlatrain.ahead
+from patience import until_ended
 from vlatrain.ahead import read_ahead
 
 
@@ -12,8 +13,7 @@ def test_weights_are_asked_for_in_a_thread_that_ends(tmp_path: Path) -> None:
     (tmp_path / "gone.safetensors").symlink_to(tmp_path / "nowhere")
     thread = read_ahead(tmp_path)
     assert thread is not None
-    thread.join(60)
-    assert not thread.is_alive()
+    until_ended(thread)
 
 
 def test_what_does_not_fit_into_memory_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from patience import PATIENCE_S
+
 FOLDER = Path(__file__).parents[1] / "gpu"
 CHECK = FOLDER / "check.py"
 
@@ -22,6 +24,6 @@ def test_what_measures_the_whole_card_has_it_to_itself() -> None:
 
 
 def test_an_unknown_part_is_refused_in_one_line() -> None:
-    done = subprocess.run([sys.executable, str(CHECK), "fats"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, str(CHECK), "fats"], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == "check.py: error: no such part: fats"

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 from vlatrain.__main__ import main
 
 USER = Path(__file__).parent / "materials" / "user_method.yaml"
@@ -26,7 +27,7 @@ assert not heavy, heavy
 def vlatrain(*words: str, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     clean = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     command = [sys.executable, "-m", "vlatrain", *words]
-    return subprocess.run(command, env={**clean, **(environ or {})}, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env={**clean, **(environ or {})}, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 def place_of(field: str) -> str:
@@ -37,7 +38,7 @@ def place_of(field: str) -> str:
 @pytest.mark.parametrize("words", [["--print-config", str(USER)], ["--json", "configs/demo.yaml"], ["--help"]], ids=str)
 def test_a_printed_configuration_loads_nothing_heavy(words: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", ASK_WHAT_IS_LOADED, *words], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", ASK_WHAT_IS_LOADED, *words], capture_output=True, text=True, timeout=PATIENCE_S
     )
     assert done.returncode == 0, done.stderr
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 from fake_runs import FakeRun, training_run
+from patience import until
 from real_terminal import Terminal
-from supervised_runs import until
 from vlad.records.rundir import Home
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from patience import until
 from real_terminal import Terminal
-from supervised_runs import Lab, Run, until
+from supervised_runs import Lab, Run
 from vlad.records.run import State
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")

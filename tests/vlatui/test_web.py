@@ -15,11 +15,12 @@ from typing import Any
 
 import aiohttp
 import pytest
-from supervised_runs import until as until_true
+from patience import PATIENCE_S, Patience
+from patience import until as until_true
 from vlad.records.rundir import Home, RunDirectory
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/([\w-]{40,})/")
-DEADLINE_S, AGAIN_S = 60.0, 5.0
+AGAIN_S = 5.0
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
@@ -35,7 +36,7 @@ def address(home: Home, runs: dict[str, RunDirectory], tmp_path: Path) -> Iterat
     assert found is not None
     yield found[0]
     server.send_signal(signal.SIGINT)
-    server.wait(DEADLINE_S)
+    server.wait(PATIENCE_S)
     server.stdout.close()
 
 
@@ -64,7 +65,7 @@ async def shown(socket: aiohttp.ClientWebSocketResponse, words: str) -> bool:
 
 
 async def test_the_page_shows_the_runs_and_takes_keys(address: str) -> None:
-    timeout: Any = aiohttp.ClientTimeout(total=60)
+    timeout: Any = aiohttp.ClientTimeout(total=PATIENCE_S)
     async with (
         aiohttp.ClientSession(timeout=timeout) as browser,
         browser.ws_connect(f"{address}ws?width=120&height=36") as socket,
@@ -92,13 +93,10 @@ class Chromium:
 
     async def until(self, expression: str) -> None:
         """Waits until the page's script says true."""
-        end = time.monotonic() + DEADLINE_S
-        while time.monotonic() < end:
-            said = await self.ask("Runtime.evaluate", expression=expression)
-            if said["result"].get("value") is True:
-                return
+        patience = Patience(expression)
+        while (await self.ask("Runtime.evaluate", expression=expression))["result"].get("value") is not True:
+            patience.spend()
             await asyncio.sleep(0.1)
-        raise AssertionError(f"never: {expression}")
 
     async def picture(self) -> bytes:
         return base64.b64decode((await self.ask("Page.captureScreenshot"))["data"])
@@ -138,12 +136,10 @@ async def test_chromium_shows_the_runs_and_its_keys_reach_them(chromium: str) ->
 
 
 async def until_still(browser: Chromium) -> bytes:
-    """The page once two pictures of it are the same, or as it is in the end."""
-    last, end = b"", time.monotonic() + DEADLINE_S
-    while time.monotonic() < end:
-        now = await browser.picture()
-        if now == last:
-            return now
+    """The page once two pictures of it are the same."""
+    last, patience = b"", Patience("two pictures that are the same")
+    while (now := await browser.picture()) != last:
+        patience.spend()
         last = now
         await asyncio.sleep(0.3)
     return last
@@ -151,8 +147,9 @@ async def until_still(browser: Chromium) -> bytes:
 
 async def until_changed(browser: Chromium, before: bytes, key: str) -> bytes:
     """The page after the key was typed; typed again where nothing came of it for some seconds."""
-    end = time.monotonic() + DEADLINE_S
-    while time.monotonic() < end:
+    patience = Patience(f"the key {key!r} changes the page")
+    while True:
+        patience.spend()
         await browser.ask("Runtime.evaluate", expression="document.querySelector('textarea').focus()")
         await browser.ask("Input.dispatchKeyEvent", type="char", text=key)
         again = time.monotonic() + AGAIN_S
@@ -161,14 +158,13 @@ async def until_changed(browser: Chromium, before: bytes, key: str) -> bytes:
             if abs(len(now) - len(before)) > 2000:
                 return now
             await asyncio.sleep(0.1)
-    raise AssertionError("the key changed nothing")
 
 
 async def test_a_port_that_is_taken_is_refused_in_one_line(address: str) -> None:
     port = address.split(":")[2].split("/")[0]
     done = subprocess.run(
         [sys.executable, "-m", "vlatui.cli", "--web", "--port", port], capture_output=True, text=True, check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, timeout=60,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, timeout=PATIENCE_S,
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.startswith(f"vlatui: --port {port}: ")

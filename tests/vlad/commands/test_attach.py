@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 from command_line import Story, Vlad
+from patience import until
 from real_terminal import Terminal
-from supervised_runs import Lab, Run, kill, until
+from supervised_runs import Lab, Run, kill
 from vlad.commands.attach import key_code
 from vlad.commands.command import CliError
 from vlad.records.requests import Action

@@ -13,7 +13,8 @@ import pytest
 from command_line import Story, Vlad
 from hypothesis import given
 from hypothesis import strategies as st
-from supervised_runs import Lab, until
+from patience import PATIENCE_S, until, until_ended
+from supervised_runs import Lab
 from vlad.commands.follow import LogFollower, follow_run, tail_offset
 from vlad.commands.output import ERASE_LINE, RawOutput, TerminalOutput
 from vlad.records.run import RunRecord, State
@@ -104,7 +105,7 @@ def test_a_log_is_followed_across_attempts_to_the_end_of_the_run(lab: Lab) -> No
     story.ended(code=1).moved(State.BACKOFF).attempt(b"second\n")
     until(lambda: b"second\n" in stream.getvalue(), "the second log")
     story.ended(code=0).moved(State.SUCCEEDED)
-    thread.join(timeout=60)
+    until_ended(thread)
     assert stream.getvalue() == b"first\nsecond\n"
     assert [record.state for record in ends if isinstance(record, RunRecord)] == [State.SUCCEEDED]
 
@@ -115,7 +116,7 @@ def test_an_end_before_the_run_was_resumed_does_not_count(lab: Lab) -> None:
     thread = threading.Thread(target=lambda: ends.append(follow_run(story.run, 2, 0, RawOutput(stream), seq)))
     thread.start()
     story.attempt(b"second\n").ended(code=0).moved(State.SUCCEEDED)
-    thread.join(timeout=60)
+    until_ended(thread)
     assert stream.getvalue() == b"second\n"
     assert len(ends) == 1
 
@@ -138,7 +139,7 @@ def test_interrupting_detaches_and_never_stops_the_run(vlad: Vlad, lab: Lab) -> 
         run_id = followed.stdout.readline().decode().strip()
         assert followed.stdout.readline() == b"ready\n"
         followed.send_signal(signal.SIGINT)
-        out, err = followed.communicate(timeout=60)
+        out, err = followed.communicate(timeout=PATIENCE_S)
     finally:
         followed.kill()
         followed.wait()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from command_line import Vlad
 from fake_gpus import FakeGpus, fake_gpus
-from supervised_runs import SUPPORT, Lab, until
+from patience import until
+from supervised_runs import SUPPORT, Lab
 from vlad.records.run import State
 from vlad.records.spec import Predecessor
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from command_line import Vlad
-from supervised_runs import kill_both, until
+from patience import until
+from supervised_runs import kill_both
 from vlad.commands import install
 from vlad.policy.boot_hooks import Hook, container_entrypoint, crontab_line, systemd_unit, with_line
 from vlad.records.run import State

@@ -1,7 +1,8 @@
 """vlad stacks: where a live run stands in its code."""
 
 from command_line import Story, Vlad
-from supervised_runs import Lab, until
+from patience import until
+from supervised_runs import Lab
 from vlad.records.requests import Action
 from vlad.records.run import State
 from vlad.records.spec import Kind

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from command_line import Vlad
-from supervised_runs import SUPPORT, Lab, until
+from patience import until
+from supervised_runs import SUPPORT, Lab
 from vlad.host.processes import signal_process
 from vlad.records.run import State
 from vlad.records.spec import ConfigValue, Kind, OnHang

@@ -4,10 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S, until
 
 TOOL = """#!/bin/sh
 trap 'echo kept; exit 130' INT
@@ -26,14 +27,16 @@ def test_a_signal_ends_the_tool_and_then_its_command(
     tool.chmod(0o755)
     words = f"import sys; from vlad.commands.tool import run_tool; sys.exit(run_tool({str(tool)!r}, ['demos']))"
     with subprocess.Popen([sys.executable, "-c", words], stdout=subprocess.PIPE, text=True, process_group=0) as command:
-        until = time.monotonic() + 60
-        while not ((tmp_path / "begun").exists() and hears(command.pid)) and time.monotonic() < until:
-            time.sleep(0.02)
-        if number is signal.SIGINT:
-            os.killpg(command.pid, number)  # as a terminal does
-        else:
-            command.send_signal(number)
-        assert command.communicate(timeout=60)[0] == told
+        try:
+            until(lambda: (tmp_path / "begun").exists() and hears(command.pid), "the tool runs, and its command hears")
+            if number is signal.SIGINT:
+                os.killpg(command.pid, number)  # as a terminal does
+            else:
+                command.send_signal(number)
+            assert command.communicate(timeout=PATIENCE_S)[0] == told
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(command.pid, signal.SIGKILL)
     assert command.returncode == code
     assert (tmp_path / "gone").exists() is (number is signal.SIGTERM)
 

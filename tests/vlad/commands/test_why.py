@@ -6,7 +6,8 @@ import msgspec
 import pytest
 from command_line import Vlad
 from fake_gpus import fake_gpus
-from supervised_runs import Lab, Run, until
+from patience import until
+from supervised_runs import Lab, Run
 from vlad.records.run import State
 from vlad.records.spec import Predecessor
 from vlad.supervise import detach

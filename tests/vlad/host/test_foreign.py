@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from command_line import Vlad
 from fake_gpus import fake_gpus
-from supervised_runs import SUPPORT, Run, kill_both, until
+from patience import until
+from supervised_runs import SUPPORT, Run, kill_both
 from vlad.host import processes
 from vlad.host.foreign import described
 from vlad.policy.training_programs import is_training, program_of, roots_of

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from supervised_runs import until
+from patience import until
 from vlad.host import leases
 from vlad.host.leases import Lease, default_lock_folder, new_claim, prepare_lock_folder, read_claims
 from vlad.records.files import RecordError

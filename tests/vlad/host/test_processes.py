@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from supervised_runs import until
+from patience import PATIENCE_S, until
 from vlad.host import processes
 from vlad.host.processes import ProcessStat, descendants, parse_stat, terminal_name
 from vlad.records.outcome import ProcessIdentity
@@ -47,7 +47,7 @@ def test_a_signal_reaches_the_process_that_is_meant() -> None:
         identity = processes.identity_of(sleeper.pid)
         assert identity is not None
         assert processes.signal_process(identity, signal.SIGTERM)
-        assert sleeper.wait(60) == -signal.SIGTERM
+        assert sleeper.wait(PATIENCE_S) == -signal.SIGTERM
         assert not processes.signal_process(identity, signal.SIGTERM)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from supervised_runs import until
+from patience import PATIENCE_S, until
 from vlad.host import processes, stack_signal, stacks
 from vlad.host.stacks import read_stacks
 from vlad.records.outcome import ProcessIdentity
@@ -55,7 +55,7 @@ def identity(process: "subprocess.Popen[str]") -> ProcessIdentity:
 def test_py_spy_reads_a_program_that_knows_nothing_of_it(
     start: Start, answers: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stacks, "PATIENCE_S", 120.0)
+    monkeypatch.setattr(stacks, "PATIENCE_S", PATIENCE_S)
     (stack,) = read_stacks([identity(start(HANGS))], answers)
     assert stack.source == "py-spy"
     assert "hangs_here" in stack.text
@@ -63,7 +63,7 @@ def test_py_spy_reads_a_program_that_knows_nothing_of_it(
 
 def test_without_py_spy_a_program_tells_itself(start: Start, answers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stacks, "py_spy", lambda: None)
-    monkeypatch.setattr(stacks, "ANSWER_PATIENCE_S", 60.0)
+    monkeypatch.setattr(stacks, "ANSWER_PATIENCE_S", PATIENCE_S)
     process = start(REGISTERS + HANGS)
     for _ in range(2):  # the second answer is not the first once more
         (stack,) = read_stacks([identity(process)], answers)
@@ -93,7 +93,7 @@ def test_who_does_not_await_the_signal_never_gets_it(
 def test_the_signal_would_have_ended_them(start: Start) -> None:
     process = start(HANGS)
     os.kill(process.pid, stack_signal.SIGNAL)
-    assert process.wait(60) == -stack_signal.SIGNAL
+    assert process.wait(PATIENCE_S) == -stack_signal.SIGNAL
 
 
 def test_a_program_that_uses_the_signal_itself_keeps_it(start: Start, answers: Path) -> None:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 from vlad.policy.launch_argv import (
     BadArguments,
     TrainArguments,
@@ -113,7 +114,7 @@ def test_the_trainer_understands_what_it_is_asked(tmp_path: Path) -> None:
         TrainArguments(figures=("3", "400", "100", "200", "9"), project_root=str(tmp_path), settings=("batch_size=5",))
     )
     argv = print_config_argv(sys.executable, str(shipped_configs() / "demo.yaml"), overrides, "3", check=False)
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE_S, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert '"batch_size": {"value": 5, "origin": "command line"}' in done.stdout
     assert '"eval_every_steps": {"value": 200' in done.stdout

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from command_line import Vlad
 from letterbox import Letterbox, letterbox
-from supervised_runs import Lab, Run, until
+from patience import until
+from supervised_runs import Lab, Run
 from vlad.policy.notices import Notice, Occasion, notice_of, progress_line
 from vlad.records.outcome import Cause, Diagnosis, Exit
 from vlad.records.progress import Evaluation, Reason

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from fake_runs import many_states
+from patience import PATIENCE_S
 from vlad.records.rundir import Home, RunDirectory
 from vlad.remote.frames import PREAMBLE, BrokenFrame, FrameReader, write_frame
 from vlad.remote.protocol import (
@@ -74,7 +75,7 @@ class Client:
         for stream in (self.process.stdout, self.process.stderr):
             assert stream is not None
             stream.close()
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE_S)
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from supervised_runs import Lab, Run, kill_both, until
+from patience import until
+from supervised_runs import Lab, Run, kill_both
 from vlad.host import processes
 from vlad.records import failpoints
 from vlad.records.outcome import Cause, ProcessIdentity

@@ -1,7 +1,8 @@
 """Keeper and supervisor killed at every place that matters: one launch, the true exit, an unbroken journal."""
 
 import pytest
-from supervised_runs import Lab, until
+from patience import until
+from supervised_runs import Lab
 from vlad.records.requests import Action
 from vlad.records.run import RungReached, State, StopRung
 from vlad.records.spec import Kind, RestartPolicy

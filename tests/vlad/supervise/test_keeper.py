@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from supervised_runs import Lab, Run, kill, until
+from patience import until
+from supervised_runs import Lab, Run, kill
 from vlad.host import processes
 from vlad.records.progress import Reason
 from vlad.records.run import AgentStarted, RunRecord, State, Supervised

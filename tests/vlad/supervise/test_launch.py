@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from supervised_runs import until
+from patience import until
 from vlad.host import processes
 from vlad.records.attemptdir import AttemptDirectory
 from vlad.supervise import locks

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from supervised_runs import until
+from patience import until
 from vlad.supervise import locks
 
 

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from command_line import Vlad
 from fake_gpus import FakeGpus, fake_gpus
-from supervised_runs import Lab, Run, kill_both, until
+from patience import until
+from supervised_runs import Lab, Run, kill_both
 from vlad.host import processes
 from vlad.host.leases import read_claims
 from vlad.records import failpoints

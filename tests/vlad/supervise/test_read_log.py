@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from command_line import Vlad
-from supervised_runs import Lab, until
+from patience import until
+from supervised_runs import Lab
 from vlad.records.progress import Reason, Step
 from vlad.records.requests import Action
 from vlad.records.run import State

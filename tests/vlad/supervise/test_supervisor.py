@@ -3,7 +3,8 @@
 import sys
 
 import pytest
-from supervised_runs import Lab, until
+from patience import until
+from supervised_runs import Lab
 from vlad.host.processes import read_stat
 from vlad.records.outcome import Cause
 from vlad.records.progress import Reason

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
-from supervised_runs import Lab, Run, kill, until
+from patience import until
+from supervised_runs import Lab, Run, kill
 from vlad.host import terminal_link as link
 from vlad.host.processes import all_processes, environment_of, identity_of
 from vlad.host.terminal_link import SIZE, Frame, frame

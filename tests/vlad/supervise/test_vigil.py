@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from letterbox import letterbox
-from supervised_runs import Lab, Run, kill, until
+from patience import until
+from supervised_runs import Lab, Run, kill
 from vlad.records.outcome import Cause
 from vlad.records.progress import Reason
 from vlad.records.requests import Action

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import msgspec
 import pytest
-from supervised_runs import Lab, Run, until
+from patience import until
+from supervised_runs import Lab, Run
 from vlad.host import processes
 from vlad.records.attemptdir import AttemptDirectory
 from vlad.records.outcome import AgentClaim, ProcessIdentity

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import msgspec
 import pytest
-from supervised_runs import Lab, Run, kill, until
+from patience import until
+from supervised_runs import Lab, Run, kill
 from vlad.host import processes
 from vlad.records.outcome import ProcessIdentity
 from vlad.records.progress import Plan, Reason, Step
@@ -158,7 +159,6 @@ def test_kills_of_every_kind_in_turn(lab: Lab) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("victim", ["supervisor", "keeper", "torchrun", "rank"])
 def test_many_kills_of_one_kind(lab: Lab, victim: str) -> None:
     run, last_step = run_with_faults(lab, [victim] * KILLS_IN_FULL, seed=3, job=endless_job(lab))
@@ -166,7 +166,6 @@ def test_many_kills_of_one_kind(lab: Lab, victim: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(4))
 def test_many_kills_of_all_kinds_mixed(lab: Lab, seed: int) -> None:
     victims = random.Random(seed).choices(["supervisor", "keeper", "torchrun", "rank"], k=KILLS_IN_FULL)

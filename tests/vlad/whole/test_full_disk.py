@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from supervised_runs import Lab, Run, until
+from patience import until
+from supervised_runs import Lab, Run
 from vlad.records.files import RecordError
 from vlad.records.outcome import Cause
 from vlad.records.run import State

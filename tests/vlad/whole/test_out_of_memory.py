@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from supervised_runs import Lab, Run, until
+from patience import until
+from supervised_runs import Lab, Run
 from vlad.host.kernel_log import DEVICE, kernel_messages
 from vlad.records.outcome import Cause
 from vlad.records.run import State

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from supervised_runs import SUPPORT, Lab, kill, until
+from patience import until
+from supervised_runs import SUPPORT, Lab, kill
 from vlad.host import processes
 from vlad.records.progress import Reason
 from vlad.records.requests import Action
@@ -13,7 +14,6 @@ from vlad.records.run import State
 from vlad.records.spec import Kind, RestartPolicy
 
 RESTARTS = RestartPolicy(budget=2, backoff_s=0.05)
-PATIENCE_S = 200.0
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
@@ -34,7 +34,7 @@ def endless(lab: Lab) -> tuple[str, ...]:
 
 def test_torchrun_counts_to_its_end(lab: Lab) -> None:
     run = lab.start(*torchrun(lab, "--steps", "5"), kind=Kind.TRAIN, environment=ONE_THREAD)
-    record = run.until_ended(PATIENCE_S)
+    record = run.until_ended()
     assert (record.state, record.reason, len(record.attempts)) == (State.SUCCEEDED, Reason.MAX_STEPS, 1)
     assert record.attempts[0].exit is not None
     assert record.attempts[0].exit.code == 0
@@ -49,7 +49,7 @@ def test_a_killed_torchrun_leaves_no_rank_and_goes_on_from_its_checkpoint(lab: L
     until(lambda: len(run.record.attempts) == 2, "second attempt")
     assert not {process.pid for process in ranks} & set(run.workers())
     (lab.path / "enough").touch()
-    record = run.until_ended(PATIENCE_S)
+    record = run.until_ended()
     assert (record.state, len(record.attempts)) == (State.SUCCEEDED, 2)
     assert record.attempts[0].exit is not None
     assert record.attempts[0].exit.signal == signal.SIGKILL
@@ -62,9 +62,9 @@ def test_a_killed_rank_ends_torchrun_by_itself_and_the_run_goes_on(lab: Lab) -> 
     rank = processes.identity_of(ranks_of(run.agent().pid)[1].pid)
     assert rank is not None
     kill(rank)
-    until(lambda: len(run.record.attempts) == 2, "second attempt", PATIENCE_S)
+    until(lambda: len(run.record.attempts) == 2, "second attempt")
     (lab.path / "enough").touch()
-    record = run.until_ended(PATIENCE_S)
+    record = run.until_ended()
     assert (record.state, len(record.attempts)) == (State.SUCCEEDED, 2)
     assert record.attempts[0].exit is not None
     assert record.attempts[0].exit.code == 1
@@ -77,7 +77,7 @@ def test_a_stopped_torchrun_leaves_nothing(lab: Lab, action: Action) -> None:
     run = lab.start(*torchrun(lab, "--steps", "5000"), kind=Kind.TRAIN, environment=ONE_THREAD)
     run.until_step(3)
     run.ask(action)
-    record = run.until_ended(PATIENCE_S)
+    record = run.until_ended()
     assert record.state is State.STOPPED
     assert run.workers() == []
 

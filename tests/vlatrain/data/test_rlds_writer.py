@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 from vlatrain.data.rlds import RLDSDataset
 from vlatrain.data.rlds_writer import write_rlds
 from vlatrain.errors import TrainerError
@@ -72,7 +73,7 @@ write_rlds(Path(sys.argv[1]), "libero_x", episodes())
 
 
 def test_what_a_killed_writer_left_does_not_hinder_the_next(tmp_path: Path, make_episode: MakeEpisode) -> None:
-    killed = subprocess.run([sys.executable, "-c", KILLED_WRITER, str(tmp_path)], check=False, timeout=60)
+    killed = subprocess.run([sys.executable, "-c", KILLED_WRITER, str(tmp_path)], check=False, timeout=PATIENCE_S)
     assert killed.returncode == -signal.SIGKILL
     assert visible(tmp_path) == [".libero_x.new"]
     folder = write_rlds(tmp_path, "libero_x", [make_episode(0, 4)])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.data.rlds import RLDSDataset
 from vlatrain.data.training_set import TrainingSet, ensure_demonstrations, open_training_set, told
@@ -41,7 +42,7 @@ def test_two_runs_that_record_at_once_do_no_harm(config: FinetuneConfig) -> None
 
 
 def test_the_first_rank_records_and_the_others_wait_for_it(config: FinetuneConfig) -> None:
-    barrier = threading.Barrier(2, timeout=60)
+    barrier = threading.Barrier(2, timeout=PATIENCE_S)
 
     def wait() -> None:
         barrier.wait()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from patience import PATIENCE_S, until_ended
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.distributed import Board, Ranks
 from vlatrain.errors import TrainerError
@@ -182,9 +183,9 @@ def test_a_rank_that_waits_for_the_others_hears_the_stop() -> None:
 
     rank = threading.Thread(target=lambda: results.append(evaluated(ranks, wants_stop)), daemon=True)
     rank.start()
-    assert waiting.wait(30)
+    assert waiting.wait(PATIENCE_S)
     told_to_stop.set()
-    rank.join(30)
+    until_ended(rank)
     assert results == [None]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from patience import PATIENCE_S
 from torch import Tensor
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.configuration.method import Estimator, StatesAt, ThermostatMode
@@ -86,9 +87,9 @@ class ThreadRanks(Ranks):
 
     def gather_tensors(self, own: Tensor) -> list[Tensor]:
         self.parts[0][self.rank] = own
-        self.barrier.wait(20)
+        self.barrier.wait(PATIENCE_S)
         whole = [part for part in self.parts[0] if part is not None]
-        self.barrier.wait(20)
+        self.barrier.wait(PATIENCE_S)
         return whole
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fake_hub import Hub, serving
+from patience import PATIENCE_S
 from vlatrain.errors import TrainerError
 from vlatrain.model.hub import find_base, size_logged
 
@@ -85,5 +86,5 @@ def test_in_a_log_the_size_is_told_from_time_to_time(tmp_path: Path, caplog: pyt
 
     caplog.handler.addFilter(note)
     with caplog.at_level(logging.INFO), size_logged("lab/model", tmp_path, every_s=0.001):
-        assert told.wait(30)
+        assert told.wait(PATIENCE_S)
     assert caplog.messages[0] == "downloading lab/model: 0.02 GB so far"

@@ -3,17 +3,16 @@
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import fake_simulator
 import pytest
+from patience import PATIENCE_S, until
 from vlatrain.sim.pool import Event, Pool
 from vlatrain.sim.protocol import Layout
 from vlatrain.sim.workers import SimulatorError, WorkerProgram
 
-PATIENCE_S = 60.0
 LAYOUT = Layout(8, 2, 4)
 
 
@@ -27,7 +26,7 @@ def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def program(**patience_s: float) -> WorkerProgram:
-    told = {"ready": 60.0, "start": 60.0, "act": 60.0, "demonstrate": 60.0, **patience_s}
+    told = dict.fromkeys(("ready", "start", "act", "demonstrate"), PATIENCE_S) | patience_s
     return WorkerProgram(argv=(sys.executable, fake_simulator.__file__, "boot"), layout=LAYOUT, patience_s=told)
 
 
@@ -49,11 +48,7 @@ def start(task: int = 0, trial: int = 0) -> dict[str, object]:
 
 
 def next_event(pool: Pool) -> Event:
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        for event in pool.events(1.0):
-            return event
-    raise AssertionError("nothing happened")
+    return until(lambda: pool.events(1.0), "something happens to a worker")[0]
 
 
 def test_a_worker_is_asked_before_it_is_ready_and_shows_pictures_in_shared_memory(
@@ -138,16 +133,12 @@ def test_a_program_that_does_not_exist_is_one_line() -> None:
 def test_workers_end_with_the_pool_and_with_the_death_of_whoever_started_them(
     make_pool: Callable[..., Pool], faults: Path
 ) -> None:
-    (faults / "hang-0-0-0").touch()
+    hangs = faults / "hang-0-0-0"
+    hangs.touch()
     pool = make_pool(1)
     pool.ask(0, start())
-    deadline = time.monotonic() + PATIENCE_S
-    while (faults / "hang-0-0-0").exists():  # until it has been asked, and hangs
-        assert not pool.events(0.1)
-        assert time.monotonic() < deadline
+    until(lambda: pool.events(0.1) or not hangs.exists(), "it is asked, and hangs")
+    assert not hangs.exists()
     pid = pool[0].pid
     pool[0].channel.close()  # what a killed trainer leaves behind
-    deadline = time.monotonic() + PATIENCE_S
-    while pool[0].is_running and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not pool[0].is_running, pid
+    until(lambda: not pool[0].is_running, f"the end of worker {pid}")

@@ -4,12 +4,12 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import fake_simulator
 import numpy as np
 import pytest
+from patience import PATIENCE_S, until
 from vlatrain.data.hdf5 import hdf5_episodes
 from vlatrain.data.rlds import RLDSDataset
 from vlatrain.data.spool import load_episode
@@ -72,16 +72,17 @@ def test_a_second_call_completes_what_a_killed_one_began(tmp_path: Path, faults:
 
 
 def test_ctrl_c_says_what_is_kept_and_the_same_command_goes_on(tmp_path: Path, faults: Path) -> None:
-    (faults / "hang-1-10-0").touch()
+    hangs = faults / "hang-1-10-0"
+    hangs.touch()
     words = ["--suite", "libero_spatial", "--episodes", "4", "--tasks", "0", "1", "--workers", "1"]
     command = [sys.executable, "-m", "vlatrain.tools", "demos", *words, "--out", str(tmp_path / "out")]
-    spool = tmp_path / "out" / ".libero_spatial_no_noops.spool"
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tool:
-        until = time.monotonic() + 60
-        while len(list(spool.glob("*.npz"))) < 3 and time.monotonic() < until:
-            time.sleep(0.05)
-        tool.send_signal(signal.SIGINT)
-        _, told = tool.communicate(timeout=60)
+        try:
+            until(lambda: not hangs.exists() or tool.poll() is not None, "the fourth episode hangs, and three are kept")
+            tool.send_signal(signal.SIGINT)
+            _, told = tool.communicate(timeout=PATIENCE_S)
+        finally:
+            tool.kill()
     assert tool.returncode == 130
     assert told.endswith("3 of 4 episodes are kept; the same command goes on from there\n")
     assert main(command[3:]) == 0

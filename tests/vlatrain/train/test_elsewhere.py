@@ -6,7 +6,7 @@ from typing import Any
 
 import fake_simulator
 import pytest
-from supervised_runs import until
+from patience import until
 from training_runs import Workshop, train_state
 from vlad.records.rundir import Home, RunDirectory
 

@@ -1,17 +1,15 @@
 """vlatrain.train.merges: merged models appear beside training, which neither waits for them nor fails with them."""
 
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patience import until
 from training_runs import Run, Workshop
 from vlatrain.model.merging import Adapter, merge
 from vlatrain.train.checkpoint import OWNER, Saved
 from vlatrain.train.merges import Merges
 
-PATIENCE_S = 60.0
 SLOW_MERGE = """#!/bin/sh
 # in Python's place: makes what is half done, says so, and ends well when `go` is there
 for out; do :; done
@@ -24,13 +22,6 @@ mv "$(dirname "$out")/.$(basename "$out").new" "$out"
 
 def merged(run: Run) -> dict[str, Path]:
     return {path.name.rpartition("--")[2]: path for path in sorted((run.project / "runs").glob("*_chkpt"))}
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_the_last_checkpoint_of_a_run_is_merged_and_older_models_go(workshop: Workshop, tmp_path: Path) -> None:
@@ -77,7 +68,7 @@ def test_a_checkpoint_that_is_overtaken_is_left_out(slow: Path, keeps_newest_onl
     told: list[str] = []
     merges = Merges(slow.parent / "base", slow, keeps_newest_only, told.append)
     merges.begin(saved(slow, 2))
-    until((slow / "begun").exists)
+    until((slow / "begun").exists, "the first merge begins")
     merges.begin(saved(slow, 4))
     merges.begin(saved(slow, 6))
     (slow / "go").touch()
@@ -93,7 +84,7 @@ def test_a_run_that_ends_gives_up_what_is_half_merged(slow: Path) -> None:
     told: list[str] = []
     merges = Merges(slow.parent / "base", slow, True, told.append)
     merges.begin(saved(slow, 2))
-    until((slow / "begun").exists)
+    until((slow / "begun").exists, "the first merge begins")
     merges.close()
     assert told == ["step 2 is not merged: the run stopped first; `vlad merge` does it at any time"]
     assert sorted(path.name for path in slow.iterdir()) == ["begun"]

@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from patience import PATIENCE_S
 from torch import Tensor
 from training_runs import Workshop, adapter, is_same, trainer_state
 from vlad.records.progress import CheckpointSaved
 from vlatrain.train import contents, loop, saving, staging, step
 from vlatrain.train.learner import Learner
 from vlatrain.train.staging import Staging, fits_in_memory, size_bytes
-
-PATIENCE_S = 60
 
 
 def test_training_goes_on_while_the_disk_is_slow(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:

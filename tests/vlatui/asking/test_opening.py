@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from supervised_runs import until
+from patience import until
 from vlatui.asking.opening import open_video, opener
 
 

@@ -7,14 +7,13 @@ from contextlib import contextmanager
 
 import pytest
 from fake_runs import training_run
+from patience import PATIENCE_S, until_ended
 from textual.message import Message
 from vlad.records import home_view as snapshot
 from vlad.records.rundir import Home, RunDirectory
 from vlatui.reading.collect import Collector
 from vlatui.reading.messages import DetailRead, HomeRead, ReadFailed
 from vlatui.sites.local import LocalSite
-
-DEADLINE_S = 20.0
 
 
 @contextmanager
@@ -25,18 +24,17 @@ def collecting(home: Home) -> Iterator[tuple[Collector, "queue.SimpleQueue[Messa
     thread.start()
     yield collector, told
     collector.stop()
-    thread.join(DEADLINE_S)
-    assert not thread.is_alive()
+    until_ended(thread)
 
 
 def test_the_home_and_the_selected_run_are_told(home: Home, runs: dict[str, RunDirectory]) -> None:
     with collecting(home) as (collector, told):
         collector.look()
-        first = told.get(timeout=DEADLINE_S)
+        first = told.get(timeout=PATIENCE_S)
         assert isinstance(first, HomeRead)
         assert len(first.view.runs) == 6
         collector.select(runs["training"].run_id)
-        second = told.get(timeout=DEADLINE_S)
+        second = told.get(timeout=PATIENCE_S)
         assert isinstance(second, DetailRead)
         assert second.detail.run_id == runs["training"].run_id
 
@@ -46,11 +44,11 @@ def test_what_did_not_change_is_told_once(home: Home) -> None:
     run = training_run(home)
     with collecting(home) as (collector, told):
         collector.look()
-        assert isinstance(told.get(timeout=DEADLINE_S), HomeRead)
+        assert isinstance(told.get(timeout=PATIENCE_S), HomeRead)
         collector.look()
         run.steps(316, 316)
         collector.look()
-        changed = told.get(timeout=DEADLINE_S)
+        changed = told.get(timeout=PATIENCE_S)
         assert isinstance(changed, HomeRead)
         assert changed.view.runs[0].summary.step == 316
         assert told.empty()
@@ -65,9 +63,9 @@ def test_a_failure_is_told_in_words_once_and_reading_goes_on(
     with collecting(home) as (collector, told), monkeypatch.context() as patch:
         patch.setattr(snapshot, "read_summary", fails)
         collector.look()
-        failed = told.get(timeout=DEADLINE_S)
+        failed = told.get(timeout=PATIENCE_S)
         assert isinstance(failed, ReadFailed)
         assert "Input/output error" in failed.words
         patch.undo()
         collector.look()
-        assert isinstance(told.get(timeout=DEADLINE_S), HomeRead)
+        assert isinstance(told.get(timeout=PATIENCE_S), HomeRead)

@@ -157,7 +157,7 @@ def test_a_training_not_started_by_vlad_is_found_with_its_log(
         reader.look_soon()
         return [one for one in reader.read(0.0).foreign if one.process.pid == process.pid]
 
-    from supervised_runs import until as until_true
+    from patience import until as until_true
 
     (mine,) = until_true(found, "the training is found")
     assert mine.log == str(tmp_path / "mine.log")

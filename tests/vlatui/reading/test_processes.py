@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from fake_runs import NOW
+from patience import until
 from screen_text import until_shown
-from supervised_runs import Lab, until
+from supervised_runs import Lab
 from vlad.host.run_processes import ProcessReader, Role, RunProcess
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import Kind

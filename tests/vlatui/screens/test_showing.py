@@ -8,9 +8,9 @@ import pytest
 from dashboards import SIZE, Make, Runs, headings, select, until_read
 from fake_gpus import fake_gpus
 from fake_runs import training_run
+from patience import until as until_so
 from screen_text import screen_text, until, until_shown
 from supervised_runs import Lab
-from supervised_runs import until as until_so
 from vlad.records.run import Moved, State
 from vlad.records.rundir import Home
 from vlad.records.spec import StopLadder

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from dashboards import SIZE, FakeVlad, Make, Runs, until_form, until_read, until_told
 from fake_runs import NOW, training_run
+from patience import PATIENCE_S
 from saved_adapters import saved_adapter
 from screen_text import until, until_shown
 from textual.widgets import Input
@@ -86,7 +87,7 @@ async def test_d_right_after_a_move_waits_for_the_run_that_is_moved_to(
 
     def read_behind_the_gate(reader: DetailReader) -> RunDetail | None:
         if reader.run.run_id == runs["failed"].run_id:
-            gate.wait(60)
+            assert gate.wait(PATIENCE_S)
         return read(reader)
 
     monkeypatch.setattr(DetailReader, "read", read_behind_the_gate)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from fake_runs import FakeRun, training_run
+from patience import PATIENCE_S, until_ended
 from vlad.records.rundir import Home
 from vlatui.sites.watch import HomeWatch, needs_polling
 
-DEADLINE_S = 20.0
 MOUNTS = """\
 22 1 0:21 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 30 22 0:30 / /home rw shared:2 - nfs4 server:/home rw
@@ -43,13 +43,12 @@ def watching(home: Home, *, polling: bool) -> Iterator[Callable[[str], None]]:
     thread.start()
 
     def until_told(ending: str) -> None:
-        while not any(path.endswith(ending) for path in told.get(timeout=DEADLINE_S)):
+        while not any(path.endswith(ending) for path in told.get(timeout=PATIENCE_S)):
             pass
 
     yield until_told
     watch.stop()
-    thread.join(DEADLINE_S)
-    assert not thread.is_alive()
+    until_ended(thread)
 
 
 @pytest.mark.parametrize("polling", [False, True], ids=["notices", "polling"])
