@@ -21,6 +21,7 @@ from speed_profile import seconds
 from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from vlatrain.fast.capture import captured, warm_up
 
 ROWS = (4608, 4640, 4672, 4736)
 """16 x 288 (whole tiles of 128), 290, 292 (texts of 34 padded to 36), 296"""
@@ -102,16 +103,13 @@ def replayed(work: Callable[[], Tensor]) -> float:
     """Seconds of one call: of several behind each other in a graph, where there are graphs."""
     if IS_TRIAL:
         return seconds(work, REPEATS)
-    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch's gap
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):
-            work()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+
+    def all_repeats() -> None:
         for _ in range(REPEATS):
             work()
+
+    warm_up(work, 3)
+    graph, _ = captured(all_repeats)
     return seconds(graph.replay, 3) / REPEATS
 
 

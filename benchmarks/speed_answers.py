@@ -14,6 +14,7 @@ from timed_parts import Note
 from torch import Tensor
 from torch.nn import functional as F
 from vlatrain.fast.answers import Answers
+from vlatrain.fast.capture import captured, warm_up
 from vlatrain.fast.compiling import compile_blocks
 from vlatrain.fast.one_token import has_kernels
 from vlatrain.model.config import OpenVLAConfig
@@ -133,13 +134,10 @@ def _seconds(product: Callable[[Tensor], Tensor], weights: list[Tensor]) -> floa
         for number in range(ROUNDS):
             product(weights[number % len(weights)])
 
-    work()
     replay = work
     if not IS_TRIAL:
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            work()
-        replay = graph.replay
+        warm_up(work, 1)
+        replay = captured(work)[0].replay
     replay()
     wait()
     started = time.perf_counter()

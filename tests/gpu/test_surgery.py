@@ -1,10 +1,9 @@
 """Gradient surgery where it has to be quick: captured in a graph, in half precision, without waits for the device."""
 
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor
+from vlatrain.fast.capture import captured, warm_up
 from vlatrain.method.hsw import Dials, LayerSurgery, Subspace, operate
 
 WIDTH, FRAGILE, PLASTIC = 256, 16, 8
@@ -53,19 +52,12 @@ def test_a_captured_step_sees_turned_dials_and_adds_its_norms_up() -> None:
         step() if work is None else work.replay()
         return weight.grad.clone(), surgery.sums.clone()  # type: ignore[union-attr]
 
-    side: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):
-            step()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        step()
+    warm_up(step, 3)
+    graph, _ = captured(step)
     for beta, gamma in ((0.5, 0.1), (1.0, 1.0), (0.2, 0.9)):
         dials.turn(beta, gamma)
-        for captured, eager in zip(measured(graph), measured(None), strict=True):
-            torch.testing.assert_close(captured, eager)
+        for replayed, eager in zip(measured(graph), measured(None), strict=True):
+            torch.testing.assert_close(replayed, eager)
 
 
 def test_nothing_waits_for_the_device() -> None:

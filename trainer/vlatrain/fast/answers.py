@@ -3,17 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vlatrain.fast.capture import captured, warm_up
 from vlatrain.fast.compiling import uncompiled
 from vlatrain.fast.feeding import TEXT_STEP
 from vlatrain.fast.merged import merged
 from vlatrain.fast.one_token import OneToken, can_be_used
-from vlatrain.fast.streams import aside, captured, side_stream
+from vlatrain.fast.streams import side_stream
 from vlatrain.model.openvla import OpenVLA
 
 Question = tuple[Tensor, ...]
@@ -107,12 +109,10 @@ class Answers:
     def _captured(self, inputs: Question) -> Captured | None:
         """None where the card has no room for a graph. Raises OutOfMemoryError where it has none for an answer."""
         places = tuple(tensor.clone() for tensor in inputs)
-        with aside():
-            self.vla.predict(*places, actions=self.actions)
-        graph = torch.cuda.CUDAGraph()
+        answer = partial(self.vla.predict, *places, actions=self.actions)
+        warm_up(answer, 1)
         try:
-            with captured(graph, self._pool):
-                tokens = self.vla.predict(*places, actions=self.actions)
+            graph, tokens = captured(answer, self._pool)
         except torch.OutOfMemoryError:
             return None
         return Captured(graph, places, tokens)

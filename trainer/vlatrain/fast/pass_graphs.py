@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from vlatrain.fast.streams import aside, captured
+from vlatrain.fast.capture import captured, warm_up
 
 Inputs = Mapping[str, Tensor]
 Capture = Callable[[Callable[[], None]], Callable[[], None]]
@@ -70,12 +70,8 @@ class _Pool:
         self._pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, work: Callable[[], None]) -> Callable[[], None]:
-        with aside():
-            for _ in range(WARM_UPS):
-                work()
-        graph = torch.cuda.CUDAGraph()
-        with captured(graph, self._pool):
-            work()
+        warm_up(work, WARM_UPS)
+        graph, _ = captured(work, self._pool)
         return graph.replay
 
 
