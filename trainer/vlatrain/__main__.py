@@ -12,6 +12,7 @@ from vlatrain.configuration.places import base_model_folder, hub_caches
 from vlatrain.configuration.preflight import check_files, check_machine, count_gpus
 from vlatrain.configuration.printed import Printed, as_json, as_text, printed
 from vlatrain.configuration.resolve import Resolved, resolve
+from vlatrain.console import say
 from vlatrain.errors import TrainerError, TrainingError
 
 BAD_CONFIGURATION = 2
@@ -33,7 +34,7 @@ def main(words: Sequence[str], environ: Mapping[str, str]) -> int:
         check_machine(resolved.config, environ, int(environ.get("LOCAL_WORLD_SIZE", "1")), count_gpus(environ))
     except TrainerError as error:
         if environ.get("LOCAL_RANK", "0") == "0":
-            print(f"vlatrain: {error}", file=sys.stderr)
+            say(f"vlatrain: {error}", sys.stderr)
         return BAD_CONFIGURATION
     return _train(resolved, environ)
 
@@ -70,7 +71,7 @@ def _train(resolved: Resolved, environ: Mapping[str, str]) -> int:
     try:
         trained()
     except TrainerError as error:
-        print(f"vlatrain: rank {environ.get('RANK', '0')}: {error}", file=sys.stderr)
+        say(f"vlatrain: rank {environ.get('RANK', '0')}: {error}", sys.stderr)
         return TRAINING_FAILED if isinstance(error, TrainingError) else BAD_CONFIGURATION
     return 0
 

@@ -24,6 +24,7 @@ from vlad.records.progress import (
 from vlad.report import Reporter
 
 from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.console import say
 from vlatrain.distributed import Ranks
 from vlatrain.fast.levers import Levers
 from vlatrain.method.live import method_line
@@ -165,7 +166,7 @@ class Reports:
 
     def warn(self, message: str) -> None:
         if self._speaks:
-            print(f"warning: {message}", file=sys.stderr, flush=True)
+            say(f"warning: {message}", sys.stderr)
         self._tell(Warned(at=time.time(), message=message))
 
     def finished(self, step: int, reason: Reason | None) -> None:
@@ -183,7 +184,7 @@ class Reports:
 
     def _print(self, line: str) -> None:
         if self._speaks:
-            print(line, flush=True)
+            say(line)
 
     def _tell(self, line: ProgressLine, *, durable: bool = False) -> None:
         if self._speaks:
