@@ -3,17 +3,17 @@
     PYTHONPATH=supervisor:trainer:tests/support:benchmarks python benchmarks/calibrate_plan.py FILE… [--write]
 
 Counts of kept values and the driver's own memory are taken as measured. The shares lost to fragments, without graphs
-and with, and the four constants of time, are those with the smallest sum of squared relative errors over the settings
-that they are of; what passes as graphs achieve is the median of theirs. What no file tells (with the levers only, say)
-stays as it is. All files must be of one card. Prints a table in Markdown; --write replaces
+and with, and the constants of time, are those with the smallest sum of squared relative errors over the settings that
+they are of. Compiled blocks achieve the same whether they are replayed or not. What no file tells (with the levers
+only, say) stays as it is. All files must be of one card. Prints a table in Markdown; --write replaces
 trainer/vlatrain/planning/measured.json.
 """
 
 import argparse
 import json
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,23 @@ from vlatrain.configuration.finetune import Precision
 from vlatrain.configuration.memory import Checkpointing
 from vlatrain.configuration.speed import BasePrecision
 from vlatrain.planning.cards import Card, card_named
-from vlatrain.planning.measured import FILE, Kept, Measured, as_json, measured
+from vlatrain.planning.measured import FILE, Kept, Measured, Pace, as_json, measured
 from vlatrain.planning.plan import Plan, plan
-from vlatrain.planning.speed import step_operations
-from vlatrain.planning.used import Way
+from vlatrain.planning.speed import launch_time
+from vlatrain.planning.used import Launching, Way, launching_of, used_on
 
-TIMES: dict[str, Any] = {"launch_s": 0.004, "again_s": 0.004, "unhidden": 0.4, "achieved": 0.45}
-FEWEST = len(TIMES)
-"""Settings of the plain path: fewer do not tell the constants of time apart"""
+BEGINS = {
+    Launching.SINGLE: Pace(launch_s=0.004, again_s=0.004, unhidden=0.4, achieved=0.45),
+    Launching.COMPILED: Pace(launch_s=0.004, again_s=0.004, unhidden=0.4, achieved=0.45),
+    Launching.REPLAYED: Pace(launch_s=0.0004, again_s=0.0, unhidden=0.4, achieved=0.45),
+}
+"""Where the search for the constants of time begins"""
+TIMES = {
+    Launching.SINGLE: ("launch_s", "again_s", "unhidden", "achieved"),
+    Launching.COMPILED: ("launch_s", "again_s", "unhidden"),
+    Launching.REPLAYED: ("launch_s", "unhidden", "achieved"),
+}
+"""What is searched for; as many settings at least, since fewer do not tell these constants apart"""
 
 
 def main() -> None:
@@ -64,17 +73,23 @@ def calibrated(told: dict[str, Any], found: Sequence[Found], card: Card, before:
         decoder={way: _kept(kept, "decoder", way) or known for way, known in before.decoder.items()},
         tower={way: _kept(kept, "tower", way) or known for way, known in before.tower.items()},
     )
-    known = replayed(found, known, card)
-    plain = [one for one in found if not one.levers]
-    if len(plain) < FEWEST:
-        return known
-    known = replace(known, context_bytes=int(statistics.median(one.context_bytes for one in plain)))
-    known = replace(known, fragments=lost_share(plain, replace(known, fragments=0.0), card))
-    known = timed([one for one in plain if one.precision is not Precision.FP32], replace(known, **TIMES), card)
-    for one in plain:
+    by_launching = {way: [one for one in found if launching(one, card) is way] for way in Launching}
+    captured, plain = by_launching[Launching.REPLAYED], by_launching[Launching.SINGLE]
+    if captured:
+        known = replace(known, graph_fragments=lost_share(captured, replace(known, graph_fragments=0.0), card))
+    if len(plain) >= len(TIMES[Launching.SINGLE]):
+        known = replace(known, context_bytes=int(statistics.median(one.context_bytes for one in plain)))
+        known = replace(known, fragments=lost_share(plain, replace(known, fragments=0.0), card))
+    for way in (Launching.SINGLE, Launching.REPLAYED, Launching.COMPILED):
+        known = timed(by_launching[way], known, card, way)
+    for one in found:
         if one.precision is Precision.FP32:
             known = slower_in_fp32(one, known, card)
     return known
+
+
+def launching(one: Found, card: Card) -> Launching:
+    return launching_of(used_on(card, one.config, one.precision, 1))
 
 
 def lost_share(found: Sequence[Found], known: Measured, card: Card) -> float:
@@ -86,60 +101,65 @@ def lost_share(found: Sequence[Found], known: Measured, card: Card) -> float:
     return round(lost / sum(w * b * b for w, b in zip(weights, bare, strict=True)), 4)
 
 
-def replayed(found: Sequence[Found], known: Measured, card: Card) -> Measured:
-    """What passes lose and achieve that are replayed as graphs; the second by how the base is kept."""
-    captured = [one for one in found if plan(one.config, SIZES, card, 1, known).speed.is_replayed]
-    if captured:
-        known = replace(known, graph_fragments=lost_share(captured, replace(known, graph_fragments=0.0), card))
-    for name, base in (("graph_achieved", BasePrecision.BF16), ("fp8_achieved", BasePrecision.FP8)):
-        shares = [
-            one.batch_size * step_operations(one.config, SIZES) / one.step_s / (card.tflops * 1e12)
-            for one in captured
-            if one.base_precision is base
-        ]
-        if shares:
-            achieved: dict[str, Any] = {name: round(statistics.median(shares), 4)}
-            known = replace(known, **achieved)
-    return known
-
-
 def _kept(kept: dict[str, Any], name: str, way: Way) -> Kept | None:
     """None where the file does not tell: files of before know two ways, by the name of their arithmetic."""
     values = kept.get(f"{name}, {way}") or (kept.get(f"{name}, bf16") if way is Way.MIXED else None)
     return Kept(*(round(values[one], 1) for one in ("width", "inner", "rank"))) if values else None
 
 
-def timed(found: Sequence[Found], known: Measured, card: Card) -> Measured:
+def timed(found: Sequence[Found], known: Measured, card: Card, way: Launching) -> Measured:
+    """The constants of time of one way to launch; those that are known where the settings do not tell."""
+    whole = [one for one in found if one.precision is not Precision.FP32 and one.base_precision is BasePrecision.BF16]
+    if len(whole) >= len(TIMES[way]):
+        begin = replace(BEGINS[way], achieved=known.paces[Launching.REPLAYED].achieved)
+        known = searched(whole, _with(known, way, begin if way is Launching.COMPILED else BEGINS[way]), card, way)
+    eighths = [one for one in found if one.base_precision is BasePrecision.FP8]
+    if way is not Launching.REPLAYED or not eighths:
+        return known
+    rates = [replace(known, fp8_achieved=round(0.3 + 0.0001 * step, 4)) for step in range(7000)]
+    return min(rates, key=lambda candidate: loss(eighths, candidate, card))
+
+
+def searched(found: Sequence[Found], known: Measured, card: Card, way: Launching) -> Measured:
     """A pattern search: each constant up and down by a share that is halved when nothing is better."""
-
-    def loss(candidate: Measured) -> float:
-        plans = [plan(one.config, SIZES, card, 1, candidate) for one in found]
-        return sum((made.speed.step_s / one.step_s - 1) ** 2 for made, one in zip(plans, found, strict=True))
-
     share = 0.3
     while share > 1e-4:
-        better = min(_neighbours(known, share), key=loss)
-        if loss(better) < loss(known):
+        better = min(_neighbours(known, way, share), key=lambda candidate: loss(found, candidate, card))
+        if loss(found, better, card) < loss(found, known, card):
             known = better
         else:
             share /= 2
-    return replace(known, **{name: round(getattr(known, name), 5) for name in TIMES})
+    return _with(known, way, Pace(**{name: round(value, 5) for name, value in asdict(known.paces[way]).items()}))
 
 
-def _neighbours(known: Measured, share: float) -> list[Measured]:
-    changed: Callable[[str, float], Measured] = lambda name, factor: replace(  # noqa: E731
-        known, **{name: min(1.0, getattr(known, name) * factor)}
-    )
-    return [changed(name, factor) for name in TIMES for factor in (1 + share, 1 / (1 + share))]
+def loss(found: Sequence[Found], known: Measured, card: Card) -> float:
+    """The sum of squared relative errors of the times of these settings."""
+    plans = [plan(one.config, SIZES, card, 1, known) for one in found]
+    return sum((made.speed.step_s / one.step_s - 1) ** 2 for made, one in zip(plans, found, strict=True))
+
+
+def _neighbours(known: Measured, way: Launching, share: float) -> list[Measured]:
+    pace = known.paces[way]
+    factors = (1 + share, 1 / (1 + share))
+    return [
+        _with(known, way, replace(pace, **{name: min(1.0, getattr(pace, name) * factor)}))
+        for name in TIMES[way]
+        for factor in factors
+    ]
+
+
+def _with(known: Measured, way: Launching, pace: Pace) -> Measured:
+    return replace(known, paces={**known.paces, way: pace})
 
 
 def slower_in_fp32(one: Found, known: Measured, card: Card) -> Measured:
     """How many times as long as in 16 bits the device needs for the same operations."""
-    mixed = plan(
-        one.config, SIZES, card, 1, replace(known, unhidden=0, launch_s=0, again_s=0, fp32_slower=1)
-    ).speed.step_s
-    waited = plan(one.config, SIZES, card, 1, replace(known, achieved=1e9, unhidden=1)).speed.step_s * known.unhidden
-    return replace(known, fp32_slower=round((one.step_s - waited) / mixed, 2))
+    way = launching(one, card)
+    pace = known.paces[way]
+    at_once = _with(replace(known, fp32_slower=1), way, replace(pace, launch_s=0, again_s=0))
+    device_s = plan(one.config, SIZES, card, 1, at_once).speed.step_s
+    waited_s = pace.unhidden * launch_time(one.config, SIZES, pace)
+    return replace(known, fp32_slower=round((one.step_s - waited_s) / device_s, 2))
 
 
 def table(found: Sequence[Found], known: Measured, card: Card) -> str:

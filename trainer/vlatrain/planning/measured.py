@@ -1,13 +1,13 @@
 """The constants of the plan that were measured: read from measured.json, which benchmarks/calibrate_plan.py writes."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from vlatrain.planning.sizes import BlockSize
-from vlatrain.planning.used import Way
+from vlatrain.planning.used import Launching, Way
 
 FILE = Path(__file__).with_name("measured.json")
 
@@ -25,15 +25,26 @@ class Kept:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """How fast a micro-batch is whose kernels are launched in one way: the longer of two times.
+
+    Launching takes `launch_s` for each block forward and backward, and `again_s` for each that is computed again;
+    replayed as a graph, what the least kernels take. The device achieves the share `achieved` of its stated rate, after
+    it has waited for the share `unhidden` of the launching.
+    """
+
+    launch_s: float
+    again_s: float
+    unhidden: float
+    achieved: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
-    """What one GPU said. `decoder` and `tower` are by the way that blocks compute.
+    """What one GPU said. `decoder` and `tower` are by the way that blocks compute, `paces` by how they are launched.
 
     The share `fragments` of all else is lost to fragments and workspaces; with passes as graphs `graph_fragments`.
-
-    A micro-batch takes the longer of two times: the host's, which launches kernels (`launch_s` for each block forward
-    and backward, `again_s` for each that is computed again), and the device's, which achieves the share `achieved` of
-    its stated rate after waiting for the share `unhidden` of the host's time. Passes replayed as graphs wait for no
-    host: they achieve `graph_achieved`, with a base in fp8 `fp8_achieved` (of the rate in 16 bits).
+    Compiled blocks over a base in fp8 achieve `fp8_achieved` (of the rate in 16 bits).
     """
 
     device: str
@@ -43,12 +54,8 @@ class Measured:
     context_bytes: int
     fragments: float
     graph_fragments: float
-    launch_s: float
-    again_s: float
-    unhidden: float
-    achieved: float
+    paces: dict[Launching, Pace]
     fp32_slower: float
-    graph_achieved: float
     fp8_achieved: float
 
 
@@ -58,6 +65,7 @@ def measured() -> Measured:
     told: dict[str, Any] = json.loads(FILE.read_text())
     for name in KINDS:
         told[name] = {Way(way): Kept(**kept) for way, kept in told[name].items()}
+    told["paces"] = {Launching(way): Pace(**pace) for way, pace in told["paces"].items()}
     return Measured(**told)
 
 
@@ -67,8 +75,6 @@ KINDS = ("decoder", "tower")
 def as_json(found: Measured) -> str:
     """The text of the file."""
     told: dict[str, Any] = {name: getattr(found, name) for name in Measured.__slots__}
-    for name in KINDS:
-        told[name] = {
-            way.value: {one: getattr(kept, one) for one in Kept.__slots__} for way, kept in told[name].items()
-        }
+    for name in (*KINDS, "paces"):
+        told[name] = {way.value: asdict(constants) for way, constants in told[name].items()}
     return json.dumps(told, indent=1) + "\n"

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from vlatrain.configuration.finetune import FinetuneConfig, Precision
 from vlatrain.configuration.memory import Checkpointing, Sharding
 from vlatrain.planning.cards import Card
-from vlatrain.planning.measured import Measured
+from vlatrain.planning.measured import Measured, Pace
 from vlatrain.planning.sizes import BlockSize, Sizes
-from vlatrain.planning.used import used_on
+from vlatrain.planning.used import Launching, launching_of, used_on
 
 NF4_SLOWER = 1.3  # weights are expanded in each pass
 SHARDED_SLOWER = 1.25  # weights are gathered in each pass
@@ -40,31 +40,25 @@ def _block_operations(block: BlockSize, config: FinetuneConfig, is_again: bool) 
 
 
 def speed(config: FinetuneConfig, sizes: Sizes, card: Card, precision: Precision, nproc: int, known: Measured) -> Speed:
-    """An estimate: the longer of what the host and what the device need; data and evaluation not counted."""
-    is_replayed = replays(config, card, precision, nproc)
+    """An estimate: the longer of what launching and what the device need; data and evaluation not counted."""
+    launching = launching_of(used_on(card, config, precision, nproc))
+    pace = known.paces[launching]
     slower = NF4_SLOWER if config.has_nf4_base else 1.0
     slower *= SHARDED_SLOWER if config.sharding is Sharding.FULL and nproc > 1 else 1.0
     slower *= known.fp32_slower if precision is Precision.FP32 else 1.0
-    share = known.achieved
-    if is_replayed:
-        share = known.fp8_achieved if config.has_fp8_base else known.graph_achieved
+    in_fp8 = config.has_fp8_base and launching is not Launching.SINGLE
+    share = known.fp8_achieved if in_fp8 else pace.achieved
     device_s = slower * config.batch_size * step_operations(config, sizes) / (card.tflops * 1e12 * share)
-    host_s = 0.0 if is_replayed else launch_time(config, sizes, known)
-    step_s = config.grad_accumulation_steps * max(host_s, known.unhidden * host_s + device_s)
+    launch_s = launch_time(config, sizes, pace)
+    step_s = config.grad_accumulation_steps * max(launch_s, pace.unhidden * launch_s + device_s)
     samples = config.batch_size * config.grad_accumulation_steps * nproc
-    return Speed(step_s, samples / step_s, is_replayed)
+    return Speed(step_s, samples / step_s, launching is Launching.REPLAYED)
 
 
-def replays(config: FinetuneConfig, card: Card, precision: Precision, nproc: int) -> bool:
-    """Whether the trainer will replay passes as graphs of compiled blocks on this card."""
-    used = used_on(card, config, precision, nproc)
-    return used.compile and used.cuda_graph
-
-
-def launch_time(config: FinetuneConfig, sizes: Sizes, known: Measured) -> float:
-    """Seconds in which the host launches the kernels of one micro-batch."""
+def launch_time(config: FinetuneConfig, sizes: Sizes, pace: Pace) -> float:
+    """Seconds that launching the kernels of one micro-batch takes."""
     again = sum(block.count for block, is_again in recomputed(config, sizes).items() if is_again)
-    return known.launch_s * sum(block.count for block in sizes.blocks) + known.again_s * again
+    return pace.launch_s * sum(block.count for block in sizes.blocks) + pace.again_s * again
 
 
 def recomputed(config: FinetuneConfig, sizes: Sizes) -> dict[BlockSize, bool]:
