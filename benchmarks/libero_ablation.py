@@ -53,6 +53,9 @@ VARIANTS = {
     "without wrist camera": Variant(wrist=False),
     "without the hand's state": Variant(proprio=False),
     "published inputs": Variant(wrist=False, proprio=False),
+    "published inputs, foretelling the hand's state": Variant(
+        wrist=False, proprio=False, settings={"proprio_loss_weight": 0.3}
+    ),
     "hard targets": Variant(settings={"soft_target_bins": 0}),
     "one action": Variant(chunk=1),
     "no mean of the weights": Variant(settings={"ema_decay": 0}),
@@ -67,7 +70,7 @@ VARIANTS = {
 def run(name: str, arguments: argparse.Namespace, gpu: int) -> None:
     """Trains and measures one variant; its result becomes a file."""
     variant, begun = VARIANTS[name], time.monotonic()
-    folder = arguments.out / name.replace(" ", "-").replace(",", "").replace("'", "")
+    folder = arguments.out / slug(name)
     data = arguments.calm if variant.is_calm else arguments.data
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": str(gpu)} if arguments.gpus else dict(os.environ)
     folder.mkdir(parents=True, exist_ok=True)
@@ -118,9 +121,14 @@ def played(call: Any, folder: Path, checkpoint: Path, arguments: argparse.Namesp
     return {key: told[key] for key in ("successes", "episodes", "low", "high")}
 
 
+def slug(name: str) -> str:
+    """A variant's name as that of a file."""
+    return name.replace(" ", "-").replace(",", "").replace("'", "")
+
+
 def keep(name: str, result: dict[str, Any]) -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f"{name.replace(' ', '-').replace(',', '')}.json").write_text(json.dumps(result, indent=1) + "\n")
+    (RESULTS / f"{slug(name)}.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result), flush=True)
 
 

@@ -9,11 +9,16 @@ their own, training under vlad. The stages: demonstrations; for each recipe a fr
 takes, a run under vlad of as many steps as fit into --train-s with an evaluation at its half and its end; the last
 checkpoint, which nobody has chosen by its success, on the benchmark's first --trials states a task. --keep gets
 journals, results, and last of all a model in half precision.
+
+--set changes a setting of all recipes. A recipe that is named again with settings of its own is learned beside itself:
+
+    --recipes libero_small_published libero_small_published,proprio_loss_weight=0.3
 """
 
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -33,15 +38,23 @@ PART_BYTES = 15_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One configuration, and the GPUs that it has from the one numbered `first`."""
+    """One configuration but for its own `settings`, and the GPUs that it has from the one numbered `first`."""
 
     config: Path
     first: int
     gpus: int
+    settings: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        return self.config.stem
+        """`libero_small`, or `libero_small-ema_decay-0` with settings of its own."""
+        return "-".join([self.config.stem, *(re.sub(r"\W+", "-", one) for one in self.settings)])
+
+    @property
+    def base(self) -> str:
+        """The fresh model, below the campaign's folder."""
+        known: str = yaml.safe_load(self.config.read_text())["vla_path"]
+        return f"bases/{self.name}" if self.settings else known
 
     @property
     def visible(self) -> str:
@@ -105,7 +118,7 @@ class Campaign:
 
     def learnt(self, recipe: Recipe) -> bool:
         """All stages of one recipe, each begun when the one before is over."""
-        base = self.out / str(yaml.safe_load(recipe.config.read_text())["vla_path"])
+        base = self.out / recipe.base
         sizes = self.arguments.fresh.split()
         fresh = [*tools(), "fresh", "--data", str(self.data), "--out", str(base), *recipe.fresh(), *sizes]
         has_gpus = self.arguments.gpus > 0
@@ -122,7 +135,8 @@ class Campaign:
     def settings(self, recipe: Recipe) -> dict[str, str]:
         """Batches are of the whole recipe, whatever the number of GPUs."""
         batch = int(yaml.safe_load(recipe.config.read_text())["batch_size"]) // max(1, recipe.gpus)
-        return {"batch_size": str(batch), **dict(one.split("=", 1) for one in self.arguments.set)}
+        chosen = dict(one.split("=", 1) for one in [*self.arguments.set, *recipe.settings])
+        return {"batch_size": str(batch), "vla_path": recipe.base, **chosen}
 
     def trained(self, recipe: Recipe, settings: list[str]) -> bool:
         if not self.stage(f"{recipe.name}-start", self.start(recipe, settings)):
@@ -201,6 +215,12 @@ class Campaign:
             part.write_bytes(whole[number : number + PART_BYTES])
 
 
+def named(told: str, first: int, gpus: int) -> Recipe:
+    """A recipe from its word of the command line."""
+    name, *settings = told.split(",")
+    return Recipe(config=ROOT / "configs" / f"{name}.yaml", first=first, gpus=gpus, settings=tuple(settings))
+
+
 def tools() -> list[str]:
     return [sys.executable, "-m", "vlatrain.tools"]
 
@@ -212,7 +232,13 @@ def vlad() -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--recipes", nargs="+", default=["libero_small", "libero_small_published"])
+    parser.add_argument(
+        "--recipes",
+        nargs="+",
+        default=["libero_small", "libero_small_published"],
+        metavar="NAME[,FIELD=VALUE]",
+        help="configurations, each with settings of its own if wanted",
+    )
     parser.add_argument("--episodes", type=int, default=600, help="demonstrations")
     parser.add_argument("--demos", default="", help="further words for `vlad demos`")
     parser.add_argument("--fresh", default="", help="further words for `vlatrain.tools fresh`, such as sizes")
@@ -232,9 +258,8 @@ def main() -> int:
     arguments.out = arguments.out.absolute()
     os.environ.setdefault("VLAD_HOME", str(arguments.out / "home"))
     each = max(1, arguments.gpus // len(arguments.recipes))
-    configs = [ROOT / "configs" / f"{name}.yaml" for name in arguments.recipes]
-    firsts = [arguments.first + number * each % max(1, arguments.gpus) for number in range(len(configs))]
-    recipes = [Recipe(config=config, first=first, gpus=each) for config, first in zip(configs, firsts, strict=True)]
+    firsts = [arguments.first + number * each % max(1, arguments.gpus) for number in range(len(arguments.recipes))]
+    recipes = [named(told, first, each) for told, first in zip(arguments.recipes, firsts, strict=True)]
     try:
         return Campaign(arguments, until).run(recipes)
     except Failed as failure:

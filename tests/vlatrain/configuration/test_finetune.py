@@ -98,7 +98,7 @@ OURS = {
         "eval_on",
         "keep_frames_on_device",
     ),
-    *("ema_decay", "action_chunk", "executed_actions", "chunk_ensembling"),
+    *("ema_decay", "action_chunk", "executed_actions", "chunk_ensembling", "proprio_loss_weight"),
     *("soft_target_bins", "use_proprio", "use_wrist_image", "fused_lora", "compile", "cuda_graph", "base_precision"),
     *("grouped_lora", "answer_kernels"),
     *("probe_samples", "probe_seed", "thermostat_mode", "thermostat_estimator", "thermostat_window"),

@@ -48,6 +48,15 @@ def test_the_expert_never_asks_for_more_than_a_unit() -> None:
     assert not np.signbit(actions[actions == 0]).any()
 
 
+def test_demonstrations_tell_the_hand_s_state_beside_each_picture() -> None:
+    [(_, steps)], [episode] = demonstrated_steps("tabletop_base", 1, 5), demonstrations("tabletop_base", 1, 5)
+    assert episode.states is not None
+    hands = [scene.hand for scene, _ in steps]
+    np.testing.assert_allclose(episode.states[:, :3], [(hand.x, hand.y, hand.z) for hand in hands], rtol=1e-6)
+    np.testing.assert_allclose(episode.states[:, 6] - episode.states[:, 7], [0.08 * hand.opening for hand in hands])
+    assert len(set(episode.states[:, 6])) > 1, "it closes and opens"
+
+
 def test_demonstrations_take_the_tasks_in_turn() -> None:
     names = [episode.task for episode in demonstrations("tabletop_new", 23, seed=0)]
 

@@ -14,6 +14,8 @@ from patience import PATIENCE_S, Patience
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = "--width 64 --depth 1 --vision-width 64 --vision-depth 1 --image-size 32"
+RECIPES = ["libero_small", "libero_small_published,proprio_loss_weight=0.5"]
+NAMES = ["libero_small", "libero_small_published-proprio_loss_weight-0-5"]
 SETTINGS = [
     *("device=cpu", "precision=fp32", "batch_size=4", "num_workers=1", "sim_workers=1", "log_every_steps=20"),
     *("eval_max_steps=3", "eval_num_trials_per_task=1", "eval_batch_size=1", "eval_videos=none"),
@@ -33,6 +35,8 @@ def call(out: Path, environment: dict[str, str]) -> "subprocess.CompletedProcess
         str(out / "keep"),
         "--model",
         "libero_small",
+        "--recipes",
+        *RECIPES,
     ]
     return subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "libero_campaign.py"), *words, "--set", *SETTINGS],
@@ -55,7 +59,7 @@ def test_a_campaign_goes_on_call_by_call_until_both_recipes_are_measured(tmp_pat
         patience.spend()
         done = call(out, environment)
     assert done.returncode == 0, done.stdout + done.stderr
-    for name in ("libero_small", "libero_small_published"):
+    for name in NAMES:
         told = json.loads((out / f"{name}.json").read_text())
         assert (told["successes"], told["episodes"]) == (3, 6)  # of the even trials
     kept = list((out / "keep").iterdir())
@@ -65,7 +69,9 @@ def test_a_campaign_goes_on_call_by_call_until_both_recipes_are_measured(tmp_pat
     with tarfile.open(out / "keep" / "journals.tar.gz") as journals:
         names = journals.getnames()
     assert sum(name.endswith("evaluations.jsonl") for name in names) >= 2
-    assert {"libero_small.json", "libero_small_published.json"} <= set(names)
+    assert {f"{name}.json" for name in NAMES} <= set(names)
+    logs = [log.read_text() for log in out.glob("home/runs/*/attempts/*/console.log")]
+    assert [" proprio=" in log for log in logs].count(True) == 1
     assert not [
         one
         for one in psutil.process_iter(["environ"])

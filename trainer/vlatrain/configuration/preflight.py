@@ -53,8 +53,10 @@ def check_combinations(config: FinetuneConfig) -> None:
     is_adapter = config.use_lora or not config.merge_lora_during_training
     needs(config, "merge_lora_during_training", is_adapter, "without LoRA checkpoints are whole models; set it false")
     is_libero = not config.enable_periodic_eval or config.eval_task_suite_name in LIBERO_SUITES
-    for name in ("use_wrist_image", "use_proprio"):
-        needs(config, name, is_libero or not getattr(config, name), "the tabletop has one camera and tells no states")
+    is_steered = config.method_enabled and config.foretells_proprio
+    told = "the method steers the loss of the actions alone; set method_enabled false, or proprio_loss_weight 0"
+    needs(config, "proprio_loss_weight", not is_steered, told)
+    needs(config, "use_wrist_image", is_libero or not config.use_wrist_image, "the tabletop has one camera")
 
 
 def check_bits(config: FinetuneConfig) -> None:

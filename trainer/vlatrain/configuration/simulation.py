@@ -41,6 +41,9 @@ class Inputs:
 
     use_wrist_image: bool = option(False, "also the wrist camera's picture; OpenVLA-7B was not made for it")
     use_proprio: bool = option(False, "also the hand's pose and the fingers; OpenVLA-7B was not made for it")
+    proprio_loss_weight: float = option(
+        0.0, "in training also foretell the hand's pose and the fingers from the picture; weight of that loss, 0: off"
+    )
     soft_target_bins: float = option(0.0, "spread each action over its neighbour bins, sd in bins; 0: one bin")
     action_chunk: int = option(1, "actions that one answer foretells; OpenVLA-7B was made for 1")
     executed_actions: int = option(1, "of a chunk, executed in evaluations before the policy is asked anew")
@@ -49,11 +52,19 @@ class Inputs:
     )
 
     def check_inputs(self) -> None:
-        at_least(self, 0, "soft_target_bins", "chunk_ensembling")
+        at_least(self, 0, "soft_target_bins", "chunk_ensembling", "proprio_loss_weight")
+        is_asked = not (self.use_proprio and self.foretells_proprio)
+        told = "use_proprio true gives the model the answer; set use_proprio false, or proprio_loss_weight 0"
+        needs(self, "proprio_loss_weight", is_asked, told)
         at_least(self, 1, "action_chunk", "executed_actions")
         ordered(self, "executed_actions", "action_chunk")
         is_one = self.chunk_ensembling is None or self.executed_actions == 1
         needs(self, "chunk_ensembling", is_one, "it asks the policy at each step; set executed_actions 1")
+
+    @property
+    def foretells_proprio(self) -> bool:
+        """Whether training also asks the model for the hand's state."""
+        return self.proprio_loss_weight > 0
 
     @property
     def answered_actions(self) -> int:

@@ -79,7 +79,8 @@ class RLDSDataset:
         self._chunk = chunk
         self._instructions = index.instructions
         if states and not index.has_states:
-            raise TrainerError(f"{folder}: knows no states of the hand ({STATE}); set use_proprio false")
+            told = "set use_proprio false and proprio_loss_weight 0"
+            raise TrainerError(f"{folder}: knows no states of the hand ({STATE}); {told}")
         whole = dataset_statistics(
             transform(index.rows["action"]), sum(index.episodes), index.rows["state"] if states else None
         )

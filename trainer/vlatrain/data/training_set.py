@@ -61,7 +61,7 @@ def _open(config: FinetuneConfig, name: str) -> RLDSDataset:
         training_split,
         config.cache_dir,
         wrist=config.use_wrist_image,
-        states=config.use_proprio,
+        states=config.use_proprio or config.foretells_proprio,
         chunk=config.action_chunk,
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from vlatrain.errors import TrainerError
 from vlatrain.evaluate.results import Episode, Outcome
-from vlatrain.evaluate.venue import Action, Ended, Observation, Seen
+from vlatrain.evaluate.venue import Action, Ended, Image, Observation, Seen
 from vlatrain.sim.tabletop import SUITES, TabletopEnv, make_env
 
 
@@ -43,7 +43,7 @@ class TabletopVenue:
         table = make_env(self._suite, episode.task, max_steps=self._max_steps)
         self._tables[episode] = table
         image, _ = table.reset(options={"init_state": episode.trial})
-        self._happened.append(Seen(episode, Observation(image), is_start=True))
+        self._happened.append(Seen(episode, _observed(image, table), is_start=True))
 
     def act(self, episode: Episode, action: Action) -> None:
         table = self._tables[episode]
@@ -52,7 +52,7 @@ class TabletopVenue:
             self._tables.pop(episode).close()
             self._happened.append(Ended(episode, Outcome(success=bool(info["success"]), steps=table.steps)))
         else:
-            self._happened.append(Seen(episode, Observation(image)))
+            self._happened.append(Seen(episode, _observed(image, table)))
 
     def events(self, timeout_s: float) -> list[Seen | Ended]:
         happened, self._happened = self._happened, []
@@ -62,3 +62,7 @@ class TabletopVenue:
         for table in self._tables.values():
             table.close()
         self._tables.clear()
+
+
+def _observed(image: Image, table: TabletopEnv) -> Observation:
+    return Observation(image, state=table.scene.hand.state())

@@ -22,10 +22,14 @@ def adamw(
 
 
 def _as_plain(_: torch.optim.Optimizer, saved: dict[str, Any]) -> dict[str, Any]:
-    """Steps on the CPU, which are one number for all parameters: reading it once waits for the GPU once."""
-    steps = torch.tensor(float(next(iter(saved["state"].values()))["step"])) if saved["state"] else None
+    """Steps on the CPU, which are one number for all parameters of a group: reading it once waits for the GPU once."""
+    state = saved["state"]
+    plain: dict[int, dict[str, Any]] = {}
+    for known in ([number for number in group["params"] if number in state] for group in saved["param_groups"]):
+        steps = torch.tensor(float(state[known[0]]["step"])) if known else None
+        plain |= {number: {**state[number], "step": steps} for number in known}
     return {
-        "state": {number: {**one, "step": steps} for number, one in saved["state"].items()},
+        "state": plain,
         "param_groups": [{**group, "fused": None} for group in saved["param_groups"]],
     }
 

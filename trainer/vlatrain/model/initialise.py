@@ -3,12 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from vlatrain.model.openvla import OpenVLA
-
 TOKEN_STD = 0.02
 
 
-def initialise(model: OpenVLA, seed: int) -> None:
+def initialise(model: nn.Module, seed: int) -> None:
     """Fills every parameter in place: matrices normal with std 1/sqrt(inputs), tokens 0.02, norms one, biases zero.
 
     The same seed gives the same weights on every machine: numbers are drawn on the CPU in the order of the names.

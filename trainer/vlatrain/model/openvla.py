@@ -27,11 +27,15 @@ class ActionMetrics(NamedTuple):
 class ActionLogits(NamedTuple):
     """Logits at the places that predict the action tokens, 7 an action, and the end token: [B, N, V]; targets [B, N].
 
-    Targets of actions behind an episode's end are IGNORED; the first action has all of its own.
+    Targets of actions behind an episode's end are IGNORED; the first action has all of its own. `patches` is what the
+    decoder gets of the pictures, [B, n_patches, hidden_size]; `proprio_loss` is there where the hand's state was
+    foretold from them.
     """
 
     logits: Tensor
     targets: Tensor
+    patches: Tensor | None = None
+    proprio_loss: Tensor | None = None
 
     def loss(self, actions: ActionTokenizer | None = None, soft_bins: float = 0.0) -> Tensor:
         """Mean cross-entropy in fp32; with `soft_bins` each action's target is a bell of that sd over its bins."""
@@ -144,8 +148,10 @@ class OpenVLA(nn.Module):
         """
         places = _action_places(labels, self.config.action_dim * self.config.chunk + 1)
         before = places + self.config.n_patches - 1
-        hidden = self.language_model.model(self.embed(pixel_values, input_ids, states), wanted=before)
-        return ActionLogits(self.language_model.logits(hidden), labels.gather(1, places))
+        embedded = self.embed(pixel_values, input_ids, states)
+        hidden = self.language_model.model(embedded, wanted=before)
+        patches = embedded[:, 1 : 1 + self.config.n_patches]
+        return ActionLogits(self.language_model.logits(hidden), labels.gather(1, places), patches)
 
     def embed(self, pixel_values: Tensor, input_ids: Tensor, states: Tensor | None = None) -> Tensor:
         """BOS, patches, state, text: [B, T + n_patches, hidden_size]."""

@@ -10,8 +10,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from vlatrain.sim.tabletop_physics import FINGER_REACH
-from vlatrain.sim.tabletop_scene import BLOCK_SIDE, BOWL_RADIUS, TABLE, Block, Bowl, Hand, Scene
+from vlatrain.sim.tabletop_scene import BLOCK_SIDE, BOWL_RADIUS, FINGER_REACH, TABLE, Block, Bowl, Hand, Scene
 
 IMAGE_SIZE = 48
 RGB = {

@@ -86,6 +86,7 @@ def demonstrations(suite: str, episodes: int, seed: int, image_size: int = IMAGE
             instruction=task.instruction,
             images=np.stack([render(scene, image_size) for scene, _ in steps]),
             actions=np.stack([action for _, action in steps]),
+            states=np.stack([scene.hand.state() for scene, _ in steps]).astype(np.float32),
         )
 
 

@@ -8,12 +8,11 @@ bowl or on another block, and rolls off edges. Left out: speeds, friction, block
 import math
 from collections.abc import Sequence
 
-from vlatrain.sim.tabletop_scene import BLOCK_SIDE, BOWL_HEIGHT, BOWL_RADIUS, TABLE, Block, Hand, Scene
+from vlatrain.sim.tabletop_scene import BLOCK_SIDE, BOWL_HEIGHT, BOWL_RADIUS, FINGER_REACH, TABLE, Block, Hand, Scene
 
 STEP = 0.05  # metres a unit of action, as LIBERO's controller
 TURN = 0.5  # radians a unit of action
 CEILING = 0.16
-FINGER_REACH = 0.04  # from the middle to a finger of the open hand
 GRASP_HEIGHT = 0.01  # of the fingertips above the underside of the block that they hold
 MAX_TILT = 0.4  # radians off straight at which fingers still close on a block
 _HALF = BLOCK_SIDE / 2

@@ -3,11 +3,14 @@
 Metres and radians. x points right, y away from the camera, z up; the table is a square with one corner at the origin.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+FINGER_REACH = 0.04  # from the middle to a finger of the open hand
 TABLE = 0.4
 BLOCK_SIDE = 0.04
 BOWL_RADIUS = 0.05
@@ -44,6 +47,17 @@ class Hand(NamedTuple):
     pitch: float = 0.0
     yaw: float = 0.0
     opening: float = 1.0
+
+    def state(self) -> NDArray[np.float64]:
+        """What LIBERO calls the hand's state, [8]: place, rotation as axis times angle, and both fingers."""
+        halves = (self.roll / 2, self.pitch / 2, self.yaw / 2)
+        (cr, cp, cy), (sr, sp, sy) = (tuple(map(turned, halves)) for turned in (math.cos, math.sin))
+        w = cr * cp * cy + sr * sp * sy
+        axis = np.array([sr * cp * cy - cr * sp * sy, cr * sp * cy + sr * cp * sy, cr * cp * sy - sr * sp * cy])
+        sine = float(np.linalg.norm(axis))
+        turn = axis * (2 * math.atan2(sine, w) / sine if sine else 2.0)
+        finger = FINGER_REACH * self.opening
+        return np.array([self.x, self.y, self.z, *turn, finger, -finger])
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from vlatrain.distributed import Ranks
 from vlatrain.errors import TrainingError
 
 NAMES = ("loss", "action_accuracy", "l1_loss")
+PROPRIO = "proprio_loss"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Taken:
 
     sums: Tensor
     count: int
+    names: tuple[str, ...] = NAMES
     is_here: torch.cuda.Event | None = None
 
     def wait(self) -> None:
@@ -34,9 +36,9 @@ class Taken:
         """
         self.wait()
         gathered = ranks.gather(self.sums.tolist())
-        check_finite([rank_sums[0] for rank_sums in gathered], step)
+        check_finite([sum(rank_sums) for rank_sums in gathered], step)
         total = self.count * ranks.world_size
-        return {name: sum(column) / total for name, column in zip(NAMES, zip(*gathered, strict=True), strict=True)}
+        return {name: sum(column) / total for name, column in zip(self.names, zip(*gathered, strict=True), strict=True)}
 
 
 @dataclass(slots=True)
@@ -44,15 +46,16 @@ class Averages:
     """Sums on the device; reading them waits for it, so that happens only when they are logged or saved."""
 
     device: torch.device
+    names: tuple[str, ...] = NAMES
     count: int = 0
     sums: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        self.sums = torch.zeros(len(NAMES), dtype=torch.float64, device=self.device)
+        self.sums = torch.zeros(len(self.names), dtype=torch.float64, device=self.device)
 
-    def add(self, loss: Tensor, accuracy: Tensor, l1: Tensor) -> None:
-        """The numbers of one micro-batch. To be counted besides: a captured pass adds without being called."""
-        self.sums += torch.stack((loss.detach(), accuracy, l1)).to(torch.float64)
+    def add(self, *numbers: Tensor) -> None:
+        """Those of one micro-batch, by `names`. To be counted besides: a captured pass adds without being called."""
+        self.sums += torch.stack([number.detach() for number in numbers]).to(torch.float64)
 
     def count_one(self) -> None:
         self.count += 1
@@ -65,13 +68,13 @@ class Averages:
         if self.sums.is_cuda:
             is_here = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch's gap
             is_here.record()
-        taken = Taken(sums, self.count, is_here)
+        taken = Taken(sums, self.count, self.names, is_here)
         self.clear()
         return taken
 
     def check(self, ranks: Ranks, step: int) -> None:
         """Raises TrainingError where any loss since the last log was no number. Collective."""
-        check_finite([losses[0] for losses in ranks.gather(self.sums[:1].tolist())], step)
+        check_finite([sum(rank_sums) for rank_sums in ranks.gather(self.sums.tolist())], step)
 
     def clear(self) -> None:
         self.sums.zero_()
@@ -81,7 +84,12 @@ class Averages:
         return {"sums": self.sums.tolist(), "count": self.count}
 
     def load_states(self, states: Sequence[dict[str, Any]], ranks: Ranks) -> None:
-        """Goes on from what every rank had saved; another number of ranks shares the same means."""
+        """Goes on from what every rank had saved; another number of ranks shares the same means.
+
+        Where other numbers were averaged than here they begin anew.
+        """
+        if len(states[0]["sums"]) != len(self.names):
+            return
         if len(states) == ranks.world_size:
             sums = states[ranks.rank]["sums"]
         else:
@@ -91,7 +99,7 @@ class Averages:
 
 
 def check_finite(losses: Sequence[float], step: int) -> None:
-    """Raises TrainingError naming the first rank whose loss is no number."""
+    """Raises TrainingError naming the first rank of which any loss, and with it their sum, is no number."""
     for rank, loss in enumerate(losses):
         if not math.isfinite(loss):
             raise TrainingError(

@@ -17,6 +17,7 @@ from vlatrain.model.checkpoint_files import save_base
 from vlatrain.model.lora import adapter_tensors, save_adapter
 from vlatrain.train.checkpoint import STATE
 from vlatrain.train.learner import Learner
+from vlatrain.train.proprio import head_state, optimizer_state
 from vlatrain.train.staging import Staging, fits_in_memory
 from vlatrain.train.state import TrainState
 
@@ -63,11 +64,12 @@ def live_contents(learner: Learner, state: TrainState, rank_states: list[dict[st
         "ranks": rank_states,
         "scaler": learner.scaler.state_dict(),
         "method": method,
+        "proprio_head": head_state(learner),
         "trained": None if ema is None else [one.detach() for one in ema.weights],
     }
     trainer_state = {
         "global_step": state.step,
-        "optimizer": learner.optimizer.state_dict(),
+        "optimizer": optimizer_state(learner),
         "scheduler": {"last_epoch": state.step},
         "vlatrain": own,
     }

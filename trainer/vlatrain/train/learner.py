@@ -31,8 +31,9 @@ from vlatrain.model.fp8 import check_has_fp8, to_fp8
 from vlatrain.model.lora import add_lora, load_adapter
 from vlatrain.model.lora_targets import dead_prefixes
 from vlatrain.model.openvla import OpenVLA
+from vlatrain.model.proprio_head import Lesson, ProprioHead
 from vlatrain.model.quantising import quantise
-from vlatrain.train.averages import Averages
+from vlatrain.train.averages import NAMES, PROPRIO, Averages
 from vlatrain.train.ema import Ema
 from vlatrain.train.sharding import average, average_gradients, shard
 
@@ -46,7 +47,8 @@ class Learner:
 
     `method` steers the gradients; None is plain training. With `is_sharded` every pass is a collective of all ranks.
     Captured passes add to `gradients`, which holds those of all parameters, and then `wrapped` averages nothing; they
-    compute with the adapters' `shadows`. With an `ema` its means are what is evaluated and saved.
+    compute with the adapters' `shadows`. With an `ema` its means are what is evaluated and saved. A `proprio_head` is
+    the last group of the optimizer, and nothing that is evaluated or exported.
     """
 
     vla: OpenVLA
@@ -64,6 +66,7 @@ class Learner:
     gradients: Tensor | None = None
     shadows: Shadows | None = None
     ema: Ema | None = None
+    proprio_head: ProprioHead | None = None
 
     def arithmetic(self) -> AbstractContextManager[Any]:
         """The context of every forward pass."""
@@ -123,6 +126,16 @@ class Learner:
     def trained(self) -> list[Tensor]:
         return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
 
+    @property
+    def weights(self) -> list[Tensor]:
+        """What is trained of the model itself."""
+        return [parameter for group in self.groups for parameter in group["params"]]
+
+    @property
+    def groups(self) -> list[dict[str, Any]]:
+        """The optimizer's, but for the head's."""
+        return self.optimizer.param_groups[: None if self.proprio_head is None else -1]
+
 
 def build_learner(
     config: FinetuneConfig,
@@ -172,6 +185,8 @@ def learner_of(
     if is_sharded:
         shard(vla, ranks, device)
     model: nn.Module = adapted or vla
+    head = ProprioHead(vla.config.text.hidden_size, config.seed) if config.foretells_proprio else None
+    model = model if head is None else Lesson(model, head)
     model.to(device).train()
     if used.compile:
         compile_blocks(vla)
@@ -181,14 +196,16 @@ def learner_of(
     shadows = Shadows(vla, dtype) if used.cuda_graph else None
     if shadows is not None and used.grouped_lora:
         group(vla, shadows)
-    optimizer = adamw(_trainable(model), config.learning_rate, config.weight_decay, device)
+    optimizer = adamw(_trainable(adapted or vla), config.learning_rate, config.weight_decay, device)
+    if head is not None:
+        optimizer.add_param_group({"params": list(head.named_parameters())})
     learner = Learner(
         vla=vla,
         adapted=adapted,
         wrapped=model if is_sharded or used.cuda_graph else _averaged(model, ranks, device),
         optimizer=optimizer,
         scaler=torch.amp.GradScaler(device.type, enabled=dtype is torch.float16),
-        averages=Averages(device),
+        averages=Averages(device, NAMES if head is None else (*NAMES, PROPRIO)),
         device=device,
         dtype=dtype,
         is_sharded=is_sharded,
@@ -196,8 +213,9 @@ def learner_of(
         graphs=PassGraphs() if used.cuda_graph else None,
         gradients=gradients,
         shadows=shadows,
+        proprio_head=head,
     )
-    return replace(learner, ema=Ema.of(learner.trained, config.ema_decay)) if config.ema_decay else learner
+    return replace(learner, ema=Ema.of(learner.weights, config.ema_decay)) if config.ema_decay else learner
 
 
 def _adapters_first(model: nn.Module) -> list[nn.Parameter]:

@@ -93,9 +93,10 @@ class Reports:
         step_s = self._timed_s / max(1, self._timed_steps)
         self._timed_steps, self._timed_s = 0, 0.0
         others = {name: value for name, value in means.items() if name != "loss"}
+        proprio = f" proprio={means['proprio_loss']:.4f}" if "proprio_loss" in means else ""
         self._print(
             f"[train] step={step} lr={rate:.6g} loss={means['loss']:.6f} acc={means['action_accuracy']:.4f} "
-            f"l1={means['l1_loss']:.4f} sec/step={step_s:.3f}"
+            f"l1={means['l1_loss']:.4f}{proprio} sec/step={step_s:.3f}"
         )
         if "beta" in means:
             self._print(method_line(step, rate, means["loss"], step_s, means))

@@ -17,6 +17,7 @@ from vlatrain.train.checkpoint import STATE, latest_checkpoint, verify
 from vlatrain.train.contents import SCHEMA, TRAINER_STATE
 from vlatrain.train.ema import Ema
 from vlatrain.train.learner import Learner
+from vlatrain.train.proprio import fits, with_head
 from vlatrain.train.reports import Reports
 from vlatrain.train.rng import seed_all, set_rng_state
 from vlatrain.train.saving import DataMark
@@ -56,8 +57,9 @@ def restore(
     if ranks.is_first:
         verify(folder)
     saved = read_trainer_state(folder / TRAINER_STATE)
-    _restore_optimizer(learner, saved.get("optimizer"), folder, reports)
     ours = saved.get("vlatrain")
+    head = None if ours is None else ours.get("proprio_head")
+    _restore_optimizer(learner, saved.get("optimizer"), _restored_head(learner, head, folder, reports), folder, reports)
     if ours is not None and (folder / STATE).is_file():
         return _restore_ours(learner, folder, ours, ranks, reports, mark)
     step = _step(saved, config, folder, reports)
@@ -91,13 +93,32 @@ def _step(saved: Mapping[str, Any], config: FinetuneConfig, folder: Path, report
     return int(told)
 
 
-def _restore_optimizer(learner: Learner, saved: Mapping[str, Any] | None, folder: Path, reports: Reports) -> None:
+def _restored_head(
+    learner: Learner, saved: Mapping[str, Any] | None, folder: Path, reports: Reports
+) -> Mapping[str, Any] | None:
+    """Loads the weights of the head that foretells the hand's state; what was saved, None where that is not for it."""
+    if learner.proprio_head is None:
+        return None
+    if saved is None or not fits(learner, saved):
+        reports.warn(f"what foretells the hand's state starts anew: {folder} was trained without it")
+        return None
+    learner.proprio_head.load_state_dict(saved["weights"])
+    return saved
+
+
+def _restore_optimizer(
+    learner: Learner,
+    saved: Mapping[str, Any] | None,
+    head: Mapping[str, Any] | None,
+    folder: Path,
+    reports: Reports,
+) -> None:
     """Loads the optimizer's state where it is of the same parameters; otherwise it starts anew, with a warning."""
     reason = "there is none" if saved is None else misfit(learner, saved)
     if reason or saved is None:
         reports.warn(f"the optimizer starts anew, its state was not restored from {folder}: {reason}")
         return
-    learner.optimizer.load_state_dict(dict(saved))
+    learner.optimizer.load_state_dict(with_head(learner, saved, head))
 
 
 def misfit(learner: Learner, saved: Mapping[str, Any]) -> str:
@@ -108,12 +129,12 @@ def misfit(learner: Learner, saved: Mapping[str, Any]) -> str:
         moments = {index: one["exp_avg"].shape for index, one in saved["state"].items()}
     except (KeyError, TypeError, AttributeError):
         return "it is not of AdamW"
-    own_names = [name for group in learner.optimizer.param_groups for name in group["param_names"]]
+    own_names = [name for group in learner.groups for name in group["param_names"]]
     if len(order) != len(own_names):
         return f"it is of {len(order)} parameters, here {len(own_names)} are trained"
     if names and names != own_names:
         return "it is of other parameters"
-    for index, parameter in zip(order, learner.trained, strict=True):
+    for index, parameter in zip(order, learner.weights, strict=True):
         if moments.get(index, parameter.shape) != parameter.shape:
             return f"parameter {index} is {tuple(moments[index])} there and {tuple(parameter.shape)} here"
     return ""
@@ -145,12 +166,12 @@ def _restore_ours(
 
 def _restore_weights(learner: Learner, trained: list[torch.Tensor] | None, folder: Path) -> None:
     """Where means were saved as the model, the weights that training goes on from lie beside it."""
-    shapes = [one.shape for one in learner.trained]
+    shapes = [one.shape for one in learner.weights]
     if trained is None:
         return
     if [one.shape for one in trained] != shapes:
         raise TrainerError(f"{folder / TRAINER_STATE}: its weights are not those that are trained here")
-    ema = learner.ema or Ema.of(learner.trained, 0.0)
+    ema = learner.ema or Ema.of(learner.weights, 0.0)
     ema.restore(trained)
 
 

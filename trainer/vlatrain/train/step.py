@@ -77,22 +77,25 @@ def forward_backward(learner: Learner, inputs: Inputs, codec: Codec, config: Fin
     if learner.method is not None:
         learner.method.before_pass(learner.scaler)
     learner.averages.count_one()
-    one_pass = partial(_pass, learner, codec, config.grad_accumulation_steps, config.soft_target_bins)
+    one_pass = partial(_pass, learner, codec, config)
     if learner.graphs is None:
         one_pass(inputs)
     else:
         learner.graphs.run(inputs, one_pass, learner.changed_by_passes)
 
 
-def _pass(learner: Learner, codec: Codec, passes: int, soft_target_bins: float, inputs: Inputs) -> None:
+def _pass(learner: Learner, codec: Codec, config: FinetuneConfig, inputs: Inputs) -> None:
     """The device's part of it, which can be captured: it asks the device for nothing, and keeps to tensors."""
     if learner.shadows is not None:
         learner.shadows.follow()
     with learner.arithmetic():
         out: ActionLogits = learner.wrapped(**inputs)
-        loss = out.loss(codec.actions, soft_target_bins)
-    learner.averages.add(loss, *out.metrics(codec.actions))
-    learner.scaler.scale(loss / passes).backward()  # type: ignore[no-untyped-call]  # torch's gap
+        loss = out.loss(codec.actions, config.soft_target_bins)
+    others = () if out.proprio_loss is None else (out.proprio_loss,)
+    learner.averages.add(loss, *out.metrics(codec.actions), *others)
+    if out.proprio_loss is not None:
+        loss = loss + config.proprio_loss_weight * out.proprio_loss
+    learner.scaler.scale(loss / config.grad_accumulation_steps).backward()  # type: ignore[no-untyped-call]  # torch's gap
     if learner.shadows is not None and learner.gradients is not None:
         learner.shadows.gather(learner.gradients)
 
