@@ -34,13 +34,14 @@ LEVERS: dict[str, dict[str, Any]] = {
 }
 
 
-def batch(text: int, seed: int = 3) -> Batch:
+def batch(text: int, seed: int = 3, *, has_states: bool = False) -> Batch:
     rng = np.random.default_rng(seed)
     config = small_config()
     ids = torch.from_numpy(rng.integers(3, config.action_vocab_end, (4, text)))
     labels = torch.where(torch.arange(text) >= text - 8, ids, IGNORED)
     images = torch.from_numpy(rng.integers(0, 256, (4, 64, 64, 3), dtype=np.uint8))
-    return Batch(images, ids, labels, torch.full((4,), text), np.arange(4)).pinned()
+    states = torch.from_numpy(rng.uniform(-1, 1, (4, 8)).astype(np.float32)) if has_states else None
+    return Batch(images, ids, labels, torch.full((4,), text), np.arange(4), states=states).pinned()
 
 
 def learner(precision: Precision, **settings: Any) -> tuple[Learner, FinetuneConfig]:
@@ -58,7 +59,8 @@ def passed(precision: Precision, **settings: Any) -> tuple[float, Tensor]:
     """Sum of losses and gradients of three micro-batches of two lengths."""
     made, config = learner(precision, **settings)
     codec = codec_7b(small_config())
-    batches = iter([batch(34), batch(29), batch(34, seed=4)])
+    wanted = ((34, 3), (29, 3), (34, 4))
+    batches = iter([batch(text, seed, has_states=config.foretells_proprio) for text, seed in wanted])
     feed = Feed(batches, lambda one: model_inputs(made, one, codec, config), DEVICE)
     for _ in range(3):
         forward_backward(made, next(feed), codec, config)
@@ -76,6 +78,16 @@ def test_in_fp32_a_lever_changes_nothing_but_rounding(name: str) -> None:
     expected_loss, expected = passed(Precision.FP32, **OFF)
     assert loss == pytest.approx(expected_loss, rel=1e-5)
     assert distance(gradient, expected) < 1e-4
+
+
+@pytest.mark.parametrize("name", LEVERS)
+def test_what_foretells_the_hand_s_state_learns_the_same_under_a_lever(name: str) -> None:
+    loss, gradient = passed(Precision.FP32, **LEVERS[name], proprio_loss_weight=0.5)
+    expected_loss, expected = passed(Precision.FP32, **OFF, proprio_loss_weight=0.5)
+    assert loss == pytest.approx(expected_loss, rel=1e-5)
+    assert distance(gradient, expected) < 1e-4
+    _, without = passed(Precision.FP32, **OFF)
+    assert distance(expected[: len(without)], without) > 1e-3
 
 
 @pytest.mark.parametrize("name", LEVERS)

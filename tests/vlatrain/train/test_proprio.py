@@ -1,6 +1,7 @@
 """Foretelling the hand's state while training: learned, told, resumed to the bit, and nowhere in what is exported."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from torch import Tensor
 from training_runs import Run, Workshop, adapter, is_same, train_state, trainer_state
 from vlatrain.configuration.resolve import resolve
 from vlatrain.data.rlds_writer import write_rlds
+from vlatrain.fast.levers import Levers
+from vlatrain.fast.pass_graphs import PassGraphs
 from vlatrain.model.checkpoint_files import load_base
 from vlatrain.sim.episode import Episode
 from vlatrain.sim.tabletop import demonstrations
@@ -193,6 +196,22 @@ def test_evaluations_ask_the_model_without_the_head(run_of: Any) -> None:
         assert not own & {id(one) for one in learner.weights}
         assert own < {id(one) for one in learner.trained}
         session.checkpoints.close()
+
+
+def test_passes_that_are_captured_learn_the_same(run_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With everything of captured passes but the capturing, which takes a GPU."""
+    settings = {"lora_dropout": 0.0, "learning_rate": 1e-3}
+    plain = trained(run_of("plain", **settings))
+    monkeypatch.setattr("vlatrain.train.learner.levers", lambda *_: Levers(fused_lora=True, cuda_graph=True))
+    monkeypatch.setattr("vlatrain.train.learner.side_stream", lambda _: None)
+    monkeypatch.setattr("vlatrain.train.learner.PassGraphs", partial(PassGraphs, capture=lambda work: work))
+    captured = trained(run_of("captured", **settings))
+    for (_, loss, _, ours), (_, expected, _, theirs) in zip(captured.steps, plain.steps, strict=True):
+        assert loss == pytest.approx(expected, rel=1e-4)
+        assert ours == pytest.approx(theirs, rel=1e-3)
+    ours, theirs = head_of(captured.latest)["weights"], head_of(plain.latest)["weights"]
+    for name, weight in theirs.items():
+        torch.testing.assert_close(ours[name], weight, rtol=1e-2, atol=1e-4)
 
 
 @pytest.mark.parametrize("sees", [False, True], ids=["foretold", "an input"])
