@@ -36,7 +36,7 @@ def modules_of(package: ModuleType) -> list[str]:
 
 def test_listing_runs_loads_nothing_heavy(tmp_path: Path) -> None:
     loaded = loaded_by("from vlad.cli import run; assert run(['ls']) == 0", tmp_path)
-    assert "vlad.commands.ls" in loaded
+    assert "vlad.commands.watching.ls" in loaded
     heavy = {"asyncio", "yaml", "psutil", "subprocess", "importlib.metadata", "email", "socket"}
     assert not loaded & (SCIENCE | DASHBOARD | PROGRAMS | heavy)
 
@@ -44,7 +44,7 @@ def test_listing_runs_loads_nothing_heavy(tmp_path: Path) -> None:
 def test_a_verb_loads_no_other_verb(tmp_path: Path) -> None:
     loaded = loaded_by("from vlad.cli import run; assert run(['ls']) == 0", tmp_path)
     verbs = {name for name in loaded if name.startswith("vlad.commands.")}
-    used = ("command", "ls", "overview", "text", "verbs")
+    used = ("command", "text", "verbs", "watching", "watching.ls", "watching.overview")
     assert verbs == {f"vlad.commands.{name}" for name in used}
 
 

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from vlad.commands.command import CliError, Command, our_home, say
-from vlad.commands.provenance import own_user
+from vlad.commands.starting.provenance import own_user
 from vlad.host.logind import ends_processes_of, is_lingering
 from vlad.host.own_command import VLAD
 from vlad.policy.boot_hooks import UNIT_NAME, Hook, container_entrypoint, crontab_line, systemd_unit, with_line

@@ -4,8 +4,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from vlad.commands.command import RUN_HELP, CliError, Command, found_run, say
-from vlad.commands.tool import run_tool
-from vlad.commands.trainer import add_python
+from vlad.commands.training.tool import run_tool
+from vlad.commands.training.trainer import add_python
 from vlad.records.rundir import RunDirectory
 from vlad.records.summary import read_summary
 

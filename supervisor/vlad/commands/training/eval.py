@@ -4,9 +4,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from vlad.commands.command import RUN_HELP, CliError, Command, found_run
-from vlad.commands.merge import chosen_checkpoint
-from vlad.commands.tool import run_tool
-from vlad.commands.trainer import add_python
+from vlad.commands.training.merge import chosen_checkpoint
+from vlad.commands.training.tool import run_tool
+from vlad.commands.training.trainer import add_python
 from vlad.records.files import RecordError
 
 FIELDS = {

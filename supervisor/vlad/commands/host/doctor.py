@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from vlad.commands.command import Command, add_json, our_home, print_json
-from vlad.commands.provenance import own_user
+from vlad.commands.starting.provenance import own_user
 from vlad.commands.text import Column, Ink, Tone, table
 from vlad.host.gpu_probe import read_gpus
 from vlad.host.health import cards, disks, kernel, settings

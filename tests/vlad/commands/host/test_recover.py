@@ -11,7 +11,7 @@ import pytest
 from command_line import Vlad
 from patience import until
 from supervised_runs import kill_both
-from vlad.commands import install
+from vlad.commands.host import install
 from vlad.policy.boot_hooks import Hook, container_entrypoint, crontab_line, systemd_unit, with_line
 from vlad.records.run import State
 

@@ -1,4 +1,4 @@
-"""vlad.commands.tool: a tool in the foreground ends with its command, and has the last word after Ctrl-C."""
+"""vlad.commands.training.tool: a tool in the foreground ends with its command, and has the last word after Ctrl-C."""
 
 import os
 import signal
@@ -25,7 +25,9 @@ def test_a_signal_ends_the_tool_and_then_its_command(
     tool = tmp_path / "python"
     tool.write_text(TOOL.format(folder=tmp_path))
     tool.chmod(0o755)
-    words = f"import sys; from vlad.commands.tool import run_tool; sys.exit(run_tool({str(tool)!r}, ['demos']))"
+    words = (
+        f"import sys; from vlad.commands.training.tool import run_tool; sys.exit(run_tool({str(tool)!r}, ['demos']))"
+    )
     with subprocess.Popen([sys.executable, "-c", words], stdout=subprocess.PIPE, text=True, process_group=0) as command:
         try:
             until(lambda: (tmp_path / "begun").exists() and hears(command.pid), "the tool runs, and its command hears")

@@ -3,8 +3,8 @@
 from argparse import ArgumentParser, Namespace
 
 from vlad.commands.command import Command, add_json
-from vlad.commands.tool import run_tool
-from vlad.commands.trainer import add_config_arguments, config_file, trainer_words
+from vlad.commands.training.tool import run_tool
+from vlad.commands.training.trainer import add_config_arguments, config_file, trainer_words
 from vlad.policy.launch_argv import POSITIONALS
 
 

@@ -5,9 +5,9 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
 from vlad.commands.command import CliError, Command, add_run, found_run
-from vlad.commands.follow import LogFollower, follow_until_end, tail_offset
 from vlad.commands.outcome import exit_code
 from vlad.commands.output import output_to
+from vlad.commands.watching.follow import LogFollower, follow_until_end, tail_offset
 from vlad.records.rundir import RunDirectory
 
 LINES_ON_TERMINAL = 200

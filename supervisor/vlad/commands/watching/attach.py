@@ -8,7 +8,7 @@ from socket import socket
 
 from vlad.commands.command import CliError, Command, add_run, found_run, say
 from vlad.commands.outcome import OUTCOMES, exit_code, in_words
-from vlad.commands.viewer import Left, Viewer
+from vlad.commands.watching.viewer import Left, Viewer
 from vlad.host.terminal_link import connect
 from vlad.host.user_config import read_user_config
 from vlad.records.run import RunRecord

@@ -7,7 +7,7 @@ import msgspec
 
 from vlad.commands.command import RUN_HELP, CliError, Command, add_json, found_run, print_json, say
 from vlad.commands.text import Column, Ink, Tone, table
-from vlad.commands.trainer import add_config_arguments, config_file, resolved_config
+from vlad.commands.training.trainer import add_config_arguments, config_file, resolved_config
 from vlad.records.spec import ConfigValue
 
 COLUMNS = (Column(title="FIELD"), Column(title="VALUE"), Column(title="FROM"))

@@ -12,8 +12,8 @@ from command_line import Story, Vlad
 from patience import until
 from real_terminal import Terminal
 from supervised_runs import Lab, Run, kill
-from vlad.commands.attach import key_code
 from vlad.commands.command import CliError
+from vlad.commands.watching.attach import key_code
 from vlad.records.requests import Action
 from vlad.records.run import State
 from vlad.records.spec import OnHang

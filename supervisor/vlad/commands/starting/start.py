@@ -10,22 +10,28 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
 from vlad.commands.command import CliError, Command, add_json, our_home, print_json, say
-from vlad.commands.follow import follow_until_end
-from vlad.commands.following import add_following_arguments, chosen_patterns, refuse_following_arguments
-from vlad.commands.grace import add_grace_argument, chosen_ladder
-from vlad.commands.hanging import add_hang_arguments, chosen_hang_policy
-from vlad.commands.install import warn_of_logout
+from vlad.commands.host.install import warn_of_logout
 from vlad.commands.outcome import OUTCOMES, exit_code
 from vlad.commands.output import output_to
-from vlad.commands.provenance import git_commit, own_terminal, own_user, package_versions
-from vlad.commands.queueing import (
+from vlad.commands.starting.following import add_following_arguments, chosen_patterns, refuse_following_arguments
+from vlad.commands.starting.grace import add_grace_argument, chosen_ladder
+from vlad.commands.starting.hanging import add_hang_arguments, chosen_hang_policy
+from vlad.commands.starting.provenance import git_commit, own_terminal, own_user, package_versions
+from vlad.commands.starting.queueing import (
     add_queue_arguments,
     figures_with_gpus,
     followed_runs,
     wish_of_command,
     wish_of_trainer,
 )
-from vlad.commands.trainer import ResolvedConfig, add_config_arguments, chosen_python, config_file, resolved_config
+from vlad.commands.training.trainer import (
+    ResolvedConfig,
+    add_config_arguments,
+    chosen_python,
+    config_file,
+    resolved_config,
+)
+from vlad.commands.watching.follow import follow_until_end
 from vlad.policy.launch_argv import POSITIONALS, kept_environment, trainer_argv, training_environment
 from vlad.policy.secrets import redacted
 from vlad.records.history import NAME
@@ -100,7 +106,7 @@ def _told(spec: RunSpec, *, as_json: bool) -> int:
 
 
 def attached(run: RunDirectory) -> int:
-    from vlad.commands.attach import attach
+    from vlad.commands.watching.attach import attach
 
     return attach(run)
 

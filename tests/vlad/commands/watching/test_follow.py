@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from patience import PATIENCE_S, until, until_ended
 from supervised_runs import Lab
-from vlad.commands.follow import LogFollower, follow_run, tail_offset
 from vlad.commands.output import ERASE_LINE, RawOutput, TerminalOutput
+from vlad.commands.watching.follow import LogFollower, follow_run, tail_offset
 from vlad.records.run import RunRecord, State
 
 VLAD = (sys.executable, "-c", "from vlad.cli import main; main()")

@@ -8,9 +8,9 @@ from argparse import ArgumentParser, Namespace
 import msgspec
 
 from vlad.commands.command import Command, add_json, add_run, found_run, our_home, print_json
-from vlad.commands.overview import Overview
 from vlad.commands.text import Column, Ink, Tone, pairs, safe, table
-from vlad.commands.why import attempt_line
+from vlad.commands.watching.overview import Overview
+from vlad.commands.watching.why import attempt_line
 from vlad.host.processes import is_alive
 from vlad.policy.secrets import redacted
 from vlad.records import figures

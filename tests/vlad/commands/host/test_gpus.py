@@ -157,7 +157,7 @@ def test_who_follows_a_waiting_run_is_told_what_it_waits_for(vlad: Vlad, gpus: F
 
 
 def test_a_host_without_a_driver_is_said_to_have_none(vlad: Vlad, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vlad.commands.gpus.has_driver", lambda: False)
+    monkeypatch.setattr("vlad.commands.host.gpus.has_driver", lambda: False)
     answer = vlad("gpus")
     assert answer.code == 2
     assert "this host has no NVIDIA driver" in answer.err

@@ -3,8 +3,8 @@
 from argparse import ArgumentParser, Namespace
 
 from vlad.commands.command import Command
-from vlad.commands.tool import run_tool
-from vlad.commands.trainer import add_python
+from vlad.commands.training.tool import run_tool
+from vlad.commands.training.trainer import add_python
 
 VALUES = ("suite", "episodes", "out", "name", "seed", "shards", "workers", "limit", "sim_python")
 SWITCHES = ("shaky", "no_wrist", "hdf5")

@@ -4,8 +4,8 @@ import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
 from vlad.commands.command import Command, add_json, add_runs, found_run, print_json, say
-from vlad.commands.follow import wait_until_ended
 from vlad.commands.outcome import OUTCOMES, exit_code, in_words
+from vlad.commands.watching.follow import wait_until_ended
 
 TIMED_OUT = 124
 

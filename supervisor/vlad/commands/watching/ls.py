@@ -5,8 +5,8 @@ import time
 from argparse import ArgumentParser, Namespace
 
 from vlad.commands.command import Command, add_json, our_home, print_json, say
-from vlad.commands.overview import COLUMNS, Overview, rows
 from vlad.commands.text import Ink, table, terminal_columns
+from vlad.commands.watching.overview import COLUMNS, Overview, rows
 from vlad.records.files import RecordError
 from vlad.records.rundir import Home
 from vlad.supervise.adopt import adopt_orphans

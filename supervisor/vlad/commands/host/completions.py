@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from vlad.commands.command import CliError, Command, our_home, print_json
-from vlad.commands.completion_scripts import SCRIPTS, Takes, Verb, Word
+from vlad.commands.host.completion_scripts import SCRIPTS, Takes, Verb, Word
 from vlad.commands.verbs import VERBS, command_of
 from vlad.policy.launch_argv import POSITIONALS
 from vlad.records.shipped import shipped_configs

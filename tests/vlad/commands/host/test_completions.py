@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from command_line import Story, Vlad
 from supervised_runs import Lab
-from vlad.commands.completion_scripts import SCRIPTS
+from vlad.commands.host.completion_scripts import SCRIPTS
 from vlad.commands.verbs import VERBS, command_of
 
 

@@ -61,7 +61,7 @@ def _run(arguments: Namespace) -> int:
 
 
 def _show_foreign(*, as_json: bool) -> int:
-    from vlad.commands import foreign
+    from vlad.commands.host import foreign
 
     jobs = foreign.found_jobs(our_home())
     if as_json:

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 
 from vlad.commands.command import CliError
-from vlad.commands.trainer import chosen_python
+from vlad.commands.training.trainer import chosen_python
 from vlad.policy.launch_argv import tool_environment
 
 

@@ -6,10 +6,10 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path, PurePath
 
 from vlad.commands.command import CliError, Command, add_json, our_home, print_json, say
-from vlad.commands.following import add_following_arguments, chosen_patterns
-from vlad.commands.foreign import adopted_processes
-from vlad.commands.hanging import add_hang_arguments, chosen_hang_policy
-from vlad.commands.provenance import own_user
+from vlad.commands.host.foreign import adopted_processes
+from vlad.commands.starting.following import add_following_arguments, chosen_patterns
+from vlad.commands.starting.hanging import add_hang_arguments, chosen_hang_policy
+from vlad.commands.starting.provenance import own_user
 from vlad.host import processes
 from vlad.host.foreign import described, foreign_jobs
 from vlad.host.user_config import read_user_config

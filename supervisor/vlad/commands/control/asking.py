@@ -4,9 +4,9 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from vlad.commands.command import CliError, Command, add_run, add_runs, found_run, say
-from vlad.commands.follow import follow_until_end, wait_until_ended
 from vlad.commands.outcome import exit_code, in_words
 from vlad.commands.output import output_to
+from vlad.commands.watching.follow import follow_until_end, wait_until_ended
 from vlad.records.requests import Action
 from vlad.records.run import State
 from vlad.records.rundir import RunDirectory

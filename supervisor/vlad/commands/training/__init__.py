@@ -1,0 +1,1 @@
+"""Verbs of our trainer, most of them answered by it."""

@@ -1,0 +1,1 @@
+"""Looking at runs: lists, logs, terminals, causes of death, stacks."""
