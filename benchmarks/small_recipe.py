@@ -1,0 +1,57 @@
+"""The step of a LIBERO recipe that trains a small model whole, on made frames of the true format."""
+
+import argparse
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+from libero_pace import episode
+from vlatrain.configuration.resolve import resolve
+from vlatrain.data.rlds_writer import write_rlds
+from vlatrain.fast.feeding import Feed
+from vlatrain.tools import fresh
+from vlatrain.tools.cli import add_fresh
+from vlatrain.train.session import Session, open_session
+from vlatrain.train.step import model_inputs
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPES = {"one picture": "libero_small_published", "two pictures": "libero_small"}
+EPISODES = 8
+DATASET = "libero_spatial_no_noops"
+MADE = {
+    "vla_path": "bases/made",
+    "enable_periodic_eval": "false",
+    "early_stopping_enabled": "false",
+    "max_steps": 1_000_000,
+    "save_steps": 1_000_000,
+    "num_workers": 2,
+}
+
+
+def recipe_file(recipe: str) -> Path:
+    return ROOT / "configs" / f"{recipe}.yaml"
+
+
+def made_project(folder: Path, recipe: str, sizes: str = "") -> Path:
+    """A project with frames and a fresh model for `recipe`; `sizes` are further words for the tool `fresh`."""
+    known = yaml.safe_load(recipe_file(recipe).read_text())
+    data = write_rlds(folder / "datasets", DATASET, [episode(number) for number in range(EPISODES)], 1)
+    inputs = ["--wrist"] * known["use_wrist_image"] + ["--proprio"] * known["use_proprio"]
+    words = ["--data", str(data), "--out", str(folder / "bases" / "made"), "--chunk", str(known["action_chunk"])]
+    parser = argparse.ArgumentParser()
+    add_fresh(parser.add_subparsers())
+    fresh.write(parser.parse_args(["fresh", *words, *inputs, *sizes.split()]))
+    return folder
+
+
+@contextmanager
+def opened(project: Path, recipe: str, settings: Mapping[str, Any]) -> Iterator[tuple[Session, Feed]]:
+    """The recipe's session with `settings` besides, and its feed, as the training loop has them."""
+    fields = {**MADE, "project_root": project, **settings}
+    config = resolve(recipe_file(recipe), {name: str(value) for name, value in fields.items()}, {}).config
+    with open_session(config) as session, closing(session.checkpoints), closing(session.batches.stream(0)) as batches:
+        prepare = partial(model_inputs, session.learner, codec=session.codec, config=config)
+        yield session, Feed(batches, prepare, session.learner.device)
