@@ -30,7 +30,18 @@ from vlatrain.train.averages import Averages
 from vlatrain.train.ema import Ema
 
 LOOKS = {"view", "_unsafe_view", "reshape", "permute", "transpose", "t", "expand", "slice", "select", "unsqueeze"}
-LOOKS |= {"squeeze", "unbind", "split", "split_with_sizes", "chunk", "detach", "alias", "as_strided", "narrow", "unfold"}
+LOOKS |= {
+    "squeeze",
+    "unbind",
+    "split",
+    "split_with_sizes",
+    "chunk",
+    "detach",
+    "alias",
+    "as_strided",
+    "narrow",
+    "unfold",
+}
 LOOKS |= {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "set_", "lift_fresh"}
 WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero", "equal"}
 BYTES_PER_S, FLOP_PER_S, LAUNCH_S = 4.8e12, 400e12, 5e-6
@@ -45,11 +56,11 @@ class Part:
     operators: Counter[str] = field(default_factory=Counter)
 
 
-class Count(TorchDispatchMode):
+class Count(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's gap
     """Everything that is launched, under the label of the moment."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's gap
         self.parts: dict[str, Part] = {}
         self._labels = ["rest"]
 
@@ -140,7 +151,7 @@ def _grown(one: Part, other: Part, sizes: tuple[int, int], batch: int) -> Part:
 
 
 def table(parts: dict[str, Part]) -> Iterator[str]:
-    yield f"{'part':>16} {'launches':>8} {'GB':>8} {'TFLOP':>7} {'ms, bytes':>9} {'products':>8} {'host':>6}  most bytes"
+    yield f"{'part':>16} launches       GB   TFLOP ms, bytes products   host  most bytes"
     total = Part()
     for name, part in sorted(parts.items(), key=lambda item: -item[1].bytes):
         yield _line(name, part)

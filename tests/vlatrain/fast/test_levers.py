@@ -1,15 +1,18 @@
 """Which levers a run uses, and what it says of the others."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.configuration.memory import Checkpointing, Sharding
+from vlatrain.configuration.resolve import resolve
 from vlatrain.configuration.speed import Switch
 from vlatrain.errors import ConfigError
 from vlatrain.fast.levers import NAMES, Arithmetic, Levers, Place, levers
 
+CONFIGS = Path(__file__).parents[3] / "configs"
 H200 = Place(arithmetic=Arithmetic.BF16, capability=(9, 0))
 V100 = Place(arithmetic=Arithmetic.FP16, capability=(7, 0))
 CPU = Place(arithmetic=Arithmetic.FP32)
@@ -147,7 +150,25 @@ def test_a_lever_that_is_not_measured_yet_is_used_when_asked_for(name: str) -> N
     assert getattr(used(H200, deterministic=True, cuda_graph=Switch.ON, **{name: Switch.AUTO}), name)
 
 
-def test_whole_models_are_compiled_where_that_is_asked_for() -> None:
-    assert not used(H200, use_lora=False).compile
-    found = used(H200, use_lora=False, compile=Switch.ON)
-    assert (found.compile, found.cuda_graph, found.captures_answers) == (True, False, False)
+def test_whole_models_are_compiled_and_captured_too_but_their_answers_are_not() -> None:
+    found = used(H200, use_lora=False)
+    assert (found.compile, found.cuda_graph, found.captures_answers) == (True, True, False)
+
+
+@pytest.mark.parametrize("recipe", ["libero_small", "libero_small_published"])
+def test_recipes_of_small_models_use_what_there_is_on_a_new_card(recipe: str) -> None:
+    config = resolve(CONFIGS / f"{recipe}.yaml", {}, {}).config
+    told = "fused_lora off (all weights are trained), compile on, cuda_graph on, grouped_lora off, answer_kernels off"
+    assert str(levers(config, H200)) == told
+    assert str(levers(config, SEVERAL)).startswith(
+        "fused_lora off (all weights are trained), compile on, cuda_graph off (several ranks average"
+    )
+
+
+def test_graphs_do_not_scale_the_loss_of_a_whole_model_in_fp16() -> None:
+    turing = Place(arithmetic=Arithmetic.FP16, capability=(7, 5))
+    found = used(turing, use_lora=False)
+    assert (found.compile, found.cuda_graph) == (True, False)
+    assert dict(found.reasons)["cuda_graph"] == "fp16 scales the loss of a whole model"
+    with pytest.raises(ConfigError, match="--grouped_lora on: fused_lora is off"):
+        used(H200, use_lora=False, grouped_lora=Switch.ON)

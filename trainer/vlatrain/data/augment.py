@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vlatrain.data.philox import philox
 from vlatrain.data.resize import CROP_AREA, crop_and_resize, to_bytes, to_unit
 
 BRIGHTNESS = 0.2
@@ -36,7 +37,7 @@ class Draws(NamedTuple):
 
 def draw(seed: int, positions: NDArray[np.int64], device: torch.device, picture: int = 0) -> Draws:
     """The draws of the samples at these global positions: a function of seed, position and picture alone."""
-    raw = np.stack([_philox(seed, int(position), picture) for position in positions])
+    raw = philox((seed, STREAM), positions.astype(np.uint64), picture, len(Draws._fields))
     unit = torch.from_numpy(((raw >> np.uint64(40)) / np.float64(1 << 24)).astype(np.float32)).to(device)
     top, left, brightness, contrast, saturation, hue = unit.unbind(1)
     room = 1 - math.sqrt(CROP_AREA)
@@ -48,12 +49,6 @@ def draw(seed: int, positions: NDArray[np.int64], device: torch.device, picture:
         saturation=1 + (2 * saturation - 1) * SATURATION,
         hue=(2 * hue - 1) * HUE,
     )
-
-
-def _philox(seed: int, position: int, picture: int) -> NDArray[np.uint64]:
-    key = np.array([seed, STREAM], dtype=np.uint64)
-    counter = np.array([0, position, picture, 0], dtype=np.uint64)
-    return np.random.Philox(key=key, counter=counter).random_raw(len(Draws._fields))
 
 
 def augment(images: Tensor, draws: Draws) -> Tensor:

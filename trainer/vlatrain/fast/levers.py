@@ -102,8 +102,6 @@ def _obstacles(name: str, config: FinetuneConfig, place: Place, used: dict[str, 
 
 def _doubt(name: str, config: FinetuneConfig, place: Place) -> str | None:
     """What speaks against a lever unless it is asked for."""
-    if name == "compile" and not config.use_lora:
-        return "all weights are trained; on compiles their blocks"
     if name in ("compile", "cuda_graph") and config.deterministic:
         return "deterministic: kernels chosen by their speed are not the same in every process"
     if name == "cuda_graph" and place.world_size > 1:
@@ -144,11 +142,15 @@ def _against_cuda_graph(config: FinetuneConfig, place: Place, used: dict[str, bo
         yield "the base model is spread over the ranks"
     if config.activation_checkpointing is not Checkpointing.NONE:
         yield "activation_checkpointing is not none"
-    if not used["fused_lora"]:
+    if config.use_lora and not used["fused_lora"]:
         yield "fused_lora is off"
+    if not config.use_lora and place.arithmetic is Arithmetic.FP16:
+        yield "fp16 scales the loss of a whole model"
 
 
 def _against_grouped_lora(config: FinetuneConfig, used: dict[str, bool]) -> Iterator[str]:
+    if not used["fused_lora"]:
+        yield "fused_lora is off"
     if not used["cuda_graph"]:
         yield "cuda_graph is off"
     if config.lora_rank % RANK_STEP:

@@ -60,14 +60,14 @@ PUBLISHED = PixelConstants()
 
 def normalise(images: Tensor, constants: PixelConstants = PUBLISHED, dtype: torch.dtype = torch.float32) -> Tensor:
     """uint8 pictures [B, H, W, 3] to pixel values [B, 6, H, W], three channels a tower, on the pictures' device."""
-    mean, std = _on_device(constants, images.device)
+    mean, std = on_device(constants, images.device)
     pixels = images.permute(0, 3, 1, 2).float().div(255.0)
     return torch.cat((pixels, pixels), dim=1).sub_(mean).div_(std).to(dtype)
 
 
 @functools.lru_cache(maxsize=16)
-def _on_device(constants: PixelConstants, device: torch.device) -> tuple[Tensor, Tensor]:
-    """[6, 1, 1] each; kept, because copying them there again each step would wait for the device."""
+def on_device(constants: PixelConstants, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Means and deviations, [6, 1, 1] each; kept, because copying them there each step would wait for the device."""
     mean, std = (torch.tensor(values, device=device).view(6, 1, 1) for values in (constants.means, constants.stds))
     return mean, std
 

@@ -11,15 +11,28 @@ LAYER_NORM_EPS = 1e-6
 
 
 class PatchEmbedding(nn.Module):
-    """Pixels [B, 3, H, W] to patches [B, N, width], row by row."""
+    """Pixels [B, 3, H, W] to patches [B, N, width], row by row.
+
+    With `is_product` the convolution, whose windows do not overlap, is made as the product that it is.
+    """
 
     def __init__(self, config: TowerConfig) -> None:
         super().__init__()
+        self.is_product = False
         self.proj = nn.Conv2d(3, config.width, kernel_size=config.patch_size, stride=config.patch_size)
 
     def forward(self, pixels: Tensor) -> Tensor:
+        if self.is_product:
+            return F.linear(cut(pixels, self.proj.kernel_size[0]), self.proj.weight.flatten(1), self.proj.bias)
         patches: Tensor = self.proj(pixels)
         return patches.flatten(2).transpose(1, 2)
+
+
+def cut(pixels: Tensor, size: int) -> Tensor:
+    """Squares of `size` pixels a side, row by row: [B, 3, H, W] to [B, N, 3 * size * size]. A rest is left out."""
+    batch, channels, rows, columns = pixels.shape[0], pixels.shape[1], pixels.shape[2] // size, pixels.shape[3] // size
+    whole = pixels[:, :, : rows * size, : columns * size].reshape(batch, channels, rows, size, columns, size)
+    return whole.permute(0, 2, 4, 1, 3, 5).reshape(batch, rows * columns, channels * size * size)
 
 
 class Attention(nn.Module):

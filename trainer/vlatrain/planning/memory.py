@@ -100,7 +100,9 @@ def _training(
     logits = sizes.actions * sizes.vocabulary * 4
     temporary = sizes.decoder.places * TEMPORARY.values(sizes.decoder, 0)
     values = decoder + sum(towers) + projector + logits + temporary
-    cast = SHADOW_BYTES if used.cuda_graph else 0 if precision is Precision.FP32 else BYTES[precision]
+    cast = (
+        SHADOW_BYTES if used.cuda_graph and config.use_lora else 0 if precision is Precision.FP32 else BYTES[precision]
+    )
     casts = cast * (sizes.lora(config.lora_rank) if config.use_lora else sizes.parameters)
     told = {Checkpointing.NONE: "all kept", Checkpointing.BLOCKS: "the towers' kept", Checkpointing.FULL: "none kept"}
     samples = f"{config.batch_size} sample{'s' * (config.batch_size > 1)}"

@@ -22,6 +22,7 @@ from vlatrain.fast.grouping import group
 from vlatrain.fast.levers import PLAIN, Arithmetic, Levers, Place, levers
 from vlatrain.fast.optimizer import adamw
 from vlatrain.fast.pass_graphs import PassGraphs, flat_gradients
+from vlatrain.fast.pictures import Look, compiled_look
 from vlatrain.fast.shadows import Shadows, adapters_of
 from vlatrain.fast.streams import side_stream
 from vlatrain.method.live import LiveMethod
@@ -48,7 +49,8 @@ class Learner:
     `method` steers the gradients; None is plain training. With `is_sharded` every pass is a collective of all ranks.
     Captured passes add to `gradients`, which holds those of all parameters, and then `wrapped` averages nothing; they
     compute with the adapters' `shadows`. With an `ema` its means are what is evaluated and saved. A `proprio_head` is
-    the last group of the optimizer, and nothing that is evaluated or exported.
+    the last group of the optimizer, and nothing that is evaluated or exported. Pictures go through `look`, where there
+    is one, and else operator by operator.
     """
 
     vla: OpenVLA
@@ -67,6 +69,7 @@ class Learner:
     shadows: Shadows | None = None
     ema: Ema | None = None
     proprio_head: ProprioHead | None = None
+    look: Look | None = None
 
     def arithmetic(self) -> AbstractContextManager[Any]:
         """The context of every forward pass."""
@@ -189,11 +192,11 @@ def learner_of(
     model = model if head is None else Lesson(model, head)
     model.to(device).train()
     if used.compile:
-        compile_blocks(vla)
+        compile_blocks(vla, is_whole=not config.use_lora)
     if used.cuda_graph:
         vla.vision_backbone.side_stream = side_stream(device)
     gradients = flat_gradients(_adapters_first(model)) if used.cuda_graph else None
-    shadows = Shadows(vla, dtype) if used.cuda_graph else None
+    shadows = Shadows(vla, dtype) if used.cuda_graph and used.fused_lora else None
     if shadows is not None and used.grouped_lora:
         group(vla, shadows)
     optimizer = adamw(_trainable(adapted or vla), config.learning_rate, config.weight_decay, device)
@@ -214,6 +217,7 @@ def learner_of(
         gradients=gradients,
         shadows=shadows,
         proprio_head=head,
+        look=compiled_look() if used.compile and not config.use_lora else None,
     )
     return replace(learner, ema=Ema.of(learner.weights, config.ema_decay)) if config.ema_decay else learner
 

@@ -12,8 +12,9 @@ from vlatrain.data.augment import augment, draw
 from vlatrain.data.batches import Batch
 from vlatrain.data.resize import resize
 from vlatrain.fast.feeding import Inputs, with_even_texts
+from vlatrain.fast.pictures import Look
 from vlatrain.model.codec import Codec
-from vlatrain.model.images import normalise
+from vlatrain.model.images import normalise, on_device
 from vlatrain.model.openvla import ActionLogits
 from vlatrain.train.learner import Learner
 from vlatrain.train.state import learning_rate
@@ -67,7 +68,7 @@ def model_inputs(learner: Learner, batch: Batch, codec: Codec, config: FinetuneC
         batch = with_even_texts(batch, codec.prompts.pad_token_id)
     batch = batch.to(learner.device)
     seed = config.seed if config.image_aug else None
-    pixel_values = pixels(batch, codec, augmentation_seed=seed, dtype=learner.dtype)
+    pixel_values = pixels(batch, codec, augmentation_seed=seed, dtype=learner.dtype, look=learner.look)
     inputs = {"pixel_values": pixel_values, "input_ids": batch.input_ids, "labels": batch.labels}
     return inputs if batch.states is None else inputs | {"states": batch.states}
 
@@ -100,15 +101,24 @@ def _pass(learner: Learner, codec: Codec, config: FinetuneConfig, inputs: Inputs
         learner.shadows.gather(learner.gradients)
 
 
-def pixels(batch: Batch, codec: Codec, *, augmentation_seed: int | None, dtype: torch.dtype) -> Tensor:
-    """The pictures of a batch as the model takes them, [B, 6 a picture, H, W], on the batch's device."""
-    pictures = [batch.images] if batch.wrists is None else [batch.images, batch.wrists]
+def pixels(
+    batch: Batch, codec: Codec, *, augmentation_seed: int | None, dtype: torch.dtype, look: Look | None = None
+) -> Tensor:
+    """The pictures of a batch as the model takes them, [B, 6 a picture, H, W], on the batch's device.
+
+    `look` augments and normalises in one, where there is one.
+    """
     prepared = []
-    for number, images in enumerate(pictures):
+    for number, images in enumerate([batch.images] if batch.wrists is None else [batch.images, batch.wrists]):
         images = resize(images, codec.image_size)
-        if augmentation_seed is not None:
-            images = augment(images, draw(augmentation_seed, batch.positions, images.device, number))
-        prepared.append(normalise(images, codec.constants, dtype))
+        if augmentation_seed is None:
+            prepared.append(normalise(images, codec.constants, dtype))
+            continue
+        draws = draw(augmentation_seed, batch.positions, images.device, number)
+        if look is None:
+            prepared.append(normalise(augment(images, draws), codec.constants, dtype))
+        else:
+            prepared.append(look(images, draws, *on_device(codec.constants, images.device), dtype))
     return torch.cat(prepared, dim=1) if len(prepared) > 1 else prepared[0]
 
 
