@@ -34,6 +34,8 @@ UNFINISHED = 75
 POLL_S = 1.0
 LEAST_STEPS = 50
 PART_BYTES = 15_000_000
+LESS_FAST = ("cuda_graph=off", "compile=off")
+"""What is tried in turn where a step fails"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +128,7 @@ class Campaign:
         settings = [f"{key}={value}" for key, value in self.settings(recipe).items()]
         paced = [word for one in settings for word in ("--set", one)]
         pace = [sys.executable, "benchmarks/libero_pace.py", str(recipe.config), "--processes", str(recipe.gpus)]
-        pace += ["--try", "compile=on"] if has_gpus else []
+        pace += ["--else", *LESS_FAST] if has_gpus else []
         pace += ["--fresh", " ".join([*recipe.fresh(), *sizes]), "--", *paced]
         if not (self.stage(f"{recipe.name}-fresh", fresh) and self.stage(f"{recipe.name}-pace", pace, visible)):
             return False
@@ -149,7 +151,7 @@ class Campaign:
         log = self.out / "stages" / f"{recipe.name}-pace.log"
         *tried, told = log.read_text().split()
         pace_s = float(told)
-        settings = [*settings, *(word for word in tried[-1:] if word == "compile=on")]
+        settings = [*settings, *(word for word in tried[-1:] if word in LESS_FAST)]
         half = max(LEAST_STEPS, int(self.arguments.train_s / pace_s / 2))
         steps = {"max_steps": 2 * half, "save_steps": half, "eval_every_steps": half, "lr_warmup_steps": half // 10}
         words = ["start", str(max(1, recipe.gpus)), "--config", str(recipe.config), "--project-root", str(self.out)]

@@ -3,7 +3,7 @@
     python3 benchmarks/libero_pace.py configs/libero_small.yaml --fresh "--wrist --proprio" -- --set batch_size=128
 
 What follows -- is taken as `vlad start` takes it. With `--try compile=on` that setting is added where it works, and
-printed before the seconds.
+printed before the seconds; with `--else cuda_graph=off compile=off` the first of these where it does not work without.
 """
 
 import argparse
@@ -48,13 +48,14 @@ def main() -> None:
     parser.add_argument("--fresh", default="--wrist --proprio")
     parser.add_argument("--processes", type=int, default=1, help="ranks, one a GPU")
     parser.add_argument("--try", dest="tried", metavar="FIELD=VALUE")
+    parser.add_argument("--else", dest="others", metavar="FIELD=VALUE", nargs="+", default=[])
     words = sys.argv[1:]
     end = words.index("--") if "--" in words else len(words)
     arguments = parser.parse_args(words[:end])
     arguments.settings = words[end + 1 :]
     with tempfile.TemporaryDirectory() as folder:
         fresh_model(arguments, Path(folder))
-        for tried in dict.fromkeys([arguments.tried, None]):
+        for tried in dict.fromkeys([arguments.tried, None, *arguments.others]):
             told = stretches(arguments, Path(folder), tried)
             if told:
                 print(*([tried] if tried else []), min(told))
