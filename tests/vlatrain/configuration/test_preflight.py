@@ -30,11 +30,16 @@ def adapter(folder: Path, rank: int = 32) -> Path:
     return folder
 
 
+def model(folder: Path, **inputs: int) -> None:
+    """What a base tells of itself."""
+    (folder / "config.json").write_text(json.dumps({"model_type": "openvla", **inputs}))
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> FinetuneConfig:
     """One whose files are all there."""
     (tmp_path / "base").mkdir()
-    (tmp_path / "base" / "config.json").write_text("{}")
+    model(tmp_path / "base")
     safetensors(tmp_path / "base" / "model.safetensors")
     (tmp_path / "datasets" / "libero_spatial_no_noops").mkdir(parents=True)
     (tmp_path / "datasets" / "libero_spatial_no_noops" / "libero-train.tfrecord-00000-of-00001").touch()
@@ -111,6 +116,21 @@ def without_a_shard(config: FinetuneConfig, root: Path) -> FinetuneConfig:
     return config
 
 
+def made_for(**inputs: int) -> Break:
+    def broken(config: FinetuneConfig, root: Path) -> FinetuneConfig:
+        model(root / "base", **inputs)
+        return config
+
+    return broken
+
+
+def made_for_two_cameras_and_gone_on_from(config: FinetuneConfig, root: Path) -> FinetuneConfig:
+    (root / "merged").mkdir()
+    model(root / "merged", num_images_in_input=2)
+    safetensors(root / "merged" / "model.safetensors")
+    return replace(config, resume_full_model_dir=root / "merged")
+
+
 def setting(**values: Any) -> Break:
     def broken(config: FinetuneConfig, root: Path) -> FinetuneConfig:
         return replace(config, **{name: root / value if "dir" in name else value for name, value in values.items()})
@@ -161,6 +181,13 @@ def file_for_a_folder(config: FinetuneConfig, root: Path) -> FinetuneConfig:
         (written("base/model.safetensors", b"version https://git-lfs"), "is no whole safetensors file"),
         (written("base/model.safetensors", b""), "is no whole safetensors file"),
         (written("base/model.safetensors.index.json", b"{"), "index.json is damaged"),
+        (written("base/config.json", b'{"model_type": "llava"}'), "/base/config.json: model_type is 'llava', not"),
+        (written("base/config.json", b'{"model_type": "openvla", "use_fused_vision_backbone": false}'), "openvla-v01"),
+        (made_for(num_images_in_input=2), "--use_wrist_image false: the base model base was made with it true; set"),
+        (made_for(proprio_dim=8), "--use_proprio false: the base model base was made with it true; set it so"),
+        (setting(use_wrist_image=True), "--use_wrist_image true: the base model base was made with it false; set"),
+        (made_for(num_actions_chunk=8), "--action_chunk 1: the base model base was made for 8; set it so"),
+        (made_for_two_cameras_and_gone_on_from, "merged was made with it true; set it so"),
         (setting(data_root_dir="nowhere"), "nowhere: no such folder"),
         (setting(dataset_name="libero_spatial_nonoops"), "did you mean libero_spatial_no_noops?"),
         (setting(dataset_name="droid"), "; there: libero_spatial_no_noops"),

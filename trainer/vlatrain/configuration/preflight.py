@@ -14,6 +14,7 @@ from vlatrain.adapters import latest_adapter, strangeness
 from vlatrain.configuration.checks import needs
 from vlatrain.configuration.data_checks import check_data, check_probe
 from vlatrain.configuration.finetune import Device, FinetuneConfig, Precision
+from vlatrain.configuration.fitting import check_inputs
 from vlatrain.configuration.memory import Sharding
 from vlatrain.configuration.method import ThermostatMode
 from vlatrain.configuration.places import artifact_folder, base_model_folder, hub_caches, weight_files
@@ -34,7 +35,10 @@ def check_files(config: FinetuneConfig, environ: Mapping[str, str]) -> None:
     check_bitsandbytes(config)
     check_base_model_path(config, environ)
     check_data(config)
-    check_resume(config, base_model_folder(config, environ))
+    base = base_model_folder(config, environ)
+    check_resume(config, base)
+    if model := config.resume_full_model_dir or base:
+        check_inputs(config, model)
     check_method(config)
     check_simulator(config)
     for name in ("run_root_dir", "adapter_tmp_dir"):

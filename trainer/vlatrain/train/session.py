@@ -15,6 +15,7 @@ from vlad.policy.early_stop import EarlyStopPolicy
 from vlad.report import RUN_ID_VARIABLE, Reporter
 
 from vlatrain.configuration.finetune import EarlyStopRule, FinetuneConfig
+from vlatrain.configuration.fitting import check_inputs
 from vlatrain.configuration.places import adapter_folder, base_model_folder
 from vlatrain.data.actions import STATE_DIM
 from vlatrain.data.batches import Batches
@@ -38,7 +39,6 @@ from vlatrain.model.self_check import vision_self_check
 from vlatrain.tracking.trackers import tracked
 from vlatrain.train.batching import open_batches
 from vlatrain.train.devices import chosen_device, device_of, set_arithmetic
-from vlatrain.train.fitting import check_inputs
 from vlatrain.train.inbox import Inbox
 from vlatrain.train.learner import Learner, build_learner
 from vlatrain.train.loading import BASE_MODEL, loading_told
@@ -153,8 +153,8 @@ def _load(config: FinetuneConfig, ranks: Ranks, starting: Starting, inbox: Inbox
     starting.begins("data")
     suite = _suite(config, ranks, device)
     base = config.resume_full_model_dir or base_model_folder(config, os.environ) or _downloaded(config, ranks)
+    check_inputs(config, base)
     codec = Codec.from_folder(base)
-    check_inputs(config, codec)
     dataset = open_training_set(config, is_first=ranks.is_first, wait_for_all=ranks.wait_for_all)
     batches = open_batches(config, dataset, codec, ranks, device)
     resumed = checkpoint_to_resume(config)
