@@ -58,6 +58,11 @@ class Reporter:
     def evaluation(self, evaluation: Evaluation) -> None:
         self._append(self._evaluations, msgspec.structs.replace(evaluation, attempt=self.attempt), True)
 
+    def has_told(self, evaluation: Evaluation) -> bool:
+        """Whether this very measurement is on record, told by an attempt that died before it could save that it was."""
+        known = self._run.read_evaluations() if self._run else []
+        return any((one.step, one.at) == (evaluation.step, evaluation.at) for one in known)
+
     def _append(self, journal: JournalWriter | None, line: msgspec.Struct, durable: bool) -> None:
         if journal is None:
             return

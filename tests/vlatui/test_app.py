@@ -1,9 +1,12 @@
 """The application: help, palette, theme, settings, and leaving it."""
 
+import os
 import re
+from types import SimpleNamespace
 
 import pytest
 from dashboards import SIZE, FakeVlad, Make, Runs, requests_of, run_rows, until_read, until_told
+from fake_runs import HOST, training_run
 from screen_text import screen_text, until, until_shown
 from textual import events
 from textual.app import App
@@ -11,6 +14,8 @@ from textual.geometry import Size
 from textual.widgets import Input
 from vlad.records.requests import Action
 from vlad.records.rundir import Home
+from vlad.supervise import locks
+from vlatui import app as app_module
 from vlatui.look.words import Language, choose
 from vlatui.screens.navigation import TABS
 from vlatui.screens.new_run import NewRunScreen
@@ -23,6 +28,25 @@ async def test_orphans_are_adopted_at_the_start(dashboard: Make, runs: Runs) -> 
     app = dashboard(vlad=vlad, adopts=True)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await until(pilot, lambda: vlad.asked == [["ls", "--json"]])
+
+
+async def test_a_run_whose_guards_are_killed_meanwhile_is_adopted(
+    dashboard: Make, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_module, "ORPHANS_S", 0.05)
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(nodename=HOST))
+    home.prepare()
+    run = training_run(home)
+    keeper = locks.open_lock(run.directory.keeper_lock)
+    assert locks.try_lock(keeper)
+    vlad = FakeVlad()
+    app = dashboard(vlad=vlad, adopts=True)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_shown(pilot, "1 live", "step 315 loss")
+        await until(pilot, lambda: vlad.asked == [["ls", "--json"]])
+        os.close(keeper)
+        await until_told(pilot, "nobody looked after tabletop_demo any more; vlad does again")
+    assert vlad.asked == [["ls", "--json"]] * 2
 
 
 async def test_the_help_tells_every_key_of_the_bindings(dashboard: Make, runs: Runs) -> None:

@@ -18,12 +18,13 @@ from textual.screen import Screen
 from textual.timer import Timer
 from vlad.records.rundir import Home
 
-from vlatui.asking.messages import ActionFailed
+from vlatui.asking.messages import ActionDone, ActionFailed
 from vlatui.key_order import KeysInOrder
 from vlatui.look.sending import SentCells
 from vlatui.look.themes import OURS, mixed_colours, tone_styles
 from vlatui.look.tones import Tone, safe
 from vlatui.look.words import tr
+from vlatui.reading.orphans import OrphanWatch
 from vlatui.reading.threads import Threads
 from vlatui.screens.dashboard import DashboardScreen
 from vlatui.screens.text import TextScreen, key_lines
@@ -35,6 +36,7 @@ from vlatui.sites.sites import Sites
 from vlatui.sites.vlad import Vlad, run_vlad
 
 REPAINT_S = 0.25
+ORPHANS_S = 5.0
 
 
 class VlatuiApp(KeysInOrder):
@@ -79,6 +81,7 @@ class VlatuiApp(KeysInOrder):
         )  # fmt: skip
         self.screen_of_runs = DashboardScreen(self.session)
         self._adopts = adopts
+        self._orphans = OrphanWatch(home)
         self._sent = SentCells()
         self._repainting: Timer | None = None
         self.animation_level = "none"
@@ -111,6 +114,7 @@ class VlatuiApp(KeysInOrder):
         self.theme_changed_signal.subscribe(self, lambda theme: self.session.remember(theme=theme.name))
         if self._adopts and not self.session.readonly:
             self._adopt_orphans()
+            self.set_interval(ORPHANS_S, self._look_for_orphans)
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Sends the terminal only what changed."""
@@ -159,6 +163,18 @@ class VlatuiApp(KeysInOrder):
         answer = self.session.ask_vlad("ls", "--json")
         if not answer.is_done:
             self._tell(ActionFailed(answer.words))
+
+    @work(thread=True, exclusive=True, group="orphans", exit_on_error=False)
+    def _look_for_orphans(self) -> None:
+        """Also those whose guard is killed while this dashboard is open."""
+        here = [run.record for run in self.screen_of_runs.view.live if not run.site]
+        found = self._orphans.look(here)
+        if not found:
+            return
+        answer = self.session.ask_vlad("ls", "--json")
+        names = ", ".join(record.name for record in here if record.run_id in found)
+        words = tr("nobody looked after {runs} any more; vlad does again", runs=names)
+        self._tell(ActionDone(words) if answer.is_done else ActionFailed(answer.words))
 
     def action_help(self) -> None:
         from vlatui.keys import key_groups

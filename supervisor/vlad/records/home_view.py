@@ -10,7 +10,7 @@ from vlad.records.outcome import ProcessIdentity
 from vlad.records.run import RunRecord, State
 from vlad.records.rundir import Home, RunDirectory
 from vlad.records.spec import Kind
-from vlad.records.summary import Summary, SummaryRead, read_summary
+from vlad.records.summary import Summary, SummaryRead, of_attempt, read_summary
 
 MOST_ENDED = 200
 IsAlive = Callable[[ProcessIdentity], bool]
@@ -120,7 +120,7 @@ class HomeReader:
         kind = known.view.kind if known else None
         if kind is None and not record.state.is_final:
             kind = _kind_of(run)
-        view = RunView(record, read.summary, kind=kind)
+        view = RunView(record, of_attempt(read.summary, len(record.attempts)), kind=kind)
         self._known[run.run_id] = _Known(view, read, signature)
         return view
 

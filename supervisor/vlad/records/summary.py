@@ -119,6 +119,15 @@ def _new_attempt(summary: Summary, attempt: int, at: float) -> Summary:
     )  # fmt: skip
 
 
+def of_attempt(summary: Summary, attempt: int) -> Summary:
+    """The summary in an attempt that may have told nothing yet: without what an earlier one did when it died."""
+    if summary.attempt >= attempt:
+        return summary
+    return msgspec.structs.replace(
+        summary, phase=None, phase_detail="", phase_since=None, phase_done=None, phase_total=None, step_at=None
+    )  # fmt: skip
+
+
 def _after(summary: Summary, line: ProgressLine) -> Summary:
     match line:
         case Plan():

@@ -5,6 +5,8 @@ import os
 import time
 from pathlib import Path
 
+from vlad.host.lock_files import is_locked as is_locked
+
 RETRY_S = 0.01
 
 
@@ -30,21 +32,6 @@ def lock_within(handle: int, seconds: float) -> bool:
             return False
         time.sleep(RETRY_S)
     return True
-
-
-def is_locked(path: Path) -> bool:
-    """Whether any process holds the lock. Creates nothing."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
 
 
 def free_within(path: Path, seconds: float) -> bool:

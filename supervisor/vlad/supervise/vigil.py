@@ -90,9 +90,10 @@ class Vigil:
 
     def _read_usual(self) -> Usual:
         from vlad.policy.hang import usual_of
-        from vlad.records.summary import read_summary  # few runs are ever quiet for so long
+        from vlad.records.summary import of_attempt, read_summary  # few runs are ever quiet for so long
 
-        return usual_of(self._spec.hang, self._spec.kind, read_summary(self._run).summary)
+        summary = of_attempt(read_summary(self._run).summary, self._attempt)
+        return usual_of(self._spec.hang, self._spec.kind, summary)
 
     def _described(self, usual: Usual, quiet_s: float) -> Quiet:
         since = time.time() - quiet_s

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from fake_runs import FakeRun, many_states, training_run
+from fake_runs import FakeRun, evaluating_run, many_states, training_run
 from vlad.records import home_view as snapshot
 from vlad.records.home_view import HomeReader, HomeView
+from vlad.records.progress import Phase
 from vlad.records.run import Moved, State
 from vlad.records.rundir import Home, RunDirectory
 from vlad.records.spec import Kind
@@ -57,6 +58,16 @@ def test_a_run_that_changed_is_seen(home: Home) -> None:
     run.event(Moved, state=State.STOPPING, why="asked for")
     view = reader.read().runs[0]
     assert (view.record.state, view.summary.step) == (State.STOPPING, 320)
+
+
+def test_a_restarted_run_does_not_do_what_it_did_when_it_died(home: Home) -> None:
+    home.prepare()
+    run = evaluating_run(home)
+    reader = HomeReader(home)
+    assert reader.read().runs[0].summary.phase is Phase.EVALUATING
+    run.attempt(2)
+    again = reader.read().runs[0].summary
+    assert (again.phase, again.phase_done, again.step) == (None, None, 3000)
 
 
 def test_of_a_live_run_it_is_told_whose_program_it_is(home: Home, runs: dict[str, RunDirectory]) -> None:

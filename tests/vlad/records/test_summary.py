@@ -18,7 +18,7 @@ from vlad.records.progress import (
     Warned,
 )
 from vlad.records.rundir import RunDirectory
-from vlad.records.summary import EMPTY, Summary, fold_evaluation, fold_progress, read_summary
+from vlad.records.summary import EMPTY, Summary, fold_evaluation, fold_progress, of_attempt, read_summary
 from vlad.report import Reporter
 
 
@@ -151,3 +151,15 @@ def test_a_checkpoint_that_turns_out_best_later_is_not_the_last_one() -> None:
     best = msgspec.structs.replace(first, is_best=True, is_new=False)
     summary = folded(first, second, best)
     assert (summary.last_checkpoint, summary.best_checkpoint) == (second, best)
+
+
+def test_an_attempt_that_has_told_nothing_does_not_do_what_the_one_before_did() -> None:
+    told = folded(
+        Plan(at=1, max_steps=100),
+        Step(at=2, step=4, loss=2.0),
+        PhaseChange(at=3, phase=Phase.EVALUATING, step=4, done=2, total=4),
+    )
+    assert of_attempt(told, 1) == told
+    fresh = of_attempt(told, 2)
+    assert (fresh.phase, fresh.phase_since, fresh.phase_done, fresh.phase_total, fresh.step_at) == (None,) * 5
+    assert (fresh.step, fresh.loss, fresh.max_steps) == (4, 2.0, 100)

@@ -114,6 +114,7 @@ def test_an_episode_whose_simulator_crashes_is_played_again_and_counted(tmp_path
     assert [outcome.repeats for outcome in result.outcomes] == [0, 1, 1, 0, 0, 0]
     assert result.outcomes[2].steps == 3
     assert "Episodes begun anew because a simulator was lost: 2" in list(log_lines(result))
+    assert result.lost == "simulators were lost and replaced; episodes begun anew: 2"
 
 
 def test_an_episode_that_always_crashes_is_given_up_with_the_reason(tmp_path: Path, faults: Path) -> None:

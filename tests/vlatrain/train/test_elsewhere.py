@@ -9,6 +9,7 @@ import pytest
 from patience import until
 from training_runs import Workshop, train_state
 from vlad.records.rundir import Home, RunDirectory
+from vlatrain.train.elsewhere import behind
 
 SETTINGS: dict[str, Any] = {
     "eval_task_suite_name": "libero_spatial",
@@ -63,6 +64,28 @@ def test_an_evaluation_whose_run_fails_is_a_result_with_its_reason(workshop: Wor
 
 
 @pytest.mark.slow
+def test_a_result_that_was_joined_before_a_kill_is_told_once(workshop: Workshop, home: Home) -> None:
+    """Step 2 waits for the result of step 1, which the killed attempt has told of and never saved as joined."""
+    run = workshop.run(**{**SETTINGS, "max_steps": 3, "save_steps": 2, "eval_every_steps": 2})
+    assert run.train(environment={"VLAD_FAILPOINTS": "step_3:kill"}) != 0
+    [path] = (home.path / "runs").iterdir()
+    until(partial(is_over, home.run(path.name)), path.name)
+    assert run.train(*run.resume(), environment={"VLAD_FAILPOINTS": "step_3:kill"}) != 0
+    assert [seen.step for seen in run.evaluations] == [2]
+    assert train_state(run.latest).pending == (2,)
+    assert run.train(*run.resume()) == 0, run.jobs[-1].output
+    assert [(seen.step, seen.best_step) for seen in run.evaluations] == [(2, 2)]
+    assert train_state(run.latest).pending == ()
+
+
+@pytest.mark.parametrize(
+    ("steps", "named"), [((5,), "5"), ((5, 10, 15), "5, 10, 15"), ((5, 10, 15, 20, 25), "5, 10, 15 and 2 more")]
+)
+def test_few_of_many_evaluations_that_are_behind_are_named(steps: tuple[int, ...], named: str) -> None:
+    assert behind(steps) == f"evaluations are behind training: those of step {named} have not ended yet"
+
+
+@pytest.mark.slow
 def test_a_run_killed_while_an_evaluation_goes_on_elsewhere_joins_it_when_resumed(
     workshop: Workshop, home: Home
 ) -> None:
@@ -90,6 +113,8 @@ def test_an_early_stop_that_arrives_ends_the_run_and_the_evaluations_nobody_wait
     assert run.train() == 0, run.jobs[-1].output
     assert [(seen.step, seen.bad_evaluations) for seen in run.evaluations] == [(400, 0), (800, 1)]
     assert (run.finished.reason, run.finished.step < 100_000) == ("EARLY_STOP", True)
-    for path in (home.path / "runs").iterdir():
+    others = list((home.path / "runs").iterdir())
+    assert len(others) <= 3, "on the CPU one goes on at a time"
+    for path in others:
         other = home.run(path.name)
         until(partial(is_over, other), other.run_id)

@@ -1,9 +1,10 @@
 """Reading one run in full, bit by bit."""
 
 from fake_runs import NOW, training_run
-from vlad.records.progress import Step, TaskEvaluated
+from vlad.records.progress import Phase, PhaseChange, Step, TaskEvaluated
 from vlad.records.rundir import Home, RunDirectory
 from vlatui.reading.detail import DetailReader
+from vlatui.reading.under_way import UnderWay
 from vlatui.telling.evaluation_rows import ARRIVING, evaluation_rows
 
 
@@ -81,18 +82,25 @@ def test_an_evaluation_arrives_task_by_task_until_its_result_is_there(home: Home
     reader = DetailReader(run.directory)
     first = reader.read()
     assert first is not None
-    assert first.arriving is None
+    assert first.under_way is None
+    run.progress(PhaseChange(at=NOW + 1, phase=Phase.EVALUATING, step=350, done=0, total=15))
+    begun = reader.read()
+    assert begun is not None
+    assert begun.under_way == UnderWay(1, 350, NOW + 1, 0, 15)
+    assert begun.under_way.so_far is None
     for number, successes in enumerate((4, 1)):
         run.progress(
             TaskEvaluated(at=NOW + 1, step=350, suite="s", task=f"task {number}", successes=successes, episodes=5)
         )
     detail = reader.read()
     assert detail is not None
-    assert detail.arriving is not None
-    assert (detail.arriving.step, detail.arriving.successes, detail.arriving.episodes) == (350, 5, 10)
-    rows = evaluation_rows(detail.evaluations, detail.arriving)
+    assert detail.under_way is not None
+    so_far = detail.under_way.so_far
+    assert so_far is not None
+    assert (so_far.step, so_far.successes, so_far.episodes) == (350, 5, 10)
+    rows = evaluation_rows(detail.evaluations, so_far)
     assert [rows[0].key, rows[1].key] == [ARRIVING, "6"]
     run.evaluation(350, 9, 15, best=60, bad=0, at=NOW + 2)
     detail = reader.read()
     assert detail is not None
-    assert (detail.arriving, detail.evaluations[-1].step) == (None, 350)
+    assert (detail.under_way, detail.evaluations[-1].step) == (None, 350)

@@ -5,9 +5,23 @@ from pathlib import Path
 import pytest
 from dashboards import SIZE, Make, Runs, until_read, until_told
 from fake_runs import NOW, FakeRun, training_run
-from screen_text import until, until_shown
+from screen_text import screen_text, until, until_shown
 from textual.pilot import Pilot
+from vlad.records.outcome import Exit
+from vlad.records.progress import Phase, PhaseChange, Plan
+from vlad.records.run import AttemptEnded, Moved, State
 from vlad.records.rundir import Home
+
+
+def fresh_run(home: Home) -> FakeRun:
+    """Before its first evaluation."""
+    run = FakeRun(home, "20261122-0931-fresh-7f3a", age_s=90)
+    run.event(Moved, state=State.STARTING, why="asked for")
+    run.attempt()
+    run.event(Moved, state=State.RUNNING, why="the program reports")
+    run.progress(Plan(at=NOW - 60, max_steps=500, save_steps=25, eval_every_steps=50, patience=5))
+    run.steps(1, 40)
+    return run
 
 
 async def open_evaluations(pilot: Pilot[None]) -> None:
@@ -53,6 +67,22 @@ async def test_an_evaluation_that_is_still_arriving_has_no_paths(dashboard: Make
         await until_shown(pilot, "so far")
         await pilot.press("g", "y")
         await until_told(pilot, "this evaluation has told of no checkpoint")
+
+
+async def test_the_first_evaluation_is_told_while_it_goes_on_and_not_after_its_run_died(
+    dashboard: Make, home: Home
+) -> None:
+    home.prepare()
+    run = fresh_run(home)
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("2")
+        await until_shown(pilot, "No evaluation yet.", "the first one comes at step 50")
+        run.progress(PhaseChange(at=NOW, phase=Phase.EVALUATING, step=50, done=3, total=12))
+        await until_shown(pilot, "step 50 is evaluated", "3 of 12 episodes", "the first one goes on")
+        run.event(AttemptEnded, number=1, exit=Exit(at=NOW, signal=9), end_step=50)
+        run.event(Moved, state=State.BACKOFF, why="killed", restart_at=NOW + 60)
+        await until(pilot, lambda: "is evaluated" not in screen_text(app))
 
 
 async def test_enter_opens_a_video_and_then_the_next_or_copies_its_path(

@@ -89,6 +89,13 @@ class EvaluationResult:
         """How often an episode was begun anew because its simulator was lost."""
         return sum(outcome.repeats for outcome in self.outcomes)
 
+    @property
+    def lost(self) -> str | None:
+        """That episodes were begun anew; None where none was."""
+        if not self.repeats:
+            return None
+        return f"simulators were lost and replaced; episodes begun anew: {self.repeats}"
+
     def by_task(self) -> Iterator[tuple[str, int, int]]:
         """Each task with its successes and the episodes that were played."""
         for number, task in enumerate(self.tasks):

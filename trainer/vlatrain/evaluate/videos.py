@@ -1,6 +1,7 @@
 """Videos of episodes: encoded while they are played, kept or thrown away when they end."""
 
 import logging
+import os
 import re
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 FPS = 30  # as the original script
 LONGEST_TASK = 50  # letters of a task in a file's name, as the original script
 CODECS = ("libx264", "mpeg4")
+UNFINISHED = ".*.mp4"
+LEFT_BEHIND_S = 24 * 3600.0
 
 
 @dataclass(slots=True)
@@ -54,6 +57,7 @@ class Films:
     _running: dict[Episode, Film] = field(default_factory=dict)
     _complete: set[int] = field(default_factory=set)
     _seen: dict[int, set[bool]] = field(default_factory=dict)
+    _has_swept: bool = False
 
     def see(self, episode: Episode, image: Image, *, is_start: bool) -> None:
         """The next picture of an episode; `is_start` throws away what was filmed of an earlier try."""
@@ -62,11 +66,18 @@ class Films:
         try:
             if is_start:
                 self._discard(episode)
-                self._running[episode] = _started(self.folder / f".{episode.task}-{episode.trial}.mp4", image)
+                self._running[episode] = _started(self._unfinished(episode), image)
             if episode in self._running:
                 self._running[episode].add(image)
         except (OSError, ImportError) as error:
             self.remark = f"no videos: {error}"
+
+    def _unfinished(self, episode: Episode) -> Path:
+        """Where an episode is filmed: other runs may do so in this folder, too. What killed ones left behind goes."""
+        if not self._has_swept:
+            self._has_swept = True
+            sweep(self.folder.parent, time.time())
+        return self.folder / f".{episode.task}-{episode.trial}-{os.uname().nodename}-{os.getpid()}.mp4"
 
     def end(self, episode: Episode, outcome: Outcome) -> None:
         """Keeps or throws away what was filmed."""
@@ -105,6 +116,15 @@ class Films:
         """Throws away what is still being filmed."""
         for episode in list(self._running):
             self._discard(episode)
+
+
+def sweep(rollouts: Path, now: float) -> None:
+    """Removes the videos in the folders of `rollouts` that were begun a day ago (`now` in Unix seconds), and never
+    finished. Raises OSError.
+    """
+    for path in rollouts.glob(f"*/{UNFINISHED}"):
+        if now - path.stat().st_mtime > LEFT_BEHIND_S:
+            path.unlink(missing_ok=True)
 
 
 def file_name(episode: Episode, outcome: Outcome, task: str) -> str:

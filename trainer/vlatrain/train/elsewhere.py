@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from vlatrain.train.state import TrainState, is_due
 POLL_S = 1.0
 LOOK_AT_RUN_S = 5.0
 RESTARTS = "2"
+MOST_NAMED = 3
 TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT")
 OURS = ("VLAD_RUN_ID", "VLAD_RUN_DIR", "VLAD_ATTEMPT")
 VLAD = (sys.executable, "-P", "-c", "from vlad.cli import main; main()")
@@ -49,6 +51,10 @@ class Job:
     def run(self) -> Path:
         """Holds the folder of the run that evaluates."""
         return self.folder / f"step-{self.step:06d}.run"
+
+    @property
+    def is_begun(self) -> bool:
+        return self.run.exists() or self.result.exists()
 
     def record(self) -> Evaluation | None:
         """The result, None before it is there."""
@@ -81,11 +87,28 @@ def submitted(session: Session, state: TrainState) -> TrainState:
         return state
     after = state.with_pending()
     if session.ranks.is_first:
-        _begin(session, state.step)
+        _begin_due(session, after)
         if state.pending:
-            behind = ", ".join(map(str, state.pending))
-            session.reports.warn(f"evaluations are behind training: those of step {behind} have not ended yet")
+            session.reports.warn(behind(state.pending))
     return after
+
+
+def behind(steps: Sequence[int]) -> str:
+    """Which evaluations have not ended when another one is due."""
+    named = ", ".join(map(str, steps[:MOST_NAMED]))
+    more = f" and {len(steps) - MOST_NAMED} more" if len(steps) > MOST_NAMED else ""
+    return f"evaluations are behind training: those of step {named}{more} have not ended yet"
+
+
+def _in_turn(session: Session, state: TrainState) -> tuple[int, ...]:
+    """Steps that may be evaluated now. Free GPUs are waited for by the runs themselves; the CPU does one at a time."""
+    return state.pending[:1] if session.config.eval_on == "cpu" else state.pending
+
+
+def _begin_due(session: Session, state: TrainState) -> None:
+    for step in _in_turn(session, state):
+        if not job_of(session, step).is_begun:
+            _begin(session, step)
 
 
 def _begin(session: Session, step: int) -> None:
@@ -156,6 +179,8 @@ def joined(session: Session, state: TrainState) -> TrainState:
         state = after.without_pending(step)
         if record is not None:
             _tell(session, state, record, is_counted=is_counted)
+            if is_awaited(session, state):
+                _begin_due(session, state)
     return state
 
 
@@ -192,7 +217,8 @@ def _tell(session: Session, after: TrainState, record: Evaluation, *, is_counted
         bad_evaluations=after.early_stop.bad_evaluations,
         patience=session.early_stop.patience if session.early_stop.enabled else None,
     )
-    session.reports.evaluation(full, session.early_stop, is_scheduled=is_counted)
+    if not session.reports.has_told(record):
+        session.reports.evaluation(full, session.early_stop, is_scheduled=is_counted)
     if record.failure:
         session.reports.warn(f"evaluation of step {record.step}: {record.failure}")
     if is_best:
@@ -222,7 +248,7 @@ def abandoned(session: Session, state: TrainState) -> None:
 
 def begun_again(session: Session, state: TrainState) -> None:
     """After a resume: evaluations whose run is gone and left no result are started again."""
-    for step in state.pending if session.ranks.is_first else ():
+    for step in _in_turn(session, state) if session.ranks.is_first else ():
         job = job_of(session, step)
         if job.record() is None and job.failure() is not None:
             _begin(session, step)

@@ -45,7 +45,7 @@ def evaluated(session: Session, state: TrainState) -> TrainState:
         return state
     is_scheduled = owes_evaluation(session.config, state)
     after = counted(session, state, result) if is_scheduled else state
-    for remark in (*result.remarks, result.unplayed):
+    for remark in (*result.remarks, result.lost, result.unplayed):
         if remark:
             session.reports.warn(f"evaluation at step {state.step}: {remark}")
     log_file = _write_log(session, state.step, result)

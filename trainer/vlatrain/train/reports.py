@@ -165,6 +165,10 @@ class Reports:
             self.reporter.evaluation(evaluation)
         self._track(evaluation.step, evaluation_numbers(evaluation))
 
+    def has_told(self, evaluation: Evaluation) -> bool:
+        """Whether an attempt before this one has told of it already."""
+        return self._speaks and self.reporter.has_told(evaluation)
+
     def warn(self, message: str) -> None:
         if self._speaks:
             say(f"warning: {message}", sys.stderr)

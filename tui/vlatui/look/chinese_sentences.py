@@ -3,6 +3,8 @@
 SENTENCES: dict[str, str] = {
     "tab next · ^t one line · ^o adapters · ^s start · esc cancel": "tab 下一项 · ^t 单行 · ^o 适配器 · ^s 启动 · esc 取消",
     "tab completes · ↑ before · ^t form · ^o adapters · esc cancel": "tab 补全 · ↑ 历史 · ^t 表单 · ^o 适配器 · esc 取消",
+    "simulators were lost and replaced; episodes begun anew: {count}": "有模拟器丢失并已替换;重新开始的回合数:{count}",
+    "nobody looked after {runs} any more; vlad does again": "{runs} 已无人看管,vlad 重新接管",
     "One line, or the form": "单行或表单",
     "Complete": "补全",
     "Older line": "更早的一行",

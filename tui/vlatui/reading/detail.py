@@ -1,19 +1,16 @@
 """Everything about one run as frozen values: curves, evaluations, journal, specification, logs. Read incrementally."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vlad.records.files import RecordError, read_lines
 from vlad.records.foreign import ForeignJob
-from vlad.records.interval import success_interval
 from vlad.records.progress import (
     CheckpointSaved,
     Evaluation,
     ProgressLine,
     Step,
-    TaskEvaluated,
-    TaskResult,
     Warned,
     decode_evaluations,
     decode_progress,
@@ -24,6 +21,7 @@ from vlad.records.spec import RunSpec
 
 from vlatui.look.words import tr
 from vlatui.reading.series import Curve, GrowingCurve
+from vlatui.reading.under_way import UnderWay, followed, without_result
 
 MOST_RANK_FILES = 256
 ATTEMPT = "attempt {number}"
@@ -45,13 +43,13 @@ class LogSource:
 class RunDetail:
     """One run in full. `spec` is None where it cannot be read; `logs` are oldest first, consoles before rank files.
 
-    `arriving` is the evaluation that goes on, as far as its tasks are through.
+    `under_way` is the evaluation that goes on, or was going on when the run last told something.
     """
 
     run_id: str
     spec: RunSpec | None = None
     evaluations: tuple[Evaluation, ...] = ()
-    arriving: Evaluation | None = None
+    under_way: UnderWay | None = None
     events: tuple[AnyEvent, ...] = ()
     curves: dict[str, Curve] = field(default_factory=dict)
     checkpoints: tuple[CheckpointSaved, ...] = ()
@@ -73,7 +71,7 @@ class DetailReader:
         self._checkpoints: list[CheckpointSaved] = []
         self._warnings: list[Warned] = []
         self._evaluations: list[Evaluation] = []
-        self._tasks: list[TaskEvaluated] = []
+        self._under_way: UnderWay | None = None
         self._events: list[AnyEvent] = []
         self._progress_end = self._evaluations_end = self._events_end = 0
 
@@ -91,7 +89,7 @@ class DetailReader:
             run_id=self.run.run_id,
             spec=self._read_spec(),
             evaluations=tuple(self._evaluations),
-            arriving=arriving(self._tasks, self._evaluations),
+            under_way=without_result(self._under_way, self._evaluations),
             events=tuple(self._events),
             curves={name: growing.curve() for name, growing in self._curves.items()},
             checkpoints=tuple(self._checkpoints),
@@ -112,12 +110,10 @@ class DetailReader:
                 self._add(line)
 
     def _add(self, line: ProgressLine) -> None:
+        self._under_way = followed(self._under_way, line)
         if isinstance(line, Step):
             for name, value in metrics_of(line).items():
                 self._curves.setdefault(name, GrowingCurve()).add(line.step, line.at, value)
-        elif isinstance(line, TaskEvaluated):
-            is_same = self._tasks and (self._tasks[-1].step, self._tasks[-1].attempt) == (line.step, line.attempt)
-            self._tasks = [*self._tasks, line] if is_same else [line]
         elif isinstance(line, CheckpointSaved):
             self._checkpoints.append(line)
         elif isinstance(line, Warned):
@@ -141,22 +137,6 @@ class DetailReader:
             except RecordError:
                 return None
         return self._spec
-
-
-def arriving(tasks: Sequence[TaskEvaluated], evaluations: Sequence[Evaluation]) -> Evaluation | None:
-    """What the tasks that are through tell of an evaluation without a result yet; None where there is none such."""
-    ended_at = evaluations[-1].at if evaluations else 0.0
-    told = [task for task in tasks if task.at > ended_at]
-    if not told:
-        return None
-    successes, episodes = sum(task.successes for task in told), sum(task.episodes for task in told)
-    rate = 100 * successes / max(1, episodes)
-    low, high = success_interval(rate, episodes)
-    return Evaluation(
-        at=told[-1].at, step=told[-1].step, suite=told[-1].suite, successes=successes, episodes=episodes,
-        success_rate=rate, low=low, high=high,
-        tasks=tuple(TaskResult(task=one.task, successes=one.successes, episodes=one.episodes) for one in told),
-    )  # fmt: skip
 
 
 def metrics_of(step: Step) -> dict[str, float]:

@@ -16,6 +16,7 @@ from vlatui.look.tones import Tone
 from vlatui.look.words import tr
 from vlatui.reading.detail import RunDetail, foreign_logs
 from vlatui.reading.messages import DetailRead, FilesChanged, HomeRead, HostRead, ProcessesRead, ReadFailed
+from vlatui.reading.under_way import still_going
 from vlatui.screens.ends import Ends
 from vlatui.screens.navigation import TABS
 from vlatui.screens.shown import Shown
@@ -24,6 +25,7 @@ from vlatui.telling import gpu_strip, tables, top_line
 from vlatui.telling.header import barred, foreign_lines, header_lines
 from vlatui.telling.run_filter import arranged
 from vlatui.telling.run_rows import foreign_key
+from vlatui.telling.under_way import nothing_yet
 from vlatui.widgets.config_table import ConfigTable
 from vlatui.widgets.evaluations import EvaluationsPane
 from vlatui.widgets.lines import Lines
@@ -180,6 +182,8 @@ class Showing(Ends):
         self._show_top()
         self._show_header()
         self._show_gpus()
+        if self.tab == "evaluations":
+            self._show_evaluations(anew=False)
 
     def _show_gpus(self) -> None:
         """Those of the host of what is under the cursor."""
@@ -248,8 +252,7 @@ class Showing(Ends):
             case "log":
                 self.query_one(LogPane).look()
             case "evaluations":
-                last_step = self.selected.summary.max_steps if self.selected else None
-                self.query_one(EvaluationsPane).show(detail.evaluations, last_step, detail.arriving, anew=anew)
+                self._show_evaluations(anew=anew)
             case "metrics":
                 self.query_one(MetricsPane).show(detail.curves)
             case "events":
@@ -259,6 +262,14 @@ class Showing(Ends):
                 self.query_one(ConfigTable).show(detail.spec, anew=anew)
             case "processes":
                 self.session.threads.look_at_processes()
+
+    def _show_evaluations(self, *, anew: bool) -> None:
+        detail, run = self.shown.detail or RunDetail(""), self.selected
+        under_way = still_going(detail.under_way, run.record if run else None)
+        last_step = run.summary.max_steps if run else None
+        when_none = nothing_yet(run, detail.spec, under_way)
+        pane = self.query_one(EvaluationsPane)
+        pane.show(detail.evaluations, last_step, under_way, when_none, self.session.clock(), anew=anew)
 
     def _tick(self) -> None:
         """Ages and countdowns go on by themselves; processes are looked at while they are on screen."""

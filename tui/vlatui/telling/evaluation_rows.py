@@ -19,7 +19,6 @@ COLUMNS = (
     Column("tasks", "TASKS", 5, priority=5, most=24),
     Column("took", "TOOK", 6, align="right", priority=6),
 )
-NO_EVALUATIONS = ("No evaluation yet.", "each one appears here with its interval and its tasks")
 TASK_BAR = 16
 ARRIVING = "arriving"
 OF = "of {count}"
@@ -92,6 +91,9 @@ def task_lines(evaluation: Evaluation, width: int) -> list[Line]:
     ]
     if evaluation.failure is not None:
         lines.append([Span(evaluation.failure, Tone.BAD)])
+    if evaluation.repeats:
+        told = tr("simulators were lost and replaced; episodes begun anew: {count}", count=evaluation.repeats)
+        lines.append([Span(told, Tone.WARN)])
     for task in evaluation.tasks:
         rate = 100 * task.successes / max(1, task.episodes)
         count = f" {task.successes}/{task.episodes}".rjust(7)

@@ -15,8 +15,10 @@ from vlatui.asking.outside import hand_over, pager
 from vlatui.look.painting import Painted
 from vlatui.look.tones import Line
 from vlatui.look.words import tr
+from vlatui.reading.under_way import UnderWay
 from vlatui.telling import charts
-from vlatui.telling.evaluation_rows import ARRIVING, COLUMNS, NO_EVALUATIONS, evaluation_rows, task_lines
+from vlatui.telling.evaluation_rows import ARRIVING, COLUMNS, evaluation_rows, task_lines
+from vlatui.telling.under_way import under_way_line
 from vlatui.widgets.lines import Lines
 from vlatui.widgets.table import Table
 
@@ -62,8 +64,8 @@ class TaskLines(Lines):
         self.show(self._evaluation)
 
 
-class EvaluationsPane(Horizontal):
-    """Table on the left, plot and tasks on the right."""
+class EvaluationsPane(Vertical):
+    """Above what goes on now; below the table on the left, plot and tasks on the right."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open_video", "Open the video; again: the next one", show=False),
@@ -74,33 +76,35 @@ class EvaluationsPane(Horizontal):
     ]
 
     def compose(self) -> ComposeResult:
-        yield Table(COLUMNS, id="evaluations")
-        with Vertical(id="evaluation-side"):
-            yield SuccessChart(id="success")
-            yield TaskLines(id="tasks")
+        yield Lines(id="under-way")
+        with Horizontal():
+            yield Table(COLUMNS, id="evaluations")
+            with Vertical(id="evaluation-side"):
+                yield SuccessChart(id="success")
+                yield TaskLines(id="tasks")
 
     def on_mount(self) -> None:
         self._evaluations: tuple[Evaluation, ...] = ()
         self._arriving: Evaluation | None = None
         self._last_step: int | None = None
         self._opened: tuple[tuple[str, ...], int] = ((), 0)
-        self._show(anew=True)
 
     def show(
         self,
         evaluations: tuple[Evaluation, ...],
         last_step: int | None,
-        arriving: Evaluation | None = None,
+        under_way: UnderWay | None,
+        when_none: tuple[str, ...],
+        now: float,
         *,
         anew: bool,
     ) -> None:
-        if anew or (evaluations, last_step, arriving) != (self._evaluations, self._last_step, self._arriving):
-            self._evaluations, self._last_step, self._arriving = evaluations, last_step, arriving
-            self._show(anew=anew)
-
-    def _show(self, *, anew: bool) -> None:
-        table = self.query_one(Table)
-        table.show_rows(evaluation_rows(self._evaluations, self._arriving), NO_EVALUATIONS, anew=anew)
+        """`when_none` stands where there is no evaluation yet; `now` in Unix seconds."""
+        self._evaluations, self._last_step = evaluations, last_step
+        self._arriving = under_way.so_far if under_way else None
+        self.query_one("#under-way", Lines).show_lines([under_way_line(under_way, now)] if under_way else [])
+        rows = evaluation_rows(evaluations, self._arriving)
+        self.query_one(Table).show_rows(rows, when_none, anew=anew)
         self._show_selected()
 
     @on(Table.CursorMoved, "#evaluations")

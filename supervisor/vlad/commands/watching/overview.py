@@ -10,9 +10,10 @@ from vlad.commands.text import STATE_TONES, Column, Ink, Tone
 from vlad.policy.eta import estimate
 from vlad.records import figures
 from vlad.records.outcome import Cause
+from vlad.records.progress import Phase
 from vlad.records.run import RunRecord, State
 from vlad.records.rundir import RunDirectory
-from vlad.records.summary import Summary, read_summary
+from vlad.records.summary import Summary, of_attempt, read_summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class Overview:
     @classmethod
     def read(cls, run: RunDirectory, at: float) -> "Overview":
         """Raises RecordError for a run that cannot be read."""
-        return cls(run.read_record(), read_summary(run).summary, at)
+        record = run.read_record()
+        return cls(record, of_attempt(read_summary(run).summary, len(record.attempts)), at)
 
     @property
     def is_live(self) -> bool:
@@ -50,7 +52,7 @@ class Overview:
         if record.state is State.RUNNING and record.quiet:
             return f"{record.state} {'hung' if record.quiet.is_hung else 'quiet'} {self.quiet_text()}"
         if record.state is State.RUNNING and self.summary.phase:
-            return f"{record.state} {self.summary.phase}"
+            return f"{record.state} {self.summary.phase}{self._part_text()}"
         if record.state is State.QUEUED and record.queue and record.queue.position:
             return f"{record.state} {record.queue.position} of {record.queue.length}"
         if record.state is State.BACKOFF and record.restart_at:
@@ -60,6 +62,13 @@ class Overview:
         if record.state is State.FAILED:
             return f"{record.state} {_failure_text(record)}".rstrip()
         return str(record.state)
+
+    def _part_text(self) -> str:
+        """How much of an evaluation is through."""
+        summary = self.summary
+        if summary.phase is not Phase.EVALUATING or not summary.phase_total:
+            return ""
+        return f" {summary.phase_done or 0}/{summary.phase_total}"
 
     def quiet_text(self) -> str:
         """For how long it has told nothing."""

@@ -5,7 +5,7 @@ import time
 from command_line import Story, Vlad
 from supervised_runs import Lab
 from vlad.records.outcome import Cause, Diagnosis
-from vlad.records.progress import Reason
+from vlad.records.progress import Phase, PhaseChange, Reason
 from vlad.records.run import State
 
 
@@ -22,6 +22,14 @@ def test_a_running_run_is_one_line_of_figures(vlad: Vlad, training: Story) -> No
         training.run.run_id, "RUNNING", "training", "40/100", "2m", "00s", "0.2500", "60%", "of", "10", "2/5", "2",
         "pts/7", "0s",
     ]  # fmt: skip
+
+
+def test_how_far_an_evaluation_is_stands_beside_it_until_another_attempt_begins(vlad: Vlad, lab: Lab) -> None:
+    story = Story(lab, "spatial").attempt()
+    story.reported(PhaseChange(at=time.time(), phase=Phase.EVALUATING, step=40, done=3, total=20))
+    assert "RUNNING evaluating 3/20 " in vlad("ls").out
+    story.ended(signal=9).moved(State.BACKOFF).attempt()
+    assert "evaluating" not in vlad("ls").out
 
 
 def test_runs_are_listed_live_ones_first_then_by_age(vlad: Vlad, lab: Lab) -> None:
