@@ -23,7 +23,19 @@ KEPT_NAMES = frozenset(
 KEPT_PREFIXES = (
     *("LC_", "XDG_", "PYTHON", "CONDA_", "PYTORCH_", "TORCH", "CUDA_", "CUDNN_", "CUBLAS_", "NVIDIA_", "NCCL_"),
     *("GLOO_", "UCX_", "FI_", "OMP_", "MKL_", "OPENBLAS_", "KMP_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_"),
-    *("WANDB_", "TOKENIZERS_", "MUJOCO_", "PYOPENGL_", "EGL_", "__EGL_", "LIBERO_", "SLURM_", "VLATRAIN_", "TRITON_"),
+    *(
+        "WANDB_",
+        "TRACKIO_",
+        "TOKENIZERS_",
+        "MUJOCO_",
+        "PYOPENGL_",
+        "EGL_",
+        "__EGL_",
+        "LIBERO_",
+        "SLURM_",
+        "VLATRAIN_",
+        "TRITON_",
+    ),
 )
 SAFE_PATH = {"PYTHONSAFEPATH": "1"}
 """A module that lies in the working folder, maybe somebody else's, is not imported by `python -m`."""

@@ -12,6 +12,7 @@ from vlad.records.rundir import RunDirectory
 from vlad.records.summary import read_summary
 
 MARK = "adapter_config.json"
+TRAINER_STATE = "trainer_state.pt"
 STEP_IN_NAME = re.compile(r"step-(\d+)$|--(\d+)_chkpt$")
 MOST_FOLDERS = 2_000
 MOST_FOUND = 500
@@ -72,7 +73,14 @@ def _adapter(path: Path, told: Evaluation | None) -> Adapter | None:
     except OSError:
         return None
     found = STEP_IN_NAME.search(path.name)
-    step = int(found[1] or found[2]) if found else told.step if told else None
+    step = int(found[1] or found[2]) if found else told.step if told else _step_beside(path)
     if told is None:
         return Adapter(path, saved_at, step)
     return Adapter(path, saved_at, step, told.success_rate, told.episodes)
+
+
+def _step_beside(path: Path) -> int | None:
+    """As the original script's trainer_state.pt tells it."""
+    from vlad.records.torch_file import step_of_trainer_state  # with zipfile and pickle, for the few that need it
+
+    return step_of_trainer_state(path / TRAINER_STATE)

@@ -135,6 +135,8 @@ ENVIRONMENT = {
     "NCCL_DEBUG": "INFO",
     "https_proxy": "http://proxy:3128",
     "TOKENIZERS_PARALLELISM": "false",
+    "TRACKIO_DIR": "/data/trackio",
+    "WANDB_MODE": "offline",
     "RESUME_STEP": "500",
     "LC_ALL": "C.UTF-8",
 }

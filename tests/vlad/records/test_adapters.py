@@ -1,5 +1,7 @@
 """Adapters found on the disk."""
 
+import pickle
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,14 @@ def test_adapters_are_found_in_both_layouts_newest_first(tmp_path: Path) -> None
         (theirs, 2000, "base+spatial--2000_chkpt"),
         (ours, 400, "spatial"),
     ]
+
+
+def test_the_step_of_an_adapter_of_the_original_script_is_in_its_trainer_state(tmp_path: Path) -> None:
+    folder = saved_adapter(tmp_path / "base+spatial+b16", age_s=5)
+    with zipfile.ZipFile(folder / "trainer_state.pt", "w") as archive:
+        archive.writestr("trainer_state/data.pkl", pickle.dumps({"global_step": 500, "optimizer": {}}))
+    (found,) = find_adapters([tmp_path])
+    assert found.step == 500
 
 
 def test_an_adapter_has_the_success_that_a_run_told_of_it(tmp_path: Path) -> None:

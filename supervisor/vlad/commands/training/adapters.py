@@ -43,6 +43,7 @@ def _run(arguments: Namespace) -> int:
 
 def _found(folders: list[Path], run: str | None) -> tuple[Adapter, ...]:
     """Below `folders`, beside the checkpoints of recent runs, and where the trainer saves them by default."""
+    folders = [folder.expanduser().absolute() for folder in folders]
     if run is not None:
         runs = [found_run(run)]
         return find_adapters([*folders, *checkpoint_folders(runs)], evaluations_of(runs))

@@ -11,7 +11,9 @@ from vlad.records.summary import read_summary
 
 
 def _add(parser: ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", nargs="?", help=f"{RUN_HELP}: its best checkpoint, else its last")
+    parser.add_argument(
+        "run", metavar="RUN", nargs="?", help=f"{RUN_HELP}: its best checkpoint, else its last; or a folder"
+    )
     parser.add_argument("--adapter", metavar="DIR", help="a checkpoint, or a folder of checkpoints, instead of a RUN")
     parser.add_argument("--last", action="store_true", help="the run's last checkpoint, whatever is the best")
     parser.add_argument("--base", metavar="B", help="base model: folder or hub id (what the adapter names)")
@@ -23,12 +25,17 @@ def _add(parser: ArgumentParser) -> None:
 def _run(arguments: Namespace) -> int:
     if (arguments.run is None) == (arguments.adapter is None):
         raise CliError("either a RUN or --adapter DIR: which adapter is to be merged?")
-    adapter = arguments.adapter or str(chosen_checkpoint(found_run(arguments.run), last=arguments.last))
+    adapter = arguments.adapter or _adapter_of(arguments.run, last=arguments.last)
     words = ["--adapter", adapter, "--out", arguments.out]
     for name in ("base", "statistics"):
         if value := getattr(arguments, name):
             words += [f"--{name}", value]
     return run_tool(arguments.python, ["merge", *words])
+
+
+def _adapter_of(named: str, *, last: bool) -> str:
+    """A folder that is there, as `vlad eval` takes one, or the checkpoint of a run."""
+    return named if Path(named).expanduser().is_dir() else str(chosen_checkpoint(found_run(named), last=last))
 
 
 def chosen_checkpoint(run: RunDirectory, *, last: bool) -> Path:
@@ -48,6 +55,6 @@ MERGE = Command(
     add=_add,
     examples="""
     vlad merge last --out merged/spatial
-    vlad merge --adapter adapter-tmp/x --base openvla/openvla-7b --out merged/x
+    vlad merge adapter-tmp/x --base openvla/openvla-7b --out merged/x
     """,
 )

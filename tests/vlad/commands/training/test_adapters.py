@@ -29,8 +29,9 @@ def saved(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str
         ((), ["of a run", "here"]),
         (("--run", "spatial"), ["of a run"]),
         (("old",), ["of a run", "here", "elsewhere"]),
+        (("adapter-tmp", "old"), ["of a run", "here", "elsewhere"]),
     ],
-    ids=["of runs and of this folder", "of one run", "of a folder too"],
+    ids=["of runs and of this folder", "of one run", "of a folder too", "of a folder that is looked into anyway"],
 )
 def test_adapters_are_listed_newest_first(
     vlad: Vlad, saved: dict[str, Path], words: tuple[str, ...], names: list[str]

@@ -33,6 +33,12 @@ def test_without_an_evaluation_the_last_checkpoint_is_merged(vlad: Vlad, lab: La
     assert asked(tmp_path, "merge")[1] == str(tmp_path / "step-200")
 
 
+def test_a_folder_may_be_named_in_the_place_of_a_run(vlad: Vlad, tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    assert vlad("merge", str(tmp_path / "old"), "--out", "merged").code == 3
+    assert asked(tmp_path, "merge") == ["--adapter", str(tmp_path / "old"), "--out", "merged"]
+
+
 def test_any_adapter_and_base_may_be_named(vlad: Vlad, tmp_path: Path) -> None:
     words = ["--adapter", "a", "--out", "merged", "--base", "openvla/openvla-7b", "--statistics", "s.json"]
     assert vlad("merge", *words).code == 3
