@@ -11,7 +11,7 @@ import pytest
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.configuration.places import placed, run_name
 from vlatrain.configuration.resolve import Resolved, resolve
-from vlatrain.discovery import candidates, newest, what_is_ignored, why_chosen
+from vlatrain.discovery import candidates, newest, what_is_gone_on_from, what_is_ignored, why_chosen
 from vlatrain.errors import ConfigError
 
 SAVED_AT = time.mktime((2026, 11, 22, 10, 0, 0, 0, 0, -1))
@@ -83,6 +83,12 @@ def test_one_without_a_step_says_so(config: FinetuneConfig) -> None:
         f"goes on from {path} (step unknown, 2026-11-22 10:00): the only adapter of this name in "
         f"{config.adapter_tmp_dir}",
     )
+
+
+def test_a_step_that_the_user_told_is_told_where_the_adapter_tells_none(config: FinetuneConfig) -> None:
+    path = adapter(named(config), SAVED_AT)
+    asked = replace(config, resume_adapter_dir=path, resume_global_step=1500)
+    assert what_is_gone_on_from(asked) == (f"goes on from {path} (step 1500, 2026-11-22 10:00)",)
 
 
 def test_where_there_is_none_that_is_said_with_the_way_out(config: FinetuneConfig) -> None:

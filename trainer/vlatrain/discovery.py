@@ -7,6 +7,7 @@ Loads no torch.
 
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from vlatrain.adapters import FoundAdapter, adapters_in, found_adapter, latest_adapter, subfolders
@@ -50,7 +51,10 @@ def why_chosen(config: FinetuneConfig) -> tuple[str, ...]:
 def what_is_gone_on_from(config: FinetuneConfig) -> tuple[str, ...]:
     """The line that tells which adapter a named folder stands for; none where it holds none, which is refused later."""
     found = _gone_on_from(config)
-    return () if found is None else (f"goes on from {described(found)}",)
+    if found is None:
+        return ()
+    asked = config.resume_global_step or None
+    return (f"goes on from {described(found if found.step is not None else replace(found, step=asked))}",)
 
 
 def nothing_left(config: FinetuneConfig) -> tuple[str, ...]:

@@ -66,6 +66,16 @@ def test_the_newest_step_of_a_run_s_adapters_is_looked_at(config: FinetuneConfig
     check_files(replace(config, resume_adapter_dir=tmp_path / "run"), {})
 
 
+def test_of_a_folder_of_whole_models_the_newest_is_looked_at(config: FinetuneConfig, tmp_path: Path) -> None:
+    for number, saved_at in ((2, 10.0), (4, 20.0)):
+        step = tmp_path / "run" / f"step-{number:06d}"
+        step.mkdir(parents=True)
+        model(step)
+        safetensors(step / "model.safetensors", cut=number == 2)
+        (step / "manifest.json").write_text(json.dumps({"saved_at": saved_at, "files": {}}))
+    check_files(replace(config, resume_adapter_dir=tmp_path / "run", use_lora=False), {})
+
+
 def test_data_of_the_embedded_simulator_is_made_on_demand(config: FinetuneConfig, tmp_path: Path) -> None:
     check_files(replace(config, dataset_name="tabletop_new", data_root_dir=tmp_path / "not yet"), {})
 

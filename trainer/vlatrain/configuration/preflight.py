@@ -23,6 +23,7 @@ from vlatrain.fast.levers import LEAST_TO_COMPILE, Arithmetic, Place, levers
 from vlatrain.git_lfs import ADVICE, is_pointer
 from vlatrain.model.tensor_file import read_header
 from vlatrain.suites import LIBERO_SUITES
+from vlatrain.train.checkpoint import latest_checkpoint
 
 LEAST_FREE_BYTES = 256 * 2**20
 MOST_CPU_BYTES = 2 * 10**9
@@ -216,14 +217,15 @@ def check_resume(config: FinetuneConfig, base: Path | None) -> None:
     if config.resume_adapter_dir is not None and config.use_lora:
         check_adapter(config.resume_adapter_dir, config.lora_rank, base)
     elif config.resume_adapter_dir is not None:
-        check_whole_model("resume_adapter_dir", config.resume_adapter_dir)
+        named = config.resume_adapter_dir
+        is_one = (named / "config.json").is_file()
+        check_whole_model("resume_adapter_dir", named if is_one else latest_checkpoint(named) or named)
     if config.resume_full_model_dir is not None:
         check_whole_model("resume_full_model_dir", config.resume_full_model_dir)
 
 
-def check_whole_model(flag: str, named: Path) -> None:
-    """Raises ConfigError for a folder without a model (or steps of one)."""
-    folder = latest_adapter(named)
+def check_whole_model(flag: str, folder: Path) -> None:
+    """Raises ConfigError for a folder without a model."""
     if not (folder / "config.json").is_file():
         raise ConfigError(f"--{flag} {folder}: no model is there (no config.json)", flag)
     check_base_model(folder)
