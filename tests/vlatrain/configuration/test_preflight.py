@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vlatrain.configuration import preflight
 from vlatrain.configuration.finetune import Device, FinetuneConfig
 from vlatrain.configuration.memory import Sharding
 from vlatrain.configuration.method import ThermostatMode
@@ -306,6 +307,18 @@ def test_an_evaluation_that_would_wait_for_trainings_own_gpu_is_refused(
 @pytest.mark.parametrize(("target", "environ"), [("1", {}), ("0", {"CUDA_VISIBLE_DEVICES": "3"}), ("cpu", {})])
 def test_another_gpu_may_evaluate(target: str, environ: dict[str, str]) -> None:
     check_machine(FinetuneConfig(eval_on=target), environ, 1, 4)
+
+
+@pytest.mark.parametrize("target", ["queue", "0"])
+def test_an_evaluation_on_a_gpu_needs_one_also_where_training_does_not(
+    target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "count_gpus", lambda _: 0)
+    with pytest.raises(ConfigError, match=f"--eval_on {target}: this host has no GPU; take cpu, or null"):
+        check_machine(FinetuneConfig(eval_on=target, device=Device.CPU), {}, 1, 0)
+    check_machine(FinetuneConfig(eval_on="cpu", device=Device.CPU), {}, 1, 0)
+    monkeypatch.setattr(preflight, "count_gpus", lambda _: 1)
+    check_machine(FinetuneConfig(eval_on=target, device=Device.CPU), {}, 1, 0)
 
 
 @pytest.mark.parametrize(

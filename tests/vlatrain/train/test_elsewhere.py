@@ -61,6 +61,8 @@ def test_an_evaluation_whose_run_fails_is_a_result_with_its_reason(workshop: Wor
     assert seen.failure is not None
     assert "simulators do not start" in seen.failure
     assert (seen.best, seen.bad_evaluations) == (None, 0)
+    assert "[eval] step 1 failed: " in run.jobs[-1].output
+    assert "success_rate=" not in run.jobs[-1].output, "it is no measurement"
 
 
 @pytest.mark.slow

@@ -113,7 +113,7 @@ def check_base_model_path(config: FinetuneConfig, environ: Mapping[str, str]) ->
 
 def check_machine(config: FinetuneConfig, environ: Mapping[str, str], nproc: int, gpus: int) -> None:
     """Raises ConfigError for what this machine cannot do: see the three checks that it makes."""
-    check_place_of_evaluation(config, environ, nproc)
+    check_place_of_evaluation(config, environ, nproc, gpus)
     if config.device is not Device.CPU:
         check_gpus(config, environ, nproc, gpus)
     check_levers(config, nproc, gpus)
@@ -144,10 +144,15 @@ def check_levers(config: FinetuneConfig, nproc: int, gpus: int) -> None:
     levers(config, Place(arithmetic=Arithmetic(precision.value), capability=capability, world_size=nproc))
 
 
-def check_place_of_evaluation(config: FinetuneConfig, environ: Mapping[str, str], nproc: int) -> None:
-    """Raises ConfigError where evaluations beside training would wait for a GPU that training itself holds."""
+def check_place_of_evaluation(config: FinetuneConfig, environ: Mapping[str, str], nproc: int, gpus: int) -> None:
+    """Raises ConfigError where evaluations beside training would wait for a GPU that training itself holds, or that
+    is not there.
+    """
     target = config.eval_on
-    if target is None or target == "cpu" or config.device is Device.CPU:
+    if target is None or target == "cpu":
+        return
+    needs(config, "eval_on", gpus > 0 or count_gpus({}) > 0, "this host has no GPU; take cpu, or null")
+    if config.device is Device.CPU:
         return
     visible = environ.get("CUDA_VISIBLE_DEVICES")
     own = [name.strip() for name in visible.split(",")] if visible else [str(number) for number in range(nproc)]

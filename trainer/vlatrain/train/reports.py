@@ -155,10 +155,7 @@ class Reports:
         self._tell(told)
 
     def evaluation(self, evaluation: Evaluation, policy: EarlyStopPolicy, *, is_scheduled: bool) -> None:
-        self._print(
-            f"[eval] step {evaluation.step} success_rate={evaluation.success_rate:.2f}% "
-            f"({evaluation.successes}/{evaluation.episodes}, 95% {evaluation.low:.1f} to {evaluation.high:.1f})"
-        )
+        self._print(evaluation_line(evaluation))
         if is_scheduled and policy.enabled and evaluation.failure is None:
             self._print(early_stop_line(evaluation, policy))
         if self._speaks:
@@ -216,6 +213,17 @@ def evaluation_numbers(evaluation: Evaluation) -> dict[str, float]:
         return {}
     known = {name: getattr(evaluation, name) for name in ("success_rate", "low", "high", "best", "bad_evaluations")}
     return {f"eval/{name}": value for name, value in known.items() if value is not None}
+
+
+def evaluation_line(evaluation: Evaluation) -> str:
+    """The result in one line; a failed evaluation has no rate."""
+    if evaluation.failure is not None:
+        return f"[eval] step {evaluation.step} failed: {evaluation.failure}"
+    interval = f"95% {evaluation.low:.1f} to {evaluation.high:.1f}"
+    return (
+        f"[eval] step {evaluation.step} success_rate={evaluation.success_rate:.2f}% "
+        f"({evaluation.successes}/{evaluation.episodes}, {interval})"
+    )
 
 
 def early_stop_line(evaluation: Evaluation, policy: EarlyStopPolicy) -> str:
