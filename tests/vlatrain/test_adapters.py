@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from vlatrain.adapters import TRAINER_STATE, adapters_in, found_adapter, latest_adapter, step_of_trainer_state
+from vlad.records.torch_file import step_of_trainer_state
+from vlatrain.adapters import TRAINER_STATE, adapters_in, found_adapter, latest_adapter
 
 
 def adapter(folder: Path, saved_at: float = 1000.0, weights: str = "adapter_model.safetensors") -> Path:
