@@ -128,6 +128,7 @@ MISTAKES: dict[str, tuple[str, list[str], dict[str, str], str]] = {
     "an unknown scheduler": (YAML, ["--lr_scheduler", "linear"], {}, "it must be one of none|cosine"),
     "a model that is not there": (YAML, ["--vla_path", "/m/openvla-7b"], {}, "/m/openvla-7b does not exist"),
     "a model by one of its files": (YAML, ["--vla_path", "base/config.json"], {}, "config.json is a file; name the"),
+    "more actions than the model was made for": (YAML, ["--action_chunk=8"], {}, "base was made for 1; set it so"),
     "a note with a slash": (YAML, ["--run_id_note", "a/b"], {}, "it becomes part of a folder's name"),
     "a data set that is not there": (YAML, ["--dataset_name", "bridge"], {}, "bridge: no such folder in"),
     "a folder that is no data set": (YAML, ["--dataset_name=libero_photos"], {}, "libero_photos: holds neither"),
@@ -169,7 +170,7 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "datasets" / "libero_lerobot" / "meta").mkdir(parents=True)
     (tmp_path / "datasets" / "libero_lerobot" / "meta" / "info.json").write_text("{}")
     (tmp_path / "base").mkdir()
-    (tmp_path / "base" / "config.json").write_text("{}")
+    (tmp_path / "base" / "config.json").write_text(json.dumps({"model_type": "openvla"}))
     (tmp_path / "base" / "model.safetensors").write_bytes(safetensors("q.weight", (4, 8)))
     shutil.copytree(tmp_path / "base", tmp_path / "cut")
     (tmp_path / "cut" / "model.safetensors").write_bytes(safetensors("q.weight", (4, 8))[:-1])
