@@ -54,7 +54,7 @@ VARIANTS = {
     "without the hand's state": Variant(proprio=False),
     "published inputs": Variant(wrist=False, proprio=False),
     "published inputs, foretelling the hand's state": Variant(
-        wrist=False, proprio=False, settings={"proprio_loss_weight": 0.3}
+        wrist=False, proprio=False, settings={"proprio_loss_weight": 1.0}
     ),
     "hard targets": Variant(settings={"soft_target_bins": 0}),
     "one action": Variant(chunk=1),

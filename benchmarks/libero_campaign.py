@@ -12,7 +12,7 @@ journals, results, and last of all a model in half precision.
 
 --set changes a setting of all recipes. A recipe that is named again with settings of its own is learned beside itself:
 
-    --recipes libero_small_published libero_small_published,proprio_loss_weight=0.3
+    --recipes libero_small_published libero_small_published,proprio_loss_weight=1
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Foretelling the hand's state while training: learned, told, resumed to the bit, and nowhere in what is exported."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -255,10 +255,36 @@ def test_what_it_cannot_go_with_is_refused(
     assert told in capfd.readouterr().err
 
 
-def test_a_data_set_without_states_is_refused(workshop: Workshop, capfd: pytest.CaptureFixture[str]) -> None:
-    run = workshop.run(proprio_loss_weight=0.5)
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (
+            {"proprio_loss_weight": 0.5},
+            "--proprio_loss_weight 0.5: the data set libero_made knows no states of the hand",
+        ),
+        (
+            {"use_proprio": True},
+            "--use_proprio true: the data set libero_made knows no states of the hand; set it false",
+        ),
+    ],
+    ids=["to be foretold", "an input"],
+)
+def test_a_data_set_without_states_is_refused_before_anything_is_loaded(
+    workshop: Workshop, settings: dict[str, Any], told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = workshop.run(**settings)
     assert run.train_here() == 2
-    error = capfd.readouterr().err
-    assert "libero_made: knows no states of the hand" in error
-    assert "proprio_loss_weight 0" in error
+    printed = capfd.readouterr()
+    assert told in printed.err
+    assert "loading" not in printed.err
     assert not (run.project / "adapter-tmp").exists()
+
+
+def test_one_that_does_not_describe_itself_is_refused_when_it_is_read(
+    workshop: Workshop, make_set: Callable[..., Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = make_set(4, 5)
+    (data / "1.0.0" / "features.json").unlink()
+    assert workshop.run(proprio_loss_weight=0.5, data_root_dir=str(data.parent)).train_here() == 2
+    assert "knows no states of the hand" in (told := capfd.readouterr().err)
+    assert "proprio_loss_weight 0" in told

@@ -13,6 +13,7 @@ def check_data(config: FinetuneConfig) -> None:
     """Raises ConfigError for the first thing that training would miss in its data set, or in the parts of a mixture."""
     check_presence(config)
     check_folders(config)
+    check_states(config)
     check_suite(config)
 
 
@@ -43,6 +44,18 @@ def check_folders(config: FinetuneConfig) -> None:
                 check_folder(folder)
             except TrainerError as error:
                 raise ConfigError(f"--dataset_name {part.name}: {error}", "dataset_name") from None
+
+
+def check_states(config: FinetuneConfig) -> None:
+    """Raises ConfigError where the hand's state is an input, or to be foretold, and a data set knows none."""
+    from vlatrain.data.importing import lacks_states
+
+    asked = {"use_proprio": (config.use_proprio, "false"), "proprio_loss_weight": (config.foretells_proprio, "0")}
+    for part in mixture_parts(config.dataset_name):
+        folder = config.data_root_dir / part.name
+        for name, (is_asked, off) in asked.items():
+            is_known = not is_asked or not folder.is_dir() or not lacks_states(folder)
+            needs(config, name, is_known, f"the data set {part.name} knows no states of the hand; set it {off}")
 
 
 def check_suite(config: FinetuneConfig) -> None:

@@ -12,7 +12,7 @@ from vlatrain.data.lerobot import check_packages, lerobot_episodes
 from vlatrain.data.lerobot_layout import read_layout
 from vlatrain.data.rlds import dataset_name_of, training_split
 from vlatrain.data.rlds_writer import write_rlds
-from vlatrain.data.shards import find_shards, version_folder
+from vlatrain.data.shards import find_shards, lacks_feature, version_folder
 from vlatrain.errors import TrainerError
 from vlatrain.git_lfs import ADVICE, is_pointer
 from vlatrain.sim.episode import Episode
@@ -57,6 +57,11 @@ def check_folder(folder: Path) -> None:
             files = [shard.path for shard in find_shards(version_folder(folder))]
     if pointer := next(filter(is_pointer, files), None):
         raise TrainerError(f"{pointer} {ADVICE}")
+
+
+def lacks_states(folder: Path) -> bool:
+    """Whether a data set says of itself that it knows no states of the hand; those of other formats tell later."""
+    return format_of(folder) is Format.RLDS and lacks_feature(version_folder(folder), "state")
 
 
 def episodes_of(folder: Path, camera: str | None = None) -> Iterator[Episode]:

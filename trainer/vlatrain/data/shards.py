@@ -40,6 +40,12 @@ def version_folder(folder: Path) -> Path:
     return max(versions, key=lambda child: tuple(int(part) for part in child.name.split(".")))
 
 
+def lacks_feature(folder: Path, name: str) -> bool:
+    """Whether a version folder's own description knows no feature of that name; one without a description may."""
+    description = folder / "features.json"
+    return description.is_file() and f'"{name}"' not in description.read_text(encoding="utf-8", errors="replace")
+
+
 def _neighbours(folder: Path) -> str:
     if not folder.parent.is_dir():
         return f" ({folder.parent} does not exist)"
