@@ -12,7 +12,7 @@ BENCHMARKS := benchmarks/supervisor_costs.py benchmarks/host_work.py benchmarks/
 # what `make gpu-check` runs; on a machine that has torch already: make gpu-check gpu-run GPU_PYTHON=python3
 GPU_PYTHON ?= $(BIN)/python
 
-.PHONY: help libero demo test test-all faults gpu-check gpu-run gpu-bench gpu-compare check pictures format bench clean
+.PHONY: help libero libero-proxy demo test test-all faults gpu-check gpu-run gpu-bench gpu-compare check pictures format bench clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -50,6 +50,9 @@ libero: $(VENV)/.train $(LIBERO)/.made  ## install LIBERO's simulator into .venv
 	@$(BIN)/vlad demos --suite libero_spatial --tasks 0 --episodes 1 --workers 1 --out .libero-check --sim-python $(LIBERO)/bin/python
 	@rm -rf .libero-check
 	@echo "LIBERO works: runs here find it; elsewhere say --sim-python $(CURDIR)/$(LIBERO)/bin/python"
+
+libero-proxy: $(VENV)/.train $(LIBERO)/.made  ## can a policy without memory learn from the scripted expert? no picture, no GPU (half an hour)
+	@PYTHONPATH=supervisor:trainer $(BIN)/python benchmarks/libero_proxy.py .libero-proxy
 
 # Three workers on two cores: half of the tests wait for processes most of their time.
 test: $(VENV)/.dev check  ## format, lint, types, import contracts and tests (under 12 minutes on 2 cores)
