@@ -4,8 +4,8 @@
 
 Operators that only look at memory are no launches. Bytes are those of all inputs and outputs of an operator, as if
 nothing stayed in a cache; both they and the products grow with the batch by a straight line through two small ones. The
-optimizer is the plain one, which on a GPU is one kernel and waits for nothing. The
-floors are what an H200 takes at least: bytes over 4.8 TB/s, products over 400 TFLOP/s, 5 us of host for each launch.
+optimizer is the plain one, which on a GPU is one kernel and waits for nothing. The floors are what an H200 takes at
+least: bytes over 4.8 TB/s, products over 400 TFLOP/s, 5 us of host for each launch.
 """
 
 import argparse

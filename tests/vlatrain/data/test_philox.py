@@ -1,13 +1,14 @@
 """Random numbers drawn for many counters at once are numpy's own."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from vlatrain.data.philox import philox
 
 word = st.integers(0, 2**64 - 1)
 
 
+@settings(deadline=None)
 @given(key=st.tuples(word, word), seconds=st.lists(word, max_size=5), third=word, count=st.integers(1, 11))
 def test_many_counters_at_once_draw_what_numpy_draws_for_each(
     key: tuple[int, int], seconds: list[int], third: int, count: int
