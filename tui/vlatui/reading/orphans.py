@@ -1,6 +1,7 @@
 """Runs of this host that nobody looks after any more, because their keeper and supervisor were killed together."""
 
 import os
+import threading
 from collections.abc import Iterable
 
 from vlad.host.lock_files import is_locked
@@ -9,19 +10,24 @@ from vlad.records.rundir import Home
 
 
 class OrphanWatch:
-    """Looks again and again. A run is told when two looks have found it so, and once until somebody looks after it."""
+    """Looks again and again, from any thread.
+
+    A run is told when two looks have found it so, and once until somebody looks after it.
+    """
 
     def __init__(self, home: Home, host: str | None = None) -> None:
         self._home = home
         self._host = os.uname().nodename if host is None else host
         self._loose: frozenset[str] = frozenset()
         self._told: frozenset[str] = frozenset()
+        self._looking = threading.Lock()
 
     def look(self, records: Iterable[RunRecord]) -> frozenset[str]:
         """The ids of those of these runs that are to be adopted now. Raises OSError."""
-        loose = frozenset(record.run_id for record in records if self._is_loose(record))
-        found = (loose & self._loose) - self._told
-        self._told, self._loose = (self._told & loose) | found, loose
+        with self._looking:
+            loose = frozenset(record.run_id for record in records if self._is_loose(record))
+            found = (loose & self._loose) - self._told
+            self._told, self._loose = (self._told & loose) | found, loose
         return found
 
     def _is_loose(self, record: RunRecord) -> bool:
