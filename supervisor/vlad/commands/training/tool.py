@@ -16,22 +16,23 @@ def run_tool(asked_python: str | None, words: Sequence[str]) -> int:
     A SIGTERM is handed on, so that no tool outlives its command.
     """
     python = chosen_python(asked_python)
+    interrupts = signal.getsignal(signal.SIGINT)
+    if interrupts is not signal.SIG_IGN:  # which the tool inherits; a handler it does not
+        signal.signal(signal.SIGINT, lambda number, frame: None)
     try:
-        tool = subprocess.Popen([python, "-m", "vlatrain.tools", *words], env=tool_environment(os.environ))
+        return _ended([python, "-m", "vlatrain.tools", *words])
     except OSError as error:
         raise CliError(f"{python} cannot be run: {error.strerror}") from None
+    finally:
+        signal.signal(signal.SIGINT, interrupts)
+
+
+def _ended(argv: list[str]) -> int:
+    """The exit code of the program as a shell tells it."""
+    tool = subprocess.Popen(argv, env=tool_environment(os.environ))
     before = signal.signal(signal.SIGTERM, lambda number, frame: tool.terminate())
     try:
-        return _ended(tool)
+        code = tool.wait()
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _ended(tool: "subprocess.Popen[bytes]") -> int:
-    """Its exit code as a shell tells it."""
-    while True:
-        try:
-            code = tool.wait()
-        except KeyboardInterrupt:
-            continue
-        return code if code >= 0 else 128 - code
+    return code if code >= 0 else 128 - code
