@@ -34,7 +34,8 @@ UNFINISHED = 75
 POLL_S = 1.0
 LEAST_STEPS = 50
 PART_BYTES = 15_000_000
-LESS_FAST = ("cuda_graph=off", "compile=off")
+FASTER = ("compile=on cuda_graph=on", "compile=on")
+"""Settings of which the first that work are taken"""
 """What is tried in turn where a step fails"""
 
 
@@ -128,7 +129,7 @@ class Campaign:
         settings = [f"{key}={value}" for key, value in self.settings(recipe).items()]
         paced = [word for one in settings for word in ("--set", one)]
         pace = [sys.executable, "benchmarks/libero_pace.py", str(recipe.config), "--processes", str(recipe.gpus)]
-        pace += ["--else", *LESS_FAST] if has_gpus else []
+        pace += ["--try", *FASTER] if has_gpus else []
         pace += ["--fresh", " ".join([*recipe.fresh(), *sizes]), "--", *paced]
         if not (self.stage(f"{recipe.name}-fresh", fresh) and self.stage(f"{recipe.name}-pace", pace, visible)):
             return False
@@ -149,9 +150,9 @@ class Campaign:
     def start(self, recipe: Recipe, settings: list[str]) -> list[str]:
         """The steps that fit, halved by an evaluation."""
         log = self.out / "stages" / f"{recipe.name}-pace.log"
-        *tried, told = log.read_text().split()
+        *faster, told = log.read_text().splitlines()[-1].split()
         pace_s = float(told)
-        settings = [*settings, *(word for word in tried[-1:] if word in LESS_FAST)]
+        settings = [*settings, *faster]
         half = max(LEAST_STEPS, int(self.arguments.train_s / pace_s / 2))
         steps = {"max_steps": 2 * half, "save_steps": half, "eval_every_steps": half, "lr_warmup_steps": half // 10}
         words = ["start", str(max(1, recipe.gpus)), "--config", str(recipe.config), "--project-root", str(self.out)]

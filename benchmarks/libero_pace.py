@@ -2,8 +2,8 @@
 
     python3 benchmarks/libero_pace.py configs/libero_small.yaml --fresh "--wrist --proprio" -- --set batch_size=128
 
-What follows -- is taken as `vlad start` takes it. With `--try compile=on` that setting is added where it works, and
-printed before the seconds; with `--else cuda_graph=off compile=off` the first of these where it does not work without.
+What follows -- is taken as `vlad start` takes it. With `--try "compile=on cuda_graph=on" compile=on` the first of
+these that works is added and printed before the seconds; where none does, nothing is.
 """
 
 import argparse
@@ -47,18 +47,17 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("--fresh", default="--wrist --proprio")
     parser.add_argument("--processes", type=int, default=1, help="ranks, one a GPU")
-    parser.add_argument("--try", dest="tried", metavar="FIELD=VALUE")
-    parser.add_argument("--else", dest="others", metavar="FIELD=VALUE", nargs="+", default=[])
+    parser.add_argument("--try", dest="tried", metavar="SETTINGS", nargs="+", default=[])
     words = sys.argv[1:]
     end = words.index("--") if "--" in words else len(words)
     arguments = parser.parse_args(words[:end])
     arguments.settings = words[end + 1 :]
     with tempfile.TemporaryDirectory() as folder:
         fresh_model(arguments, Path(folder))
-        for tried in dict.fromkeys([arguments.tried, None, *arguments.others]):
+        for tried in [*map(str.split, arguments.tried), []]:
             told = stretches(arguments, Path(folder), tried)
             if told:
-                print(*([tried] if tried else []), min(told))
+                print(*tried, min(told))
                 return
     sys.exit(1)
 
@@ -69,9 +68,9 @@ def fresh_model(arguments: argparse.Namespace, folder: Path) -> None:
     subprocess.run([sys.executable, "-m", "vlatrain.tools", "fresh", *fresh], check=True, stdout=sys.stderr)
 
 
-def stretches(arguments: argparse.Namespace, folder: Path, tried: str | None) -> list[float]:
+def stretches(arguments: argparse.Namespace, folder: Path, tried: list[str]) -> list[float]:
     """Seconds a step of each logged stretch but the first; none where it fails."""
-    asked = dict(word.split("=", 1) for word in [*arguments.settings, *([tried] if tried else [])] if "=" in word)
+    asked = dict(word.split("=", 1) for word in [*arguments.settings, *tried] if "=" in word)
     settings = {**asked, **MADE, "vla_path": "bases/made", "project_root": folder}
     words = [f"--{name}={value}" for name, value in settings.items()]
     several = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(arguments.processes)]

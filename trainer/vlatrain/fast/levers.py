@@ -102,6 +102,8 @@ def _obstacles(name: str, config: FinetuneConfig, place: Place, used: dict[str, 
 
 def _doubt(name: str, config: FinetuneConfig, place: Place) -> str | None:
     """What speaks against a lever unless it is asked for."""
+    if name in ("compile", "cuda_graph") and not config.use_lora:
+        return "all weights are trained, for which it is not measured yet; on takes it"
     if name in ("compile", "cuda_graph") and config.deterministic:
         return "deterministic: kernels chosen by their speed are not the same in every process"
     if name == "cuda_graph" and place.world_size > 1:
