@@ -17,6 +17,8 @@ from vlatrain.errors import TrainerError, TrainingError
 
 BAD_CONFIGURATION = 2
 TRAINING_FAILED = 1
+OTHERS = 0o077
+"""The rights that nobody but the owner has to any file that is written here, by whatever library"""
 
 
 def main(words: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -77,4 +79,5 @@ def _train(resolved: Resolved, environ: Mapping[str, str]) -> int:
 
 
 if __name__ == "__main__":
+    os.umask(OTHERS)
     sys.exit(main(sys.argv[1:], os.environ))

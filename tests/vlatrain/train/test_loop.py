@@ -210,6 +210,14 @@ def test_what_ends_a_rank_is_written_where_torchrun_looks(
     assert "the first rank is not reachable" in json.loads(error_file.read_text())["message"]["message"]
 
 
+def test_nobody_else_reads_what_a_run_writes(workshop: Workshop) -> None:
+    run = workshop.run(max_steps=1)
+    assert run.train() == 0, run.jobs[-1].output
+    written = list(run.folder.rglob("*"))
+    assert len(written) > 4
+    assert [path.name for path in written if path.stat().st_mode & 0o077] == []
+
+
 @pytest.mark.parametrize("place", ["before_checkpoint_rename", "after_checkpoint_rename"])
 def test_killed_while_saving_leaves_a_whole_checkpoint_or_none(workshop: Workshop, place: str) -> None:
     run = workshop.run(max_steps=4, save_steps=2)
