@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,6 +103,15 @@ def test_reading_a_step_runs_nothing_of_the_file(tmp_path: Path) -> None:
     torch.save({"global_step": 3, "bad": Mischief(tmp_path / "made")}, tmp_path / TRAINER_STATE)
     assert step_of_trainer_state(tmp_path / TRAINER_STATE) == 3
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x80\x02", b"\x80\x02N.", b"\x80\x02}(X\x0b\x00\x00\x00global_step", 9999 * b"("]
+)
+def test_a_broken_pickle_in_an_archive_tells_no_step(tmp_path: Path, content: bytes) -> None:
+    with zipfile.ZipFile(tmp_path / TRAINER_STATE, "w") as archive:
+        archive.writestr("archive/data.pkl", content)
+    assert step_of_trainer_state(tmp_path / TRAINER_STATE) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"no archive", pickle.dumps({"global_step": 3})])
