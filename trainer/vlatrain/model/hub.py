@@ -18,21 +18,21 @@ WANTED_FILES = ["*.json", "*.safetensors", "*.py", "*.model"]
 TELL_EVERY_S = 10.0
 
 
-def find_base(vla_path: str, download: Callable[[str], str] | None = None) -> Path:
-    """The folder of `vla_path`, downloaded first if it is a hub id.
+def find_base(named: str, download: Callable[[str], str] | None = None, *, option: str = "--vla_path") -> Path:
+    """The folder that is `named`, downloaded first if it is a hub id.
 
     HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE and HF_TOKEN mean what they always do; what a broken download
-    has brought is not fetched again. Raises TrainerError naming vla_path where there is neither folder nor repository.
+    has brought is not fetched again. Raises TrainerError naming `option` where there is neither folder nor repository.
     """
-    if (folder := Path(vla_path).expanduser()).is_dir():
+    if (folder := Path(named).expanduser()).is_dir():
         return folder
-    if not HUB_ID.fullmatch(vla_path):
-        raise TrainerError(f"--vla_path {vla_path}: no such folder")
+    if not HUB_ID.fullmatch(named):
+        raise TrainerError(f"{option} {named}: no such folder")
     try:
-        return Path((download or _download)(vla_path))
+        return Path((download or _download)(named))
     except Exception as error:  # the hub's HTTP client, and with it what it raises, changes between its versions
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise TrainerError(f"--vla_path {vla_path}: no such folder, and the hub did not give it: {reason}") from error
+        raise TrainerError(f"{option} {named}: no such folder, and the hub did not give it: {reason}") from error
 
 
 def _download(repository: str) -> str:

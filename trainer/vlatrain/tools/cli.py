@@ -254,7 +254,7 @@ def base_folder(named: str) -> Path:
     if not named:
         raise TrainerError("the adapter does not name its base model: --base")
     config = placed(FinetuneConfig(vla_path=named), Path.cwd())
-    return base_model_folder(config, os.environ) or find_base(named)
+    return base_model_folder(config, os.environ) or find_base(named, option="--base")
 
 
 def description(dataset: "RLDSDataset") -> Iterator[str]:
