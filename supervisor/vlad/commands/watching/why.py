@@ -112,7 +112,8 @@ def _quotes(run: RunDirectory, diagnosis: Diagnosis) -> list[str]:
 
 
 def attempt_line(attempt: Attempt) -> str:
-    steps = "" if attempt.end_step is None else f", steps {attempt.start_step or 0} to {attempt.end_step}"
+    begun = "to step" if attempt.start_step is None else f"steps {attempt.start_step} to"
+    steps = "" if attempt.end_step is None else f", {begun} {attempt.end_step}"
     told = f": {safe(attempt.diagnosis.summary)}" if attempt.diagnosis else ""
     return f"  {attempt.number}  {exit_words(attempt.exit)}{steps}{told}"
 

@@ -8,7 +8,8 @@ from command_line import Vlad
 from fake_gpus import fake_gpus
 from patience import until
 from supervised_runs import Lab, Run
-from vlad.records.run import State
+from vlad.commands.watching.why import attempt_line
+from vlad.records.run import Attempt, State
 from vlad.records.spec import Predecessor
 from vlad.supervise import detach
 
@@ -48,3 +49,12 @@ def test_a_run_that_never_began_says_so_and_starts_when_it_is_resumed(
     assert f"to do     `vlad resume {second.directory.run_id}` starts it" in told
     vlad("resume", second.directory.run_id)
     until(lambda: second.record.state is State.SUCCEEDED, "it was started")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "told"),
+    [(500, 504, "not ended, steps 500 to 504"), (None, 504, "not ended, to step 504"), (500, None, "not ended")],
+    ids=["resumed by vlad", "begun by the trainer's own choice", "no step"],
+)
+def test_an_attempt_says_its_steps_as_far_as_they_are_known(start: int | None, end: int | None, told: str) -> None:
+    assert attempt_line(Attempt(number=1, started_at=0.0, start_step=start, end_step=end)) == f"  1  {told}"
