@@ -12,12 +12,14 @@ FURTHEST_M = 0.1  # that an object moves sideways while it comes to rest; some a
 NOISE = (0.1, 0.35)  # standard deviation, in units of action
 NOISY_EPISODES, PUSHED_EPISODES = 0.8, 0.5
 PUSHES_A_STEP = 0.03
+SLIPPING_EPISODES, SLIPS_A_STEP, SLIP_STEPS = 0.5, 0.012, (4, 14)
 
 
 class Tremor:
     """Noise in what is executed, never in what is recorded: the recorded actions then show how to recover.
 
-    Most episodes get noise that lasts (first-order, its strength drawn), half of them short pushes.
+    Most episodes get noise that lasts (first-order, its strength drawn), half of them short pushes, and half of them
+    fingers that now and then do the opposite for a moment: they come to the object shut, or drop it on the way.
     """
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -26,15 +28,25 @@ class Tremor:
         self._is_pushed = bool(rng.random() < PUSHED_EPISODES)
         self._noise = np.zeros(3)
         self._push, self._push_left = np.zeros(3), 0
+        self._has_slips, self._slip_left = bool(rng.random() < SLIPPING_EPISODES), 0
 
     def disturbed(self, action: list[float]) -> list[float]:
-        """The action with noise on its three motions."""
+        """The action with noise on its three motions, and its fingers' opposite while they slip."""
         self._noise = 0.8 * self._noise + 0.6 * self._rng.normal(0, self._strength, 3)
         if self._is_pushed and not self._push_left and self._rng.random() < PUSHES_A_STEP:
             self._push, self._push_left = self._rng.uniform(-1, 1, 3), int(self._rng.integers(2, 6))
         push = self._push if self._push_left else np.zeros(3)
         self._push_left = max(0, self._push_left - 1)
-        return [*np.clip(np.array(action[:3]) + self._noise + push, -1, 1).tolist(), *action[3:]]
+        motion = np.clip(np.array(action[:3]) + self._noise + push, -1, 1).tolist()
+        return [*motion, *action[3:6], -action[6] if self._slips() else action[6]]
+
+    def _slips(self) -> bool:
+        """Whether the fingers slip in this step."""
+        if self._has_slips and not self._slip_left and self._rng.random() < SLIPS_A_STEP:
+            self._slip_left = int(self._rng.integers(*SLIP_STEPS))
+        slips = self._slip_left > 0
+        self._slip_left = max(0, self._slip_left - 1)
+        return slips
 
 
 def demonstrate(stage: Stage, request: Message, frames: Frames) -> Message:
@@ -69,7 +81,7 @@ def demonstrate(stage: Stage, request: Message, frames: Frames) -> Message:
         observation, is_done = stage.step(tremor.disturbed(action) if tremor else action)
         if is_done:
             return {"frames": step + 1, "success": True, "reason": ""}
-    return {"frames": step + 1, "success": False, "reason": "three attempts failed"}
+    return {"frames": step + 1, "success": False, "reason": "all its attempts failed"}
 
 
 def places(scene: Scene, job: Job) -> Vector:

@@ -3,10 +3,11 @@
 Every action follows from the state before it, so the expert goes on rightly after any disturbance on a leg of its way.
 It never waits for a place to be reached before it does the next thing: it comes down in a funnel, and its fingers close
 while the hand still sinks. What it does near such a place is then the same on both sides of it, and a policy that sees
-only roughly where the hand is does not learn to stand still there.
+only roughly where the hand is does not learn to stand still there. It goes aside more and more as it gains height,
+since an arm at its limit rises no further; what fell it takes up again, and at first in the same way.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,9 +33,12 @@ GRIP_STEPS = 10
 CLOSE_WITHIN = 0.015  # metres from the grasp at which the fingers begin to close
 PATIENCE = 4  # steps without progress after which a leg ends
 FUNNEL, FUNNEL_FOOT, FUNNEL_TURN = 3.5, 0.008, 0.2  # metres of height a metre aside of the foot, and a radian of turn
+FUNNEL_SHUT, WIDE = 1.0, 0.06  # metres of height a metre that open fingers lack of being this wide open
+RISING, CROSSING = 0.08, 0.04  # metres below the height to be had at which it only rises, and goes aside at full speed
 MOST_LEG_STEPS = 120
-ATTEMPTS = 3
-OVER_GRASP, OVER_OBSTACLES, LIFT, OVER_TARGET = 0.08, 0.06, 0.12, 0.16
+PLACES = (0, 0, 3, 6)  # of its attempts among the grasps, the best first
+OVER_GRASP, OVER_OBSTACLES, LIFT, OVER_TARGET = 0.08, 0.06, 0.08, 0.10
+OVER_WAY, NEARLY_ABOVE = 0.04, 0.03
 LET_GO_ABOVE = 0.01
 STRAIGHT = 0.06  # radians from the wanted turn that are near enough
 SLOW, SLOW_ZONE = 0.7, 0.08  # share of the full speed; metres to go of a leg that ends slowly
@@ -74,9 +78,9 @@ class Expert:
 
     def actions(self) -> Iterator[Action]:
         """Action after action; whoever executes them ends when the task is done."""
-        for attempt in range(ATTEMPTS):
+        for place in PLACES:
             found = grasps(self.scene, self.job.thing)
-            grasp = found[min(attempt * 3, len(found) - 1)]
+            grasp = found[min(place, len(found) - 1)]
             grasp = Grasp(grasp.point, grasp.turn + self._turn_now(), grasp.cost)
             yield from self._take(grasp)
             if self._holds():
@@ -93,8 +97,6 @@ class Expert:
         over = grasp.point + OVER_GRASP * UP
         with self.scene.without(self.job.thing) as heights:
             travel = max(over[2], heights.highest(self._way(self.scene.hand, over)) + OVER_OBSTACLES)
-        if self.scene.hand[2] < travel - 0.02:
-            yield from self._go([*self.scene.hand[:2], travel], OPEN, 0.03)
         for action in self._come_down(grasp.point, travel, OPEN, 0.006):
             if np.linalg.norm(grasp.point - self.scene.hand) < CLOSE_WITHIN:
                 break
@@ -104,28 +106,31 @@ class Expert:
 
     def _holds(self) -> bool:
         """Whether something keeps the closed fingers apart near the object."""
-        opening = float(np.abs(self.scene.inner.sim.data.qpos[self._finger_joints()]).sum())
         thing = self.scene.points(self.job.thing)
-        return opening > 0.002 and bool(np.linalg.norm(thing - self.scene.hand, axis=1).min() < 0.05)
+        return self._opening() > 0.002 and bool(np.linalg.norm(thing - self.scene.hand, axis=1).min() < 0.05)
 
-    def _finger_joints(self) -> list[int]:
-        return list(self.scene.inner.robots[0]._ref_gripper_joint_pos_indexes)
+    def _opening(self) -> float:
+        """How far the fingers are apart."""
+        joints = list(self.scene.inner.robots[0]._ref_gripper_joint_pos_indexes)
+        return float(np.abs(self.scene.inner.sim.data.qpos[joints]).sum())
 
     def _bring(self) -> Iterator[Action]:
-        """Lifts, carries the object's middle over the target, lowers it and lets go."""
+        """Lifts, carries the object's middle over the target, lowers it and lets go; ends where it falls."""
         scene, job = self.scene, self.job
         target = scene.position(job.target)
         start = scene.hand
         with scene.without(job.thing) as heights:
             ground = heights.highest(spread(target, np.array([1.0, 0.0, 0.0]), 0.02, 0.02, steps=3))
             hang = start[2] - float(scene.points(job.thing)[:, 2].min())
-            blocked = heights.highest(self._way(start, target)) + hang + 0.02
+            blocked = heights.highest(self._way(start, target)) + hang + OVER_WAY
             walls = heights.highest(spread(target, finger_direction(scene), HAND_HALF_LENGTH, HAND_HALF_WIDTH, 9))
         height = max(start[2] + LIFT, target[2] + OVER_TARGET, blocked)
-        yield from self._go([*start[:2], height], CLOSED, 0.03)
         low = max(ground + hang + LET_GO_ABOVE, walls - PALM + 0.015)
         offset = (scene.hand - scene.position(job.thing))[:2]  # the held object's middle shall get there, not the hand
-        yield from self._come_down(np.array([*(target[:2] + offset), low]), height, CLOSED, 0.01)
+        for action in self._come_down(np.array([*(target[:2] + offset), low]), height, CLOSED, 0.01):
+            if not self._holds():
+                return
+            yield action
         there = self.scene.hand
         for _ in range(GRIP_STEPS):
             yield self._towards(there, OPEN)
@@ -148,15 +153,32 @@ class Expert:
             yield self._towards(goal, grip)
 
     def _come_down(self, goal: Vector, height: float, grip: float, tolerance: float) -> Iterator[Action]:
-        """A leg that stays at `height` until it is nearly above the goal and turned; slow in its last centimetres."""
-        for distance in self._leg(goal, tolerance):
-            aside = max(0.0, float(np.linalg.norm((goal - self.scene.hand)[:2])) - FUNNEL_FOOT)
-            room = FUNNEL * aside + FUNNEL_TURN * max(0.0, float(np.linalg.norm(self._twist())) - STRAIGHT)
-            target = np.array([*goal[:2], min(height, goal[2] + room)])
-            yield self._towards(target, grip, SLOW if distance < SLOW_ZONE else 1.0)
+        """A leg up to `height`, across, and down once it is nearly above the goal and turned; slow at its end.
 
-    def _leg(self, goal: Vector, tolerance: float) -> Iterator[float]:
-        """The distance to the goal, step after step, until it is reached or comes no nearer."""
+        Where it rises no further although it should, it goes across all the same.
+        """
+        for least in (0.0, 1.0):
+            for distance in self._leg(goal, tolerance, lambda: self._target(goal, height, grip)):
+                target = self._target(goal, height, grip)
+                lack = target[2] - self.scene.hand[2]
+                share = float(np.clip((RISING - lack) / (RISING - CROSSING), least, 1.0))
+                x, y, *others = self._towards(target, grip, SLOW if distance < SLOW_ZONE else 1.0)
+                yield [share * x, share * y, *others]
+            if np.linalg.norm((goal - self.scene.hand)[:2]) < NEARLY_ABOVE:
+                return
+
+    def _target(self, goal: Vector, height: float, grip: float) -> Vector:
+        """Where the hand should be now: in the funnel above the goal, higher while its fingers are wrongly shut."""
+        aside = max(0.0, float(np.linalg.norm((goal - self.scene.hand)[:2])) - FUNNEL_FOOT)
+        room = FUNNEL * aside + FUNNEL_TURN * max(0.0, float(np.linalg.norm(self._twist())) - STRAIGHT)
+        room += FUNNEL_SHUT * max(0.0, WIDE - self._opening()) if grip == OPEN else 0.0
+        return np.array([*goal[:2], min(height, goal[2] + room)])
+
+    def _leg(self, goal: Vector, tolerance: float, target: Callable[[], Vector] | None = None) -> Iterator[float]:
+        """The distance to the goal, step after step, until it is reached or comes no nearer.
+
+        Rising to a `target` above the hand counts as coming nearer.
+        """
         self._integral[:] = 0
         best, idle = np.inf, 0
         for _ in range(MOST_LEG_STEPS):
@@ -164,7 +186,8 @@ class Expert:
             twist = float(np.linalg.norm(self._twist()))
             if distance < tolerance and twist < STRAIGHT:
                 return
-            measure = distance + 0.05 * twist
+            lack = max(0.0, float(target()[2] - self.scene.hand[2])) if target else 0.0
+            measure = distance + 0.05 * twist + 2 * lack
             idle = 0 if measure < best - 5e-4 else idle + 1
             best = min(best, measure)
             if idle >= PATIENCE:

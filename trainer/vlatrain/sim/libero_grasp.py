@@ -21,6 +21,7 @@ LEAST_ROOM = 0.004
 HAND_HALF_LENGTH, HAND_HALF_WIDTH = 0.11, 0.035
 UP = np.array([0.0, 0.0, 1.0])
 CROWDED = 60.0  # cost of a metre of missing room
+OTHER_SIDE = 0.05  # cost of the right side of a rim: which side is free must not depend on a millimetre
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def _rim(scene: Scene, name: str, rim: tuple[float, float], straight: Vector, he
     middle, axes = scene.position(name), scene.axes(name)
     radius, height = rim
     for turn in TURNS:
-        for side in (-1.0, 1.0):
+        for side in (1.0, -1.0):
             outward = side * turned(straight, turn)
             local = axes.T @ outward
             local = np.array([local[0], local[1], 0.0]) / np.hypot(local[0], local[1])
@@ -69,7 +70,8 @@ def _rim(scene: Scene, name: str, rim: tuple[float, float], straight: Vector, he
                 point = edge - shift * outward
                 crowded = _missing_finger_room(point, outward, heights) + _missing_hand_room(point, outward, heights)
                 lean = abs(float(axes[:, 2] @ outward))
-                yield Grasp(point, turn, 0.4 * abs(turn) + CROWDED * crowded + lean + 8 * shift)
+                cost = 0.4 * abs(turn) + CROWDED * crowded + lean + 8 * shift + OTHER_SIDE * (side < 0)
+                yield Grasp(point, turn, cost)
 
 
 def _body(scene: Scene, name: str, straight: Vector, heights: Heights) -> Iterator[Grasp]:
