@@ -63,11 +63,12 @@ class Recipe:
     def visible(self) -> str:
         return ",".join(str(gpu) for gpu in range(self.first, self.first + self.gpus))
 
-    def fresh(self) -> list[str]:
-        """What the model must be made with to fit."""
-        known = yaml.safe_load(self.config.read_text())
-        inputs = ["--wrist"] * known["use_wrist_image"] + ["--proprio"] * known["use_proprio"]
-        return [*inputs, "--chunk", str(known["action_chunk"])]
+
+def fresh_words(config: Path) -> list[str]:
+    """The words for the tool `fresh` that make a model which fits the recipe."""
+    known = yaml.safe_load(config.read_text())
+    inputs = ["--wrist"] * known["use_wrist_image"] + ["--proprio"] * known["use_proprio"]
+    return [*inputs, "--chunk", str(known["action_chunk"])]
 
 
 class Failed(Exception):
@@ -123,14 +124,14 @@ class Campaign:
         """All stages of one recipe, each begun when the one before is over."""
         base = self.out / recipe.base
         sizes = self.arguments.fresh.split()
-        fresh = [*tools(), "fresh", "--data", str(self.data), "--out", str(base), *recipe.fresh(), *sizes]
+        fresh = [*tools(), "fresh", "--data", str(self.data), "--out", str(base), *fresh_words(recipe.config), *sizes]
         has_gpus = self.arguments.gpus > 0
         visible = recipe.visible if has_gpus else None
         settings = [f"{key}={value}" for key, value in self.settings(recipe).items()]
         paced = [word for one in settings for word in ("--set", one)]
         pace = [sys.executable, "benchmarks/libero_pace.py", str(recipe.config), "--processes", str(recipe.gpus)]
         pace += ["--try", *FASTER] if has_gpus else []
-        pace += ["--fresh", " ".join([*recipe.fresh(), *sizes]), "--", *paced]
+        pace += ["--fresh", " ".join([*fresh_words(recipe.config), *sizes]), "--", *paced]
         if not (self.stage(f"{recipe.name}-fresh", fresh) and self.stage(f"{recipe.name}-pace", pace, visible)):
             return False
         return self.trained(recipe, settings) and self.evaluated(recipe, visible)

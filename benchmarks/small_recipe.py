@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
+from libero_campaign import fresh_words
 from libero_pace import episode
 from vlatrain.configuration.resolve import resolve
 from vlatrain.data.rlds_writer import write_rlds
@@ -37,13 +37,11 @@ def recipe_file(recipe: str) -> Path:
 
 def made_project(folder: Path, recipe: str, sizes: str = "") -> Path:
     """A project with frames and a fresh model for `recipe`; `sizes` are further words for the tool `fresh`."""
-    known = yaml.safe_load(recipe_file(recipe).read_text())
     data = write_rlds(folder / "datasets", DATASET, [episode(number) for number in range(EPISODES)], 1)
-    inputs = ["--wrist"] * known["use_wrist_image"] + ["--proprio"] * known["use_proprio"]
-    words = ["--data", str(data), "--out", str(folder / "bases" / "made"), "--chunk", str(known["action_chunk"])]
+    words = ["--data", str(data), "--out", str(folder / "bases" / "made"), *fresh_words(recipe_file(recipe))]
     parser = argparse.ArgumentParser()
     add_fresh(parser.add_subparsers())
-    fresh.write(parser.parse_args(["fresh", *words, *inputs, *sizes.split()]))
+    fresh.write(parser.parse_args(["fresh", *words, *sizes.split()]))
     return folder
 
 

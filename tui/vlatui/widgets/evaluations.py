@@ -87,6 +87,7 @@ class EvaluationsPane(Vertical):
         self._evaluations: tuple[Evaluation, ...] = ()
         self._arriving: Evaluation | None = None
         self._last_step: int | None = None
+        self._when_none: tuple[str, ...] = ()
         self._opened: tuple[tuple[str, ...], int] = ((), 0)
 
     def show(
@@ -100,12 +101,13 @@ class EvaluationsPane(Vertical):
         anew: bool,
     ) -> None:
         """`when_none` stands where there is no evaluation yet; `now` in Unix seconds."""
-        self._evaluations, self._last_step = evaluations, last_step
-        self._arriving = under_way.so_far if under_way else None
         self.query_one("#under-way", Lines).show_lines([under_way_line(under_way, now)] if under_way else [])
-        rows = evaluation_rows(evaluations, self._arriving)
-        self.query_one(Table).show_rows(rows, when_none, anew=anew)
-        self._show_selected()
+        before = (self._evaluations, self._last_step, self._arriving, self._when_none)
+        shown = (evaluations, last_step, under_way.so_far if under_way else None, when_none)
+        if anew or shown != before:
+            self._evaluations, self._last_step, self._arriving, self._when_none = shown
+            self.query_one(Table).show_rows(evaluation_rows(evaluations, self._arriving), when_none, anew=anew)
+            self._show_selected()
 
     @on(Table.CursorMoved, "#evaluations")
     def _show_selected(self) -> None:
