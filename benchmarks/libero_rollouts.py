@@ -114,6 +114,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=110, help="of each episode")
     parser.add_argument("--seconds", type=int, default=420, help="after which it ends, however far it is")
     parser.add_argument("--kernels", action="store_true", help="answer_kernels on")
+    parser.add_argument("--fp8", action="store_true", help="base_precision fp8")
     parser.add_argument("--trial", action="store_true", help="a tiny model on a CPU: tries the script")
     parser.add_argument("--out", type=Path, default=Path("rollouts.json"))
     options = parser.parse_args()
@@ -130,7 +131,7 @@ def measure(options: argparse.Namespace) -> None:
         sim_workers=options.workers,
     )
     suite = open_suite(config, options.suite, has_gpu=not IS_TRIAL)
-    vla = adapted_model(is_fused=True, is_compiled=True)
+    vla = adapted_model(is_fused=True, is_compiled=True, has_fp8=options.fp8)
     answers = Answers(vla, vla.config.pad_token_id, is_captured=not IS_TRIAL, has_kernels=options.kernels)
     trials = max(1, options.episodes // len(suite.instructions))
     episodes = plan_episodes(len(suite.instructions), trials)

@@ -20,6 +20,7 @@ NAMES = {
     "bf16, told at once": "ours, losses waited for in each step",
     "fp8, grouped, long rows": "ours, fp8, `grouped_lora: on`, long rows kept while summed up",
     "ours, kernels": "ours, `answer_kernels: on`",
+    "ours, fp8, kernels": "ours, fp8, `answer_kernels: on`",
 }
 Side = tuple[int, str, str]
 """Batch, texts, and who trains"""

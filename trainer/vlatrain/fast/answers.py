@@ -1,7 +1,7 @@
 """Answers of the policy through CUDA graphs: prompt and picture read and seven tokens chosen in one launch."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,9 +13,10 @@ from torch.nn import functional as F
 from vlatrain.fast.capture import captured, warm_up
 from vlatrain.fast.compiling import uncompiled
 from vlatrain.fast.feeding import TEXT_STEP
-from vlatrain.fast.merged import merged
-from vlatrain.fast.one_token import OneToken, can_be_used
+from vlatrain.fast.merged import MergedLayer, merged
+from vlatrain.fast.one_token import OneToken
 from vlatrain.fast.streams import side_stream
+from vlatrain.model.fp8 import has_fp8
 from vlatrain.model.openvla import OpenVLA
 
 Question = tuple[Tensor, ...]
@@ -45,7 +46,8 @@ class Answers:
 
     Use it while `opened`: adapters are then added to copies of the weights where the card has room, and what was
     captured is forgotten at the end, for weights to be trained on. With `has_kernels` both towers work at the same
-    time, and tokens after the first are made over merged weights by `one_token`.
+    time, and tokens after the first are made over merged weights by `one_token`; where the base is in fp8, picture and
+    prompt are then read as in training, by fp8 products with the adapters beside them.
     """
 
     vla: OpenVLA
@@ -85,23 +87,28 @@ class Answers:
         self._graphs.clear()
         self._pool = torch.cuda.graph_pool_handle() if self.is_captured else None
         try:
-            with merged(self.vla) if self.is_captured else nullcontext(), self._hastened():
+            with self._merged() as weights, self._hastened(weights):
                 yield
         finally:
             self._graphs.clear()
             if self.is_captured:
                 torch.cuda.empty_cache()
 
+    def _merged(self) -> AbstractContextManager[list[MergedLayer] | None]:
+        if not self.is_captured:
+            return nullcontext()
+        return merged(self.vla, is_apart=self.has_kernels and has_fp8(self.vla))
+
     @contextmanager
-    def _hastened(self) -> Iterator[None]:
+    def _hastened(self, weights: list[MergedLayer] | None) -> Iterator[None]:
         """With other ways through towers and decoder, where they are wanted and weights are merged."""
         towers, decoder = self.vla.vision_backbone, self.vla.language_model.model
         before = towers.side_stream
         try:
             if self.has_kernels and self.is_captured:
                 towers.side_stream = before or side_stream(decoder.norm.weight.device)
-            if self.has_kernels and can_be_used(decoder):
-                decoder.one_token = OneToken(decoder)
+            if self.has_kernels and weights is not None:
+                decoder.one_token = OneToken(decoder, weights)
             yield
         finally:
             towers.side_stream, decoder.one_token = before, None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,34 +16,62 @@ LARGEST_SHARE = 0.5
 """Of the card's free memory; the rest is for keys, values and graphs."""
 
 
+class MergedLayer(NamedTuple):
+    """The weights of one decoder layer [out, in], adapters added; those that share an input lie behind each other."""
+
+    asked: Tensor
+    """Queries, keys and values"""
+    output: Tensor
+    gated: Tensor
+    """Gate and up"""
+    down: Tensor
+
+
 @contextmanager
-def merged(vla: OpenVLA) -> Iterator[None]:
+def merged(vla: OpenVLA, *, is_apart: bool = False) -> Iterator[list[MergedLayer] | None]:
     """The model with its adapters merged, as exported models are, where the card has room for a copy of the weights.
 
-    The sums are rounded once, to the model's type; the base and the adapters stay as they are.
+    The sums are rounded once, to the model's type; the base and the adapters stay as they are. The decoder's layers use
+    them, unless they are to stay `is_apart`: then layers compute as in training, and only who asks here has them.
+    Gives none where there is no room.
     """
     if not _has_room(vla):
-        yield
+        yield None
         return
     try:
-        _merge(vla)
-        yield
+        yield _merge(vla, is_apart=is_apart)
     finally:
         _unmerge(vla)
 
 
 @torch.no_grad()
-def _merge(vla: OpenVLA) -> None:
+def _merge(vla: OpenVLA, *, is_apart: bool) -> list[MergedLayer]:
     dtype = vla.language_model.model.norm.weight.dtype
-    for layer in _decoder_layers(vla):
-        attention, mlp = layer.self_attn, layer.mlp
-        joined = [attention.q_proj, attention.k_proj, attention.v_proj]
-        attention.joint = torch.cat([merged_weight(one, dtype) for one in joined])
-        mlp.joint = torch.cat([merged_weight(one, dtype) for one in (mlp.gate_proj, mlp.up_proj)])
-    is_joined = {id(one) for layer in _decoder_layers(vla) for one in _joined(layer)}
+    layers = _decoder_layers(vla)
+    found = [_merged_layer(layer, dtype) for layer in layers]
+    in_layers = {id(one) for layer in layers for one in layer.modules()}
     for linear in _adapted(vla):
-        if id(linear) not in is_joined:
+        if id(linear) not in in_layers:
             linear.merged_weight = merged_weight(linear, dtype)
+    if not is_apart:
+        for layer, weights in zip(layers, found, strict=True):
+            _use(layer, weights)
+    return found
+
+
+def _merged_layer(layer: DecoderLayer, dtype: torch.dtype) -> MergedLayer:
+    attention, mlp = layer.self_attn, layer.mlp
+    joined = (attention.q_proj, attention.k_proj, attention.v_proj), (mlp.gate_proj, mlp.up_proj)
+    asked, gated = (torch.cat([merged_weight(one, dtype) for one in linears]) for linears in joined)
+    return MergedLayer(asked, merged_weight(attention.o_proj, dtype), gated, merged_weight(mlp.down_proj, dtype))
+
+
+def _use(layer: DecoderLayer, weights: MergedLayer) -> None:
+    """Until `_unmerge`."""
+    layer.self_attn.joint, layer.mlp.joint = weights.asked, weights.gated
+    for linear, weight in ((layer.self_attn.o_proj, weights.output), (layer.mlp.down_proj, weights.down)):
+        if isinstance(linear, FusedLoraLinear):
+            linear.merged_weight = weight
 
 
 def _unmerge(vla: OpenVLA) -> None:
@@ -65,11 +94,6 @@ def _plain_weight(linear: nn.Module) -> Tensor:
         return linear.weight.float() * linear.scales
     assert isinstance(linear.weight, Tensor)
     return linear.weight
-
-
-def _joined(layer: DecoderLayer) -> tuple[nn.Module, ...]:
-    attention, mlp = layer.self_attn, layer.mlp
-    return attention.q_proj, attention.k_proj, attention.v_proj, mlp.gate_proj, mlp.up_proj
 
 
 def _decoder_layers(vla: OpenVLA) -> list[DecoderLayer]:

@@ -5,47 +5,42 @@ states. For a single row each step is one kernel of `one_token_kernels`, which r
 them; for more rows products are torch's, and attention is ours. On a CPU all steps are torch's.
 """
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from vlatrain.model.fused_lora import FusedLoraLinear
+from vlatrain.fast.merged import MergedLayer
 from vlatrain.model.llama import DecoderLayer, LayerCache, LlamaModel, RmsNorm, Rotary, rotary
 
 
 class OneToken:
     """Instead of the decoder's layers, where each row has one place: see `LlamaModel.one_token`."""
 
-    def __init__(self, decoder: LlamaModel) -> None:
+    def __init__(self, decoder: LlamaModel, weights: Sequence[MergedLayer]) -> None:
         self._decoder = decoder
+        self._weights = weights
 
     def __call__(self, hidden: Tensor, caches: list[LayerCache], places: Tensor) -> Tensor:
         """hidden [B, 1, width] at `places` [B] to the last layer's, [B, 1, width]. Fills the caches."""
         turn = rotary(places[:, None], self._decoder.config, hidden.dtype)
         states = hidden[:, 0]
-        for layer, cache in zip(self._decoder.layers, caches, strict=True):
+        for layer, weights, cache in zip(self._decoder.layers, self._weights, caches, strict=True):
             assert isinstance(layer, DecoderLayer)
-            states = through(layer, states, turn, cache, places)
+            states = through(layer, weights, states, turn, cache, places)
         return states[:, None]
 
 
-def can_be_used(decoder: LlamaModel) -> bool:
-    """Whether the weights are merged, as these steps want them."""
-    layers = [layer for layer in decoder.layers if isinstance(layer, DecoderLayer)]
-    return all(layer.self_attn.joint is not None and layer.mlp.joint is not None for layer in layers)
-
-
-def through(layer: DecoderLayer, states: Tensor, turn: Rotary, cache: LayerCache, places: Tensor) -> Tensor:
+def through(
+    layer: DecoderLayer, weights: MergedLayer, states: Tensor, turn: Rotary, cache: LayerCache, places: Tensor
+) -> Tensor:
     """states [B, width] behind one layer."""
-    attention, mlp = layer.self_attn, layer.mlp
-    assert attention.joint is not None
-    assert mlp.joint is not None
-    asked = normed_product(states, layer.input_layernorm, attention.joint)
-    states = product_onto(states, attended(asked, turn, cache, places), weight_of(attention.o_proj))
-    inner = gated_product(states, layer.post_attention_layernorm, mlp.joint)
-    return product_onto(states, inner, weight_of(mlp.down_proj))
+    asked = normed_product(states, layer.input_layernorm, weights.asked)
+    states = product_onto(states, attended(asked, turn, cache, places), weights.output)
+    inner = gated_product(states, layer.post_attention_layernorm, weights.gated)
+    return product_onto(states, inner, weights.down)
 
 
 def normed_product(states: Tensor, norm: RmsNorm, weight: Tensor) -> Tensor:
@@ -97,13 +92,6 @@ def attended_plainly(asked: Tensor, turn: Rotary, cache: LayerCache, places: Ten
 def has_kernels(tensor: Tensor) -> bool:
     """Whether the kernels take it."""
     return tensor.is_cuda and tensor.dtype is torch.bfloat16 and find_spec("triton") is not None
-
-
-def weight_of(linear: nn.Module) -> Tensor:
-    """[out, in], merged where there is an adapter."""
-    weight = linear.merged_weight if isinstance(linear, FusedLoraLinear) else linear.weight
-    assert isinstance(weight, Tensor)
-    return weight
 
 
 def _is_single(states: Tensor) -> bool:

@@ -95,6 +95,11 @@ def to_fp8(vla: OpenVLA, device: torch.device, *, keeps_transpose: bool | None =
         layers.set_submodule(name, Fp8Linear(matrix, device, keeps_transpose=keeps))
 
 
+def has_fp8(vla: OpenVLA) -> bool:
+    """Whether its decoder was rounded."""
+    return any(isinstance(module, Fp8Linear) for module in vla.language_model.modules())
+
+
 def usable_bytes(device: torch.device) -> int:
     """Of a card's memory what this process may take of it; 0 on a CPU."""
     if device.type != "cuda":
