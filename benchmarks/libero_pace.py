@@ -2,8 +2,8 @@
 
     python3 benchmarks/libero_pace.py configs/libero_small.yaml --fresh "--wrist --proprio" -- --set batch_size=128
 
-What follows -- is taken as `vlad start` takes it. With `--try "compile=on cuda_graph=on" compile=on` the first of
-these that works is added and printed before the seconds; where none does, nothing is.
+What follows -- is taken as `vlad start` takes it. Where a step fails, `--otherwise "compile=off cuda_graph=off"` is
+added, and printed before the seconds.
 """
 
 import argparse
@@ -47,14 +47,15 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("--fresh", default="--wrist --proprio")
     parser.add_argument("--processes", type=int, default=1, help="ranks, one a GPU")
-    parser.add_argument("--try", dest="tried", metavar="SETTINGS", nargs="+", default=[])
+    parser.add_argument("--otherwise", metavar="SETTINGS", default="")
     words = sys.argv[1:]
     end = words.index("--") if "--" in words else len(words)
     arguments = parser.parse_args(words[:end])
     arguments.settings = words[end + 1 :]
     with tempfile.TemporaryDirectory() as folder:
         fresh_model(arguments, Path(folder))
-        for tried in [*map(str.split, arguments.tried), []]:
+        ways: tuple[list[str], ...] = ([], arguments.otherwise.split())
+        for tried in ways:
             told = stretches(arguments, Path(folder), tried)
             if told:
                 print(*tried, min(told))

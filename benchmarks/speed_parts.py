@@ -16,9 +16,8 @@ from speed_profile import floors, profiled
 from speed_scaling import scaling
 from speed_start import starts
 from speed_steps import (
-    AT_ONCE,
     BF16,
-    BF16_GROUPED,
+    BF16_UNGROUPED,
     FP8,
     FP8_GROUPED,
     FP8_LONG_ROWS,
@@ -60,8 +59,8 @@ def large_unequal(note: Note, _: float) -> None:
 
 
 def levers(note: Note, _: float) -> None:
-    """Batch 16: what is not on by itself yet, each beside what it adds to; then once more, in the other order."""
-    in_turns(note, SMALL, [BF16, BF16_GROUPED, FP8, FP8_GROUPED, AT_ONCE, FP8_GROUPED, FP8, BF16_GROUPED, BF16])
+    """Batch 16: `grouped_lora` the other way than by itself, beside what is; then once more, in the other order."""
+    in_turns(note, SMALL, [BF16, BF16_UNGROUPED, FP8, FP8_GROUPED, FP8_GROUPED, FP8, BF16_UNGROUPED, BF16])
 
 
 def long_rows(note: Note, _: float) -> None:
@@ -79,7 +78,7 @@ def in_turns(note: Note, setting: Setting, contenders: list[Contender]) -> None:
 def kernels(note: Note, _: float) -> None:
     """The kernels of a step by their time, beside what the card's own rates allow."""
     floors(SMALL, note)
-    for contender in (BF16_GROUPED, FP8_GROUPED):
+    for contender in (BF16, FP8):
         profiled(contender, SMALL, note)
 
 

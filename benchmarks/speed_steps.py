@@ -38,24 +38,22 @@ Step = Callable[[], None]
 class Contender:
     """One way to train; `settings` are of our configuration, None is the reference.
 
-    `inductor` is what torch's compiler is told besides. With `is_told_at_once` losses are waited for after each step.
+    `inductor` is what torch's compiler is told besides.
     """
 
     name: str
     settings: dict[str, Any] | None
     inductor: Mapping[str, Any] = field(default_factory=dict)
-    is_told_at_once: bool = False
 
 
 OFF = {"fused_lora": Switch.OFF, "compile": Switch.OFF, "cuda_graph": Switch.OFF}
 IN_FP8 = {"base_precision": BasePrecision.FP8}
-GROUPED = {"grouped_lora": Switch.ON}
+GROUPED, UNGROUPED = {"grouped_lora": Switch.ON}, {"grouped_lora": Switch.OFF}
 REFERENCE = Contender("reference", None)
 PLAIN = Contender("plain", OFF)
 BF16 = Contender("bf16", {})
 FP8 = Contender("fp8", IN_FP8)
-AT_ONCE = Contender("bf16, told at once", {}, is_told_at_once=True)
-BF16_GROUPED = Contender("bf16, grouped", GROUPED)
+BF16_UNGROUPED = Contender("bf16, not grouped", UNGROUPED)
 FP8_GROUPED = Contender("fp8, grouped", {**IN_FP8, **GROUPED})
 LONG_ROWS = {"triton.multi_kernel": 1}
 """Rows of up to 16,384 numbers are kept while they are summed up, where that measures faster, and not read twice."""
@@ -111,7 +109,7 @@ def step_of(
         return _reference(codec, config, batches)
     learner = learner_of(random_model(), config, None, Ranks(), device)
     release()  # a run reads its weights from files, and never has them on the device in two types
-    return our_step(learner, batches, codec, config, is_told_at_once=contender.is_told_at_once)
+    return our_step(learner, batches, codec, config)
 
 
 def told(contender: Contender, setting: Setting, times: list[float], held: int) -> dict[str, Any]:
@@ -139,9 +137,7 @@ def line(found: dict[str, Any]) -> str:
     )
 
 
-def our_step(
-    learner: Learner, batches: Iterator[Batch], codec: Codec, config: FinetuneConfig, *, is_told_at_once: bool = False
-) -> Step:
+def our_step(learner: Learner, batches: Iterator[Batch], codec: Codec, config: FinetuneConfig) -> Step:
     """As the training loop does it with log_every_steps 1: losses are read when the next step is under way."""
     feed = Feed(batches, lambda batch: model_inputs(learner, batch, codec, config), learner.device)
     taken = learner.averages.taken()
@@ -152,8 +148,6 @@ def our_step(
         feed.look_ahead()
         taken.wait()
         taken = learner.averages.taken()
-        if is_told_at_once:
-            taken.wait()
 
     return step
 

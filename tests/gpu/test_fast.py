@@ -30,13 +30,13 @@ from whole_models import stepped as stepped_whole
 from whole_models import whole_learner
 
 DEVICE = torch.device("cuda", 0)
-OFF = {"fused_lora": Switch.OFF, "compile": Switch.OFF, "cuda_graph": Switch.OFF}
+OFF = dict.fromkeys(("fused_lora", "compile", "cuda_graph", "grouped_lora"), Switch.OFF)
 LEVERS: dict[str, dict[str, Any]] = {
     "fused_lora": {**OFF, "fused_lora": Switch.ON},
     "compile": {**OFF, "fused_lora": Switch.ON, "compile": Switch.ON},
     "cuda_graph": {**OFF, "fused_lora": Switch.ON, "cuda_graph": Switch.ON},
     "grouped_lora": {**OFF, "fused_lora": Switch.ON, "cuda_graph": Switch.ON, "grouped_lora": Switch.ON},
-    "all": {"grouped_lora": Switch.ON},
+    "all": {},
 }
 
 OF_WHOLE_MODELS: dict[str, dict[str, Any]] = {

@@ -22,7 +22,7 @@ from vlatrain.model.openvla import OpenVLA
 from vlatrain.train.learner import Learner, learner_of
 from vlatrain.train.step import forward_backward, model_inputs, train_step
 
-ROWS, TEXT, CHUNK, STATE = 4, 24, 2, 8
+ROWS, TEXT, CHUNK, STATE = 4, 25, 2, 8  # of texts 24 places are read, and none is added by a lever
 SETTINGS: dict[str, Any] = {
     "use_lora": False,
     "use_wrist_image": True,
@@ -57,7 +57,7 @@ def made_batches() -> Iterator[Batch]:
         images, wrists = torch.from_numpy(draws.integers(0, 256, (2, ROWS, 56, 56, 3), dtype=np.uint8))
         ids = torch.from_numpy(draws.integers(3, config.action_vocab_end - 256, (ROWS, TEXT)))
         ids[:, 4:] = torch.from_numpy(
-            draws.integers(config.action_vocab_end - 256, config.action_vocab_end, (ROWS, 20))
+            draws.integers(config.action_vocab_end - 256, config.action_vocab_end, (ROWS, TEXT - 4))
         )
         begins = torch.from_numpy(draws.integers(5, TEXT - 7 * CHUNK - 1, (ROWS, 1)))
         place = torch.arange(TEXT)

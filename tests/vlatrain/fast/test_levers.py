@@ -8,7 +8,7 @@ import pytest
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.configuration.memory import Checkpointing, Sharding
 from vlatrain.configuration.resolve import resolve
-from vlatrain.configuration.speed import Switch
+from vlatrain.configuration.speed import BasePrecision, Switch
 from vlatrain.errors import ConfigError
 from vlatrain.fast.levers import NAMES, Arithmetic, Levers, Place, levers
 
@@ -24,8 +24,15 @@ def used(place: Place, **settings: Any) -> Levers:
 
 
 def test_a_new_card_gets_all_levers() -> None:
-    told = "fused_lora on, compile on, cuda_graph on, grouped_lora off, answer_kernels off"
-    assert str(used(H200)) == told, "the last two are not used unasked until they are measured"
+    told = "fused_lora on, compile on, cuda_graph on, grouped_lora on, answer_kernels off"
+    assert str(used(H200)) == told, "the last one is not used unasked until it is measured"
+
+
+def test_over_a_base_in_fp8_adapters_are_columns_only_when_asked() -> None:
+    found = used(H200, base_precision=BasePrecision.FP8)
+    assert (found.cuda_graph, found.grouped_lora) == (True, False)
+    assert dict(found.reasons)["grouped_lora"] == "over a base in fp8 it gained nothing; on takes it"
+    assert used(H200, base_precision=BasePrecision.FP8, grouped_lora=Switch.ON).grouped_lora
 
 
 def test_a_cpu_gets_the_adapters_only_and_is_told_why() -> None:
@@ -143,28 +150,29 @@ def test_asking_for_what_cannot_be_had_is_refused(name: str) -> None:
         used(CPU, **{name: Switch.ON})
 
 
-@pytest.mark.parametrize("name", ["grouped_lora", "answer_kernels"])
-def test_a_lever_that_is_not_measured_yet_is_used_when_asked_for(name: str) -> None:
-    assert not getattr(used(H200), name)
-    assert getattr(used(H200, **{name: Switch.ON}), name)
-    assert getattr(used(H200, deterministic=True, cuda_graph=Switch.ON, **{name: Switch.AUTO}), name)
+def test_a_lever_that_is_not_measured_yet_is_used_when_asked_for() -> None:
+    assert not used(H200).answer_kernels
+    assert used(H200, answer_kernels=Switch.ON).answer_kernels
+    assert used(H200, deterministic=True, cuda_graph=Switch.ON, answer_kernels=Switch.AUTO).answer_kernels
 
 
-def test_whole_models_are_compiled_and_captured_when_asked_but_their_answers_are_not() -> None:
+def test_whole_models_are_compiled_and_captured_but_their_answers_are_not() -> None:
     found = used(H200, use_lora=False)
-    assert (found.compile, found.cuda_graph, found.captures_answers) == (False, False, False)
-    told = "all weights are trained, for which it is not measured yet; on takes it"
-    assert (dict(found.reasons)["compile"], dict(found.reasons)["cuda_graph"]) == (told, told)
-    found = used(H200, use_lora=False, compile=Switch.ON, cuda_graph=Switch.ON)
     assert (found.compile, found.cuda_graph, found.captures_answers) == (True, True, False)
+    assert not used(SEVERAL, use_lora=False).cuda_graph
+    exact = used(H200, use_lora=False, deterministic=True)
+    assert (exact.compile, exact.cuda_graph) == (False, False)
 
 
 @pytest.mark.parametrize("recipe", ["libero_small", "libero_small_published"])
-def test_recipes_of_small_models_can_have_what_there_is_on_a_new_card(recipe: str) -> None:
-    config = resolve(CONFIGS / f"{recipe}.yaml", {"compile": "on", "cuda_graph": "on"}, {}).config
-    told = "fused_lora off (all weights are trained), compile on, cuda_graph on, grouped_lora off, answer_kernels off"
-    assert str(levers(config, H200)) == told
-    assert str(levers(config, SEVERAL)) == told
+def test_recipes_of_small_models_have_what_there_is_on_a_new_card(recipe: str) -> None:
+    told = (
+        "fused_lora off (all weights are trained), compile on, cuda_graph on, grouped_lora off (fused_lora is off), "
+        "answer_kernels off"
+    )
+    assert str(levers(resolve(CONFIGS / f"{recipe}.yaml", {}, {}).config, H200)) == told
+    asked = resolve(CONFIGS / f"{recipe}.yaml", {"cuda_graph": "on"}, {}).config
+    assert str(levers(asked, SEVERAL)) == told
 
 
 def test_graphs_do_not_scale_the_loss_of_a_whole_model_in_fp16() -> None:

@@ -35,7 +35,7 @@ def test_rounds_of_a_side_are_one_row_beside_the_reference(tmp_path: Path) -> No
 def test_every_part_has_its_lines_and_what_was_not_measured_is_said(tmp_path: Path) -> None:
     machine = {"gpu": "a card", "torch": "2", "transformers": "5", "peft": "0.2", "commit": "abc", "at": "today"}
     parts = {
-        "levers": [step("bf16, grouped", 0.2)],
+        "levers": [step("bf16, not grouped", 0.2)],
         "checkpoint": [{"size_gb": 1.33, "stall_s": 0.03}],
         "start": [{"who": "first", "launch_s": 4.0, "the first step_s": 30.0, "whole_s": 34.0}],
         "feeding": [{"who": "bf16", "from_loader_s": 0.2, "from_memory_s": 0.2, "waited_s": [0.0001, 0.001]}],
@@ -61,7 +61,7 @@ def test_every_part_has_its_lines_and_what_was_not_measured_is_said(tmp_path: Pa
     write_table(result, page)
     text = page.read_text()
     for line in (
-        "| 16, equal | ours, `grouped_lora: on` | 0.2000 (0.1900 to 0.2100) | 80.0 | 705 | 48.0 | - |",
+        "| 16, equal | ours, `grouped_lora: off` | 0.2000 (0.1900 to 0.2100) | 80.0 | 705 | 48.0 | - |",
         "A checkpoint (1.33 GB) holds training up for 30.0 ms.",
         "The first start, seconds: launch 4.0, the first step 30.0, whole 34.0.",
         "Fed by the loader, a step takes 0.2000 s (bf16), from memory 0.2000; it waits 0.10 ms for a batch.",

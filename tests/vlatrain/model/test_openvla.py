@@ -118,6 +118,25 @@ def test_loss_and_gradients_at_the_action_places_are_those_of_the_whole_sequence
             torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
 
 
+def test_loss_and_gradients_are_the_same_whether_or_not_the_end_token_is_read(tiny_model: OpenVLA) -> None:
+    """With one place of padding behind it the end token of the longest row is read, and without it is not."""
+    ids, labels = training_batch(tiny_model)
+    picture = pixels(tiny_model, len(ids))
+    longer = torch.nn.functional.pad(ids, (0, 1)), torch.nn.functional.pad(labels, (0, 1), value=IGNORED)
+    learning = [parameter for parameter in tiny_model.parameters() if parameter.requires_grad]
+    places, found = [], []
+    decoder = tiny_model.language_model.model
+    hook = decoder.register_forward_pre_hook(lambda _, inputs: places.append(inputs[0].shape[1]))
+    for one in ((ids, labels), longer):
+        loss = tiny_model(picture, *one).loss()
+        gradients = torch.autograd.grad(loss, learning, allow_unused=True)
+        found.append([loss, *(gradient for gradient in gradients if gradient is not None)])
+    hook.remove()
+    assert places == [tiny_model.config.n_patches + ids.shape[1] - 1, tiny_model.config.n_patches + ids.shape[1]]
+    for without, read in zip(*found, strict=True):
+        torch.testing.assert_close(without, read, rtol=1e-4, atol=1e-6)
+
+
 def test_padding_changes_nothing(tiny_model: OpenVLA) -> None:
     ids, labels = training_batch(tiny_model)
     picture = pixels(tiny_model, len(ids))

@@ -33,7 +33,7 @@ class Speed:
     compile: Switch = option(Switch.AUTO, "compile the blocks of towers and decoder; half a minute more to start")
     cuda_graph: Switch = option(Switch.AUTO, "replay a pass as one CUDA graph, and an answer of the policy too")
     grouped_lora: Switch = option(
-        Switch.OFF, "adapters of one input as further columns of the frozen weights: fewer, wider products"
+        Switch.AUTO, "adapters of one input as further columns of the frozen weights: fewer, wider products"
     )
     answer_kernels: Switch = option(
         Switch.OFF, "answers of the policy: tokens after the first by kernels of our own, both towers at the same time"

@@ -12,7 +12,6 @@ from torch.nn import functional as F
 
 from vlatrain.fast.capture import captured, warm_up
 from vlatrain.fast.compiling import uncompiled
-from vlatrain.fast.feeding import TEXT_STEP
 from vlatrain.fast.merged import MergedLayer, merged
 from vlatrain.fast.one_token import OneToken
 from vlatrain.fast.streams import side_stream
@@ -23,6 +22,8 @@ Question = tuple[Tensor, ...]
 """What `OpenVLA.predict` is asked, in its order."""
 ROWS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
 """Sizes of batches that are captured; more rows are answered plainly."""
+PROMPT_STEP = 4
+"""Lengths of prompts are multiples of it where answers are captured, anew in each evaluation: few graphs"""
 
 
 @dataclass(slots=True)
@@ -71,7 +72,7 @@ class Answers:
         if not self.is_captured or rows is None:
             with uncompiled() if self.is_compiled else nullcontext():
                 return self.vla.predict(pixel_values, input_ids, lengths, states, actions=self.actions)
-        texts = F.pad(input_ids, (0, -input_ids.shape[1] % TEXT_STEP), value=self.pad_token_id)
+        texts = F.pad(input_ids, (0, -input_ids.shape[1] % PROMPT_STEP), value=self.pad_token_id)
         question = (pixel_values, texts, lengths) if states is None else (pixel_values, texts, lengths, states)
         inputs = _filled(question, rows)
         key = (rows, inputs[1].shape[1])

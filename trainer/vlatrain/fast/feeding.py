@@ -10,8 +10,8 @@ from vlatrain.data.batches import IGNORED, Batch
 from vlatrain.fast.streams import urgent_stream
 
 Inputs = Mapping[str, Tensor]
-TEXT_STEP = 4
-"""Lengths of text are multiples of it where passes are captured: few graphs, for at most three idle places a row."""
+TEXT_STEP = 2
+"""What a captured pass reads of texts is a multiple of it: half as many graphs, for at most one idle place a row."""
 
 
 class Feed:
@@ -49,8 +49,8 @@ class Feed:
 
 
 def with_even_texts(batch: Batch, pad_token_id: int) -> Batch:
-    """The batch with its texts padded to a multiple of TEXT_STEP."""
-    missing = -batch.input_ids.shape[1] % TEXT_STEP
+    """The batch with its texts padded, so that what is read of them, all but the last place, is in whole steps."""
+    missing = -(batch.input_ids.shape[1] - 1) % TEXT_STEP
     return batch._replace(
         input_ids=F.pad(batch.input_ids, (0, missing), value=pad_token_id),
         labels=F.pad(batch.labels, (0, missing), value=IGNORED),

@@ -102,12 +102,12 @@ def _obstacles(name: str, config: FinetuneConfig, place: Place, used: dict[str, 
 
 def _doubt(name: str, config: FinetuneConfig, place: Place) -> str | None:
     """What speaks against a lever unless it is asked for."""
-    if name in ("compile", "cuda_graph") and not config.use_lora:
-        return "all weights are trained, for which it is not measured yet; on takes it"
     if name in ("compile", "cuda_graph") and config.deterministic:
         return "deterministic: kernels chosen by their speed are not the same in every process"
     if name == "cuda_graph" and place.world_size > 1:
         return "several ranks average while they compute; on takes graphs instead"
+    if name == "grouped_lora" and config.has_fp8_base:
+        return "over a base in fp8 it gained nothing; on takes it"
     return None
 
 

@@ -144,11 +144,12 @@ class OpenVLA(nn.Module):
 
         pixel_values [B, 6 a picture, H, W]; input_ids and labels [B, T], padded on the right; states [B, state_size]
         where the model sees them. A row's answer begins with its first label that is not IGNORED: 7 tokens an action
-        of the chunk, and the end token.
+        of the chunk, and the end token. The last place of the texts is not read: it holds an end token or padding, and
+        nothing comes behind it.
         """
         places = _action_places(labels, self.config.action_dim * self.config.chunk + 1)
         before = places + self.config.n_patches - 1
-        embedded = self.embed(pixel_values, input_ids, states)
+        embedded = self.embed(pixel_values, input_ids[:, :-1], states)
         hidden = self.language_model.model(embedded, wanted=before)
         patches = embedded[:, 1 : 1 + self.config.n_patches]
         return ActionLogits(self.language_model.logits(hidden), labels.gather(1, places), patches)
