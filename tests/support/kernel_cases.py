@@ -23,7 +23,10 @@ def product_case(device: str, dtype: torch.dtype, n_in: int = 1104, n_out: int =
     inputs, onto = (torch.randn(1, size, generator=generator).to(device, dtype) for size in (n_in, n_out))
     weight = (torch.randn(n_out, n_in, generator=generator) / n_in**0.5).to(device, dtype)
     gate, up = F.linear(norm(inputs), weight).float().chunk(2, dim=-1)
+    ahead = one_token_kernels.Tile(rows=8, columns=256, warps=2, ahead=True)
     return [
+        (one_token_kernels.product(inputs, weight, norm=norm, tile=ahead), F.linear(norm(inputs), weight)),
+        (one_token_kernels.gated(inputs, weight, norm, ahead), F.silu(gate) * up),
         (one_token_kernels.product(inputs, weight, norm=norm), F.linear(norm(inputs), weight)),
         (one_token_kernels.product(inputs, weight, onto=onto), torch.addmm(onto, inputs, weight.t())),
         (one_token_kernels.gated(inputs, weight, norm), F.silu(gate) * up),

@@ -15,38 +15,64 @@ from vlatrain.model.llama import RmsNorm
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """What one program reads at a time: so many weights' rows and columns, by so many warps of 32 threads."""
+    """What one program reads at a time: so many weights' rows and columns, by so many warps of 32 threads.
+
+    With `ahead` the next columns are on their way while these are worked on.
+    """
 
     rows: int
     columns: int
     warps: int
+    ahead: bool = False
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """As a kernel is told."""
+        return {"ROWS": self.rows, "COLUMNS": self.columns, "AHEAD": self.ahead, "num_warps": self.warps}
 
 
 PRODUCT = Tile(rows=4, columns=1024, warps=4)
 GATED = Tile(rows=2, columns=1024, warps=4)
+PRODUCTS: dict[tuple[int, int], Tile] = {}
+"""Tiles of single shapes [out, in] that `benchmarks/next_answers.py` found faster than PRODUCT"""
 PLACES = 64
 """Keys and values that a program of attention reads at a time."""
 
 
 @triton.jit
+def _weights(weight, rows, first, n_in, n_out, COLUMNS: tl.constexpr):
+    """COLUMNS numbers of each of `rows` from `first` on; zero outside."""
+    columns = first + tl.arange(0, COLUMNS)
+    inside = (rows < n_out)[:, None] & (columns < n_in)[None, :]
+    return tl.load(weight + rows[:, None] * n_in + columns[None, :], mask=inside, other=0.0)
+
+
+@triton.jit
 def _product(
     inputs, gains, weight, onto, out, n_in, n_out, eps,
-    HAS_NORM: tl.constexpr, HAS_ONTO: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    HAS_NORM: tl.constexpr, HAS_ONTO: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, AHEAD: tl.constexpr,
 ):  # fmt: skip
     """out = weight @ norm(inputs) + onto, for ROWS rows of weight. The norm's factor is applied to the sums."""
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     sums = tl.zeros([ROWS, COLUMNS], tl.float32)
     squares = tl.zeros([COLUMNS], tl.float32)
+    if AHEAD:
+        w = _weights(weight, rows, 0, n_in, n_out, COLUMNS)
     for first in range(0, n_in, COLUMNS):
+        if AHEAD:
+            coming = _weights(weight, rows, first + COLUMNS, n_in, n_out, COLUMNS)
+        else:
+            w = _weights(weight, rows, first, n_in, n_out, COLUMNS)
         columns = first + tl.arange(0, COLUMNS)
         inside = columns < n_in
         x = tl.load(inputs + columns, mask=inside, other=0.0).to(tl.float32)
-        here = (rows < n_out)[:, None] & inside[None, :]
-        w = tl.load(weight + rows[:, None] * n_in + columns[None, :], mask=here, other=0.0).to(tl.float32)
         if HAS_NORM:
             squares += x * x
             x *= tl.load(gains + columns, mask=inside, other=0.0).to(tl.float32)
-        sums += w * x[None, :]
+        sums += w.to(tl.float32) * x[None, :]
+        if AHEAD:
+            w = coming
     found = tl.sum(sums, axis=1)
     if HAS_NORM:
         found *= tl.rsqrt(tl.sum(squares, axis=0) / n_in + eps)
@@ -57,25 +83,32 @@ def _product(
 
 @triton.jit
 def _gated(
-    inputs, gains, weight, out, n_in, n_out, eps, ROWS: tl.constexpr, COLUMNS: tl.constexpr
+    inputs, gains, weight, out, n_in, n_out, eps, ROWS: tl.constexpr, COLUMNS: tl.constexpr, AHEAD: tl.constexpr
 ):  # fmt: skip
     """out = silu(gate) * up of norm(inputs); the rows of up lie n_out behind those of gate."""
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     gates = tl.zeros([ROWS, COLUMNS], tl.float32)
     ups = tl.zeros([ROWS, COLUMNS], tl.float32)
     squares = tl.zeros([COLUMNS], tl.float32)
+    others = weight + n_out * n_in
+    if AHEAD:
+        g, u = _weights(weight, rows, 0, n_in, n_out, COLUMNS), _weights(others, rows, 0, n_in, n_out, COLUMNS)
     for first in range(0, n_in, COLUMNS):
+        if AHEAD:
+            coming = _weights(weight, rows, first + COLUMNS, n_in, n_out, COLUMNS)
+            others_coming = _weights(others, rows, first + COLUMNS, n_in, n_out, COLUMNS)
+        else:
+            g = _weights(weight, rows, first, n_in, n_out, COLUMNS)
+            u = _weights(others, rows, first, n_in, n_out, COLUMNS)
         columns = first + tl.arange(0, COLUMNS)
         inside = columns < n_in
         x = tl.load(inputs + columns, mask=inside, other=0.0).to(tl.float32)
-        here = (rows < n_out)[:, None] & inside[None, :]
-        places = rows[:, None] * n_in + columns[None, :]
-        g = tl.load(weight + places, mask=here, other=0.0).to(tl.float32)
-        u = tl.load(weight + n_out * n_in + places, mask=here, other=0.0).to(tl.float32)
         squares += x * x
         x *= tl.load(gains + columns, mask=inside, other=0.0).to(tl.float32)
-        gates += g * x[None, :]
-        ups += u * x[None, :]
+        gates += g.to(tl.float32) * x[None, :]
+        ups += u.to(tl.float32) * x[None, :]
+        if AHEAD:
+            g, u = coming, others_coming
     factor = tl.rsqrt(tl.sum(squares, axis=0) / n_in + eps)
     gate, up = tl.sum(gates, axis=1) * factor, tl.sum(ups, axis=1) * factor
     found = gate / (1.0 + tl.exp(-gate)) * up
@@ -123,16 +156,16 @@ def _attended(
 
 
 def product(
-    inputs: Tensor, weight: Tensor, *, norm: RmsNorm | None = None, onto: Tensor | None = None, tile: Tile = PRODUCT
+    inputs: Tensor, weight: Tensor, *, norm: RmsNorm | None = None, onto: Tensor | None = None, tile: Tile | None = None
 ) -> Tensor:
     """inputs [1, in] and weight [out, in] to [1, out]: normed before, and added to `onto` [1, out], where given."""
     n_out, n_in = weight.shape
+    tile = tile or PRODUCTS.get((n_out, n_in), PRODUCT)
     out = inputs.new_empty(1, n_out)
     gains, eps = (norm.weight, norm.eps) if norm is not None else (inputs, 0.0)
-    how: dict[str, Any] = {"ROWS": tile.rows, "COLUMNS": tile.columns, "num_warps": tile.warps}
     _product[(triton.cdiv(n_out, tile.rows),)](
         inputs, gains, weight, out if onto is None else onto, out, n_in, n_out, eps,
-        HAS_NORM=norm is not None, HAS_ONTO=onto is not None, **how,
+        HAS_NORM=norm is not None, HAS_ONTO=onto is not None, **tile.words,
     )  # fmt: skip
     return out
 
@@ -141,8 +174,7 @@ def gated(inputs: Tensor, weight: Tensor, norm: RmsNorm, tile: Tile = GATED) -> 
     """inputs [1, in] and the weights of gate and up [2 out, in] to [1, out]."""
     n_out, n_in = len(weight) // 2, weight.shape[1]
     out = inputs.new_empty(1, n_out)
-    how: dict[str, Any] = {"ROWS": tile.rows, "COLUMNS": tile.columns, "num_warps": tile.warps}
-    _gated[(triton.cdiv(n_out, tile.rows),)](inputs, norm.weight, weight, out, n_in, n_out, norm.eps, **how)
+    _gated[(triton.cdiv(n_out, tile.rows),)](inputs, norm.weight, weight, out, n_in, n_out, norm.eps, **tile.words)
     return out
 
 
