@@ -37,6 +37,7 @@ class Variant:
     wrist: bool = True
     proprio: bool = True
     chunk: int = 8
+    stem: str = "conv"
     is_calm: bool = False
 
     def words(self) -> list[str]:
@@ -45,7 +46,7 @@ class Variant:
 
     def fresh(self) -> list[str]:
         inputs = [*(["--wrist"] * self.wrist), *(["--proprio"] * self.proprio)]
-        return [*inputs, "--chunk", str(self.chunk)]
+        return [*inputs, "--chunk", str(self.chunk), "--stem", self.stem]
 
 
 VARIANTS = {
@@ -56,6 +57,7 @@ VARIANTS = {
     "published inputs, foretelling the hand's state": Variant(
         wrist=False, proprio=False, settings={"proprio_loss_weight": 1.0}
     ),
+    "published inputs, patches by one product": Variant(wrist=False, proprio=False, stem="patch"),
     "hard targets": Variant(settings={"soft_target_bins": 0}),
     "one action": Variant(chunk=1),
     "no mean of the weights": Variant(settings={"ema_decay": 0}),

@@ -67,7 +67,7 @@ def fresh_words(config: Path) -> list[str]:
     """The words for the tool `fresh` that make a model which fits the recipe."""
     known = yaml.safe_load(config.read_text())
     inputs = ["--wrist"] * known["use_wrist_image"] + ["--proprio"] * known["use_proprio"]
-    return [*inputs, "--chunk", str(known["action_chunk"])]
+    return [*inputs, "--chunk", str(known["action_chunk"]), "--stem", "conv"]
 
 
 class Failed(Exception):

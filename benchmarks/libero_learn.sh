@@ -5,7 +5,8 @@
 #   benchmarks/libero_learn.sh CONFIG OUT [--set field=value ...]
 #
 #   EPISODES=400 TRIALS=20    demonstrations; episodes of each task in the evaluation at the end (0: none)
-#   FRESH="--wrist --proprio --chunk 8"   what the fresh model is made for; "--chunk 8" for the published inputs
+#   FRESH="--wrist --proprio --chunk 8 --stem conv"   what the fresh model is made for; "--chunk 8 --stem conv" for the
+#                             published inputs
 #   LIMIT_S=570               as many steps as fit into so many seconds, of which START_S=40 are left for loading and
 #                             compiling and EVAL_S=80 for one evaluation at the end
 #   PACK=DIR                  afterwards: journals, and the last checkpoint in half precision in parts of 15 MB
@@ -17,7 +18,7 @@ cd "$(dirname "$0")/.."
 begun=$(date +%s)
 config=$1 out=$2
 shift 2
-suite=${SUITE:-libero_spatial} episodes=${EPISODES:-400} trials=${TRIALS:-20} fresh=${FRESH---wrist --proprio --chunk 8}
+suite=${SUITE:-libero_spatial} episodes=${EPISODES:-400} trials=${TRIALS:-20} fresh=${FRESH---wrist --proprio --chunk 8 --stem conv}
 python=${PYTHON:-python3}
 told() { echo "== $(($(date +%s) - begun)) s: $1"; }
 # shellcheck source=/dev/null

@@ -95,7 +95,7 @@ def targets(found: FoundLibero, suite: str, plan: Plan, folder: Path) -> tuple[C
         write_rlds(folder, name, (demonstration(found, suite, one, folder) for one in played))
         sizes = {"width": 64, "depth": 1, "vision_width": 64, "vision_depth": 1, "image_size": 32, "chunk": 1}
         words = {"data": folder / name, "out": folder / "base", "seed": 0, "wrist": False, "proprio": False}
-        fresh.write(argparse.Namespace(**words, **sizes))
+        fresh.write(argparse.Namespace(**words, **sizes, stem="patch"))
     return Codec.from_folder(folder / "base"), RLDSDataset(folder / name), played
 
 

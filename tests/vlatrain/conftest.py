@@ -1,6 +1,7 @@
 """A model of a few thousand parameters that is the same code as the published one, and small data sets."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,14 @@ def tiny_config() -> OpenVLAConfig:
         pad_token_id=pad,
     )
     return OpenVLAConfig(featurizer=dinov2, fused_featurizer=siglip, text=text, pad_to_multiple_of=8)
+
+
+@pytest.fixture(scope="session")
+def stemmed_config(tiny_config: OpenVLAConfig) -> OpenVLAConfig:
+    """As `tiny_config`, but that patches are of 4 pixels and embedded by two convolutions."""
+    towers = (tiny_config.featurizer, tiny_config.fused_featurizer)
+    first, second = (replace(tower, patch_size=4, stem_widths=(6, 8)) for tower in towers)
+    return replace(tiny_config, featurizer=first, fused_featurizer=second)
 
 
 @pytest.fixture(scope="session")

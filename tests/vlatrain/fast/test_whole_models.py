@@ -2,17 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from training_runs import is_same
-from vlatrain.configuration.finetune import Precision
+from vlatrain.configuration.finetune import FinetuneConfig, Precision
+from vlatrain.distributed import Ranks
 from vlatrain.fast.compiling import compile_blocks
 from vlatrain.fast.pass_graphs import PassGraphs, flat_gradients
+from vlatrain.model.initialise import initialise
+from vlatrain.model.openvla import OpenVLA
 from vlatrain.model.vit import PatchEmbedding
-from vlatrain.train.learner import Learner
-from whole_models import passed, stepped, whole_config, whole_learner
+from vlatrain.train.learner import Learner, learner_of
+from whole_models import SETTINGS, passed, stepped, whole_config, whole_learner
 
 CPU = torch.device("cpu")
 
@@ -48,6 +52,36 @@ def test_compiled_blocks_give_the_same_pass_without_a_break() -> None:
     found_loss, found = passed(compiled, config)
     assert found_loss == pytest.approx(loss, rel=1e-6)
     assert distance(found, expected) < 5e-6
+
+
+def stemmed_learner(**settings: Any) -> tuple[Learner, FinetuneConfig]:
+    """As `whole_learner`, but that convolutions embed the patches, of 8 pixels."""
+    config, dimensions = FinetuneConfig(**{**SETTINGS, **settings}), whole_config()
+    towers = (dimensions.featurizer, dimensions.fused_featurizer)
+    first, second = (replace(tower, patch_size=8, stem_widths=(16, 24, 32)) for tower in towers)
+    vla = OpenVLA(replace(dimensions, featurizer=first, fused_featurizer=second))
+    initialise(vla, 1)
+    return learner_of(vla, config, None, Ranks(), CPU), config
+
+
+def test_compiled_stems_give_the_same_pass_without_a_break() -> None:
+    learner, config = stemmed_learner()
+    loss, expected = passed(learner, config)
+    compiled, _ = stemmed_learner()
+    compile_blocks(compiled.vla, backend="aot_eager", fullgraph=True, is_whole=True)
+    found_loss, found = passed(compiled, config)
+    assert found_loss == pytest.approx(loss, rel=1e-6)
+    assert distance(found, expected) < 5e-6
+    stem = compiled.vla.vision_backbone.featurizer.patch_embed
+    assert all(one.grad is not None and one.grad.any() for one in stem.parameters())
+
+
+def test_passes_of_a_model_with_stems_that_add_to_one_tensor_train_to_the_same_weights() -> None:
+    plain, config = stemmed_learner(precision=Precision.BF16)
+    other, _ = stemmed_learner(precision=Precision.BF16)
+    expected, found = stepped(plain, config), stepped(replayed(other), config)
+    assert is_same(found[0], expected[0])
+    assert is_same(found[1], expected[1])
 
 
 def test_under_autocast_compiled_blocks_are_within_the_noise_of_the_plain_path() -> None:

@@ -57,6 +57,24 @@ def test_a_tiny_configuration_survives_being_written_and_read(tiny_config: OpenV
     assert OpenVLAConfig.from_json_file(path) == tiny_config
 
 
+def test_towers_say_their_stems_and_those_without_do_not_mention_them(
+    tiny_config: OpenVLAConfig, stemmed_config: OpenVLAConfig, tmp_path: Path
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(stemmed_config.to_dict()))
+    assert OpenVLAConfig.from_json_file(path) == stemmed_config
+    assert json.loads(path.read_text())["vision_dimensions"]["featurizer"]["stem_widths"] == [6, 8]
+    assert "stem_widths" not in json.dumps(tiny_config.to_dict())
+
+
+@pytest.mark.parametrize("stem", ["conv", [8, "8"], [0, 8], 4], ids=["a word", "a word in it", "none", "a number"])
+def test_a_stem_that_is_no_list_of_widths_is_refused(stem: object, stemmed_config: OpenVLAConfig) -> None:
+    raw = stemmed_config.to_dict()
+    raw["vision_dimensions"]["featurizer"]["stem_widths"] = stem
+    with pytest.raises(TrainerError, match=r"stem_widths .*: a list of numbers of channels"):
+        OpenVLAConfig.from_dict(raw)
+
+
 def test_the_7b_is_written_without_dimensions_that_the_original_programs_do_not_know() -> None:
     written = OpenVLAConfig().to_dict()
     assert "vision_dimensions" not in written
@@ -111,7 +129,9 @@ def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"patch_size": 15}, {"heads": 15}, {"depth": 1}], ids=["patches", "heads", "too shallow"]
+    "change",
+    [{"patch_size": 15}, {"heads": 15}, {"depth": 1}, {"stem_widths": (8, 8, 8)}],
+    ids=["patches", "heads", "too shallow", "a stem that halves to other patches"],
 )
 def test_impossible_towers_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(TrainerError):

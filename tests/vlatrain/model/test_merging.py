@@ -17,6 +17,7 @@ from torch import Tensor
 from vlatrain.adapters import CONFIG_FILE, WEIGHTS_FILE
 from vlatrain.errors import TrainerError
 from vlatrain.model.checkpoint_files import INDEX_FILE, load_base, save_base
+from vlatrain.model.initialise import initialise
 from vlatrain.model.lora import add_lora, save_adapter
 from vlatrain.model.lora_targets import TargetSet
 from vlatrain.model.merging import ORIGIN_FILE, STATISTICS_FILE, Adapter, merge
@@ -72,6 +73,22 @@ def test_the_merged_weights_are_those_of_peft(
     merge(Adapter.open(tmp_path / "adapter"), base, tmp_path / "out")
     assert_same(weights_of(tmp_path / "out"), merged_by_peft(adapted), rtol=1e-6, atol=1e-7)
     assert_same(load_base(tmp_path / "out").state_dict(), weights_of(tmp_path / "out"), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("target_set", TargetSet)
+def test_convolutions_of_a_stem_are_adapted_and_merged_as_peft_does(
+    target_set: TargetSet, stemmed_config: OpenVLAConfig, tmp_path: Path
+) -> None:
+    model = OpenVLA(stemmed_config)
+    initialise(model, 1)
+    save_base(model, tmp_path / "base")
+    adapted = nudged(add_lora(model, rank=4, alpha=2, target_set=target_set))
+    save_adapter(adapted, tmp_path / "adapter")
+    merge(Adapter.open(tmp_path / "adapter"), tmp_path / "base", tmp_path / "out")
+    found, before = weights_of(tmp_path / "out"), weights_of(tmp_path / "base")
+    assert_same(found, merged_by_peft(adapted), rtol=1e-6, atol=1e-7)
+    changed = {name for name in found if "patch_embed" in name and not torch.equal(found[name], before[name])}
+    assert len(changed) == (6 if target_set is TargetSet.PUBLISHED else 0)
 
 
 def test_a_bf16_base_is_rounded_once(make_tiny_model: Make, adapter: Path, tmp_path: Path) -> None:

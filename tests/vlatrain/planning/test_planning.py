@@ -35,10 +35,12 @@ def total(**settings: Any) -> int:
     return planned(**settings).account.total_bytes
 
 
-@pytest.mark.parametrize("which", ["published", "tiny", "two pictures and a state"])
-def test_parameters_are_counted_as_the_model_has_them(which: str, tiny_config: OpenVLAConfig) -> None:
-    config = OpenVLAConfig() if which == "published" else tiny_config
-    config = replace(config, pictures=2, state_size=8) if which.startswith("two") else config
+@pytest.mark.parametrize("which", ["published", "tiny", "two pictures and a state", "stems"])
+def test_parameters_are_counted_as_the_model_has_them(
+    which: str, tiny_config: OpenVLAConfig, stemmed_config: OpenVLAConfig
+) -> None:
+    two = replace(tiny_config, pictures=2, state_size=8)
+    config = {"published": OpenVLAConfig(), "tiny": tiny_config, "stems": stemmed_config}.get(which, two)
     with torch.device("meta"):
         adapted = add_lora(OpenVLA(config), rank=8)
     learning = sum(parameter.numel() for parameter in adapted.parameters() if parameter.requires_grad)

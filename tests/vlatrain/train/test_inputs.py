@@ -55,7 +55,7 @@ def materials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("VLAD_SIM_PYTHON", str(fake_simulator.fake_python(tmp_path)))
     data = write_rlds(tmp_path / "datasets", "libero_spatial_no_noops", map(episode, range(3)), 1)
     words = ["--width", "64", "--depth", "1", "--vision-width", "64", "--vision-depth", "1", "--image-size", "32"]
-    words += ["--chunk", "3"]
+    words += ["--chunk", "3", "--stem", "conv"]
     fresh = ["fresh", "--data", str(data), "--out", str(tmp_path / "bases" / "small"), "--wrist", "--proprio", *words]
     assert tool(fresh) == 0
     return tmp_path

@@ -8,6 +8,7 @@ from torch import nn
 
 from vlatrain.model.llama import DecoderLayer
 from vlatrain.model.openvla import OpenVLA
+from vlatrain.model.vit import PatchEmbedding
 
 MOST_PROGRAMS = 64
 """Of one function; torch's own limit of 8 is below the kinds of blocks times the ways they are called."""
@@ -18,8 +19,9 @@ def compile_blocks(vla: OpenVLA, backend: str = "inductor", *, fullgraph: bool =
 
     The decoder's last layer stays as it is: it computes few places, and would need a program of its own. Where all
     weights are trained models are small, and it is a good part of them: it is compiled too, and so is the projector,
-    and patches are embedded by a plain product, whose gradient is one, too; towers and projector then get a program
-    for each of their shapes, which never change. A block that torch cannot compile runs as it is, and torch warns.
+    and patches are embedded by a plain product, whose gradient is one, too, or by a compiled stem; towers and projector
+    then get a program for each of their shapes, which never change. A block that torch cannot compile runs as it is,
+    and torch warns.
     """
     torch._dynamo.config.recompile_limit = MOST_PROGRAMS
     torch._dynamo.config.suppress_errors = not fullgraph
@@ -27,7 +29,10 @@ def compile_blocks(vla: OpenVLA, backend: str = "inductor", *, fullgraph: bool =
         is_of_one_shape = is_whole and not isinstance(block, DecoderLayer)
         block.compile(backend=backend, fullgraph=fullgraph, dynamic=False if is_of_one_shape else None)
     for tower in (vla.vision_backbone.featurizer, vla.vision_backbone.fused_featurizer):
-        tower.patch_embed.is_product = is_whole
+        if isinstance(tower.patch_embed, PatchEmbedding):
+            tower.patch_embed.is_product = is_whole
+        elif is_whole:
+            tower.patch_embed.compile(backend=backend, fullgraph=fullgraph, dynamic=False)
 
 
 def uncompiled() -> AbstractContextManager[None]:

@@ -14,7 +14,11 @@ FUSED_GELU_PROJECTOR = "no-align+fused-gelu-mlp"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TowerConfig:
-    """One vision transformer; widths in channels, sizes in pixels."""
+    """One vision transformer; widths in channels, sizes in pixels.
+
+    With `stem_widths` patches are embedded by convolutions, each of which halves the picture; empty, as the published
+    models have it, by one product.
+    """
 
     image_size: int
     patch_size: int
@@ -26,8 +30,14 @@ class TowerConfig:
     register_tokens: int = 0
     layer_scale: bool = False
     attention_pool: bool = False
+    stem_widths: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.stem_widths and 2 ** len(self.stem_widths) != self.patch_size:
+            raise TrainerError(
+                f"stem_widths {list(self.stem_widths)}: {len(self.stem_widths)} times halved, a patch is not one place "
+                f"with patch_size {self.patch_size}"
+            )
         if self.image_size % self.patch_size:
             raise TrainerError(f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}")
         if self.width % self.heads:
@@ -197,7 +207,7 @@ class OpenVLAConfig:
         }
 
     def _vision_dimensions(self) -> dict[str, Any]:
-        return {"featurizer": asdict(self.featurizer), "fused_featurizer": asdict(self.fused_featurizer)}
+        return {"featurizer": _written(self.featurizer), "fused_featurizer": _written(self.fused_featurizer)}
 
 
 def _refuse_other_models(raw: Mapping[str, Any]) -> None:
@@ -215,13 +225,25 @@ def _refuse_other_models(raw: Mapping[str, Any]) -> None:
 
 def _towers(raw: Mapping[str, Any]) -> tuple[TowerConfig, TowerConfig]:
     if (dimensions := raw.get("vision_dimensions")) is not None:
-        return TowerConfig(**dimensions["featurizer"]), TowerConfig(**dimensions["fused_featurizer"])
+        return _tower(dimensions["featurizer"]), _tower(dimensions["fused_featurizer"])
     names = raw.get("timm_model_ids", list(TOWERS))
     if list(names) != list(TOWERS):
         raise TrainerError(f"timm_model_ids {names} are not supported, only {list(TOWERS)}")
     if raw.get("image_sizes", [224, 224]) != [224, 224]:
         raise TrainerError(f"image_sizes {raw['image_sizes']} are not supported, only [224, 224]")
     return DINOV2_L, SIGLIP_SO400M
+
+
+def _tower(dimensions: Mapping[str, Any]) -> TowerConfig:
+    stem = dimensions.get("stem_widths", [])
+    if not isinstance(stem, list) or not all(isinstance(width, int) and width > 0 for width in stem):
+        raise TrainerError(f"stem_widths {stem!r}: a list of numbers of channels")
+    return TowerConfig(**{**dimensions, "stem_widths": tuple(stem)})
+
+
+def _written(tower: TowerConfig) -> dict[str, Any]:
+    """Without what it does not have, so that versions that do not know of stems read the others."""
+    return {name: value for name, value in asdict(tower).items() if name != "stem_widths" or value}
 
 
 def _text_config(raw: Mapping[str, Any]) -> TextConfig:

@@ -1,5 +1,7 @@
 """The two vision transformers, with the parameter names of timm and OpenVLA."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -33,6 +35,39 @@ def cut(pixels: Tensor, size: int) -> Tensor:
     batch, channels, rows, columns = pixels.shape[0], pixels.shape[1], pixels.shape[2] // size, pixels.shape[3] // size
     whole = pixels[:, :, : rows * size, : columns * size].reshape(batch, channels, rows, size, columns, size)
     return whole.permute(0, 2, 4, 1, 3, 5).reshape(batch, rows * columns, channels * size * size)
+
+
+class Halving(nn.Module):
+    """Half as many rows and columns of finer features: a 3x3 convolution, normalised over channels at each place."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel_size=3, stride=2, padding=1)
+        self.norm = nn.LayerNorm(outputs, eps=LAYER_NORM_EPS)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, inputs, H, W] to [B, outputs, H / 2, W / 2], both with channels last in memory."""
+        places = self.norm(self.conv(features).permute(0, 2, 3, 1))
+        return F.gelu(places).permute(0, 3, 1, 2)
+
+
+class ConvolutionalStem(nn.Module):
+    """Pixels [B, 3, H, W] to patches [B, N, width], row by row, by convolutions that halve until a patch is one place.
+
+    From random weights it learns fine structure and where it is sooner than one product of whole patches does
+    ("Early convolutions help transformers see better", Xiao et al. 2021).
+    """
+
+    def __init__(self, config: TowerConfig) -> None:
+        super().__init__()
+        widths = [3, *config.stem_widths]
+        self.halvings = nn.Sequential(*(Halving(*pair) for pair in pairwise(widths)))
+        self.proj = nn.Conv2d(widths[-1], config.width, kernel_size=1)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        features = self.halvings(pixels.contiguous(memory_format=torch.channels_last))
+        patches: Tensor = self.proj(features)
+        return patches.flatten(2).transpose(1, 2)
 
 
 class Attention(nn.Module):
@@ -115,7 +150,9 @@ class VisionTransformer(nn.Module):
         super().__init__()
         self.n_prefix_tokens = config.class_tokens + config.register_tokens
         self.recomputed = False
-        self.patch_embed = PatchEmbedding(config)
+        has_stem = bool(config.stem_widths)
+        self.patch_embed: PatchEmbedding | ConvolutionalStem
+        self.patch_embed = ConvolutionalStem(config) if has_stem else PatchEmbedding(config)
         self.pos_embed = nn.Parameter(torch.zeros(1, config.n_patches, config.width))
         self.cls_token = _prefix(config.class_tokens, config.width)
         self.reg_token = _prefix(config.register_tokens, config.width)

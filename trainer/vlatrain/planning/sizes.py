@@ -1,6 +1,7 @@
 """Numbers of parameters, places and operations of an OpenVLA, from its dimensions."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from vlatrain.model.config import OpenVLAConfig, TowerConfig
 
@@ -95,6 +96,14 @@ def _tower_parameters(config: TowerConfig) -> int:
     linear = sum((inputs + 1) * outputs for inputs, outputs in _linears(config))
     block = linear + 4 * width + (2 * width if config.layer_scale else 0)
     tokens = (config.n_patches + config.class_tokens + config.register_tokens) * width
-    pixels = (3 * config.patch_size**2 + 1) * width
+    pixels = _embedding_parameters(config)
     pool = linear + 3 * width if config.attention_pool else 0
     return config.depth * block + tokens + pixels + 2 * width + pool
+
+
+def _embedding_parameters(config: TowerConfig) -> int:
+    """Of what makes patches of pixels."""
+    if not config.stem_widths:
+        return (3 * config.patch_size**2 + 1) * config.width
+    halvings = sum((9 * inputs + 3) * outputs for inputs, outputs in pairwise((3, *config.stem_widths)))
+    return halvings + (config.stem_widths[-1] + 1) * config.width

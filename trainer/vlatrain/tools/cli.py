@@ -125,6 +125,12 @@ def add_fresh(tools: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     fresh.add_argument("--depth", type=positive, default=4, help="layers of the decoder (4)")
     fresh.add_argument("--vision-width", type=positive, default=256, help="of each vision tower (256)")
     fresh.add_argument("--vision-depth", type=positive, default=6, help="blocks that run of each vision tower (6)")
+    fresh.add_argument(
+        "--stem",
+        choices=("patch", "conv"),
+        default="patch",
+        help="how patches are embedded: by one product, as published, or by convolutions that halve (patch)",
+    )
     fresh.add_argument("--image-size", type=positive, default=224, help="pixels a side that the model sees (224)")
     fresh.add_argument("--seed", type=int, default=0)
     fresh.set_defaults(run=write_fresh)

@@ -9,13 +9,15 @@ from vlatrain.data.rlds import RLDSDataset
 from vlatrain.errors import TrainerError
 from vlatrain.model.checkpoint_files import save_base
 from vlatrain.model.config import OpenVLAConfig, TextConfig, TowerConfig
-from vlatrain.model.initialise import initialise
+from vlatrain.model.initialise import initialise, position_encodings
 from vlatrain.model.openvla import OpenVLA
 from vlatrain.model.prompt import PROMPT
 from vlatrain.model.word_tokenizer import build_word_tokenizer
 
 HEAD_SIZE = 64
 PATCH_SIZE = 16
+STEM_WIDTHS = (16, 32, 64, 128)
+CONVOLUTIONS = "conv"
 ROWS_TOGETHER = 64  # padding rows behind the actions, as published
 
 
@@ -30,9 +32,18 @@ def write(arguments: argparse.Namespace) -> Path:
     assert pad is not None
     model = OpenVLA(config_of(arguments, pad))
     initialise(model, arguments.seed)
+    _tell_places(model)
     save_base(model, out)
     tokenizer.save(str(out / "tokenizer.json"))
     return out
+
+
+def _tell_places(model: OpenVLA) -> None:
+    """Positions of the patches begin as sines and cosines: those of `initialise` are lost beside what patches show."""
+    config, towers = model.config, model.vision_backbone
+    pairs = ((towers.featurizer, config.featurizer), (towers.fused_featurizer, config.fused_featurizer))
+    for tower, its in pairs:
+        tower.pos_embed.data.copy_(position_encodings(its.image_size // its.patch_size, its.width))
 
 
 def config_of(arguments: argparse.Namespace, pad: int) -> OpenVLAConfig:
@@ -43,6 +54,8 @@ def config_of(arguments: argparse.Namespace, pad: int) -> OpenVLAConfig:
     width, depth = arguments.vision_width, arguments.vision_depth + 1  # the last block of a tower never runs
     tower = partial(TowerConfig, image_size=arguments.image_size, patch_size=PATCH_SIZE, width=width, depth=depth)
     tower = partial(tower, heads=width // HEAD_SIZE, mlp_width=4 * width)
+    if arguments.stem == CONVOLUTIONS:
+        tower = partial(tower, stem_widths=STEM_WIDTHS)
     return OpenVLAConfig(
         featurizer=tower(class_tokens=1, register_tokens=4, layer_scale=True),
         fused_featurizer=tower(attention_pool=True),
