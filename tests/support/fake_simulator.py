@@ -11,10 +11,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+from vlatrain.sim.developing import develop
 from vlatrain.sim.protocol import Frames, Message
 from vlatrain.sim.worker import Refused, run
 
 STEPS = 3
+JOINTS, SPEEDS = 3, 2
 INSTRUCTIONS = ["pick up the red thing", "pick up the green thing", "open the drawer"]
 VERSIONS = {"mujoco": "2.3.7", "fake": "1"}
 
@@ -70,7 +72,20 @@ class FakeSimulation:
         self._frames.actions[1:, 6] = 1
         self._frames.actions[3] = [0, 0, 0, 0, 0, 0, 1]
         self._frames.states[:count] = np.arange(count)[:, None]
+        develop(self._frames, count, request["jpeg_quality"])
         return {"frames": count, "success": request["seed"] % 2 == 0, "reason": "missed"}
+
+    def render(self, request: Message) -> Message:
+        """Each frame as grey as its first position says, on the left; on the right as the place of the fixture."""
+        if request["coordinates"] != 1 + JOINTS + SPEEDS:
+            return {"unfit": f"states have {request['coordinates']} coordinates; this task has {1 + JOINTS + SPEEDS}"}
+        count = request["frames"]
+        misbehave(request["task"], int(self._frames.coordinates[0, 1]), 0)
+        self._frames.images[:count] = self._frames.coordinates[:count, 1, None, None, None, None]
+        self._frames.images[:count, :, :, 128:] = request["bodies"]["cabinet"][0][0]
+        self._frames.states[:count] = self._frames.coordinates[:count, 1, None]
+        develop(self._frames, count, request["jpeg_quality"])
+        return {"frames": count}
 
 
 def fault(name: str) -> bool:

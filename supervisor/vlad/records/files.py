@@ -15,7 +15,7 @@ class RecordError(Exception):
     """A record or folder that cannot be used: the message says what, where and what to do."""
 
 
-def replace_file(path: Path, content: bytes, during: str = "") -> None:
+def replace_file(path: Path, content: bytes | memoryview, during: str = "") -> None:
     """Replaces `path` as a whole: readers see the old content or the new, never a part, also after a power cut.
 
     Written aside in the same folder, fsynced, renamed, and the folder fsynced. Mode 0600. `during` names the failpoint
@@ -33,7 +33,7 @@ def replace_file(path: Path, content: bytes, during: str = "") -> None:
     sync_folder(path.parent)
 
 
-def write_new(path: Path, content: bytes) -> None:
+def write_new(path: Path, content: bytes | memoryview) -> None:
     """Writes a file that nobody reads yet, and fsyncs it. Follows no symlink; mode 0600."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     handle = os.open(path, flags, PRIVATE_FILE)
@@ -44,7 +44,7 @@ def write_new(path: Path, content: bytes) -> None:
         os.close(handle)
 
 
-def write_all(handle: int, content: bytes) -> None:
+def write_all(handle: int, content: bytes | memoryview) -> None:
     """Writes every byte: os.write may take only a part."""
     view = memoryview(content)
     while view:

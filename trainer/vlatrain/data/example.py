@@ -130,26 +130,30 @@ def integers(file: MappedFile, start: int, end: int) -> NDArray[np.int64]:
 
 
 def encode_example(features: Mapping[str, FeatureValue]) -> bytes:
-    """One Example: bytes for lists of bytes, floats for float arrays, integers for integer and boolean arrays."""
-    entries = b""
+    """One Example: bytes for lists of bytes, floats for float arrays, integers for integer and boolean arrays.
+
+    The pieces are joined once, at the end: an episode's pictures are some megabytes.
+    """
+    entries: list[bytes] = []
     for name in sorted(features):
-        entry = _field(FIELD_1_BYTES, name.encode()) + _field(FIELD_2_BYTES, _feature(features[name]))
-        entries += _field(FIELD_1_BYTES, entry)
-    return _field(FIELD_1_BYTES, entries)
+        value = _field(FIELD_2_BYTES, _feature(features[name]))
+        entries += _field(FIELD_1_BYTES, [*_field(FIELD_1_BYTES, [name.encode()]), *value])
+    return b"".join(_field(FIELD_1_BYTES, entries))
 
 
-def _feature(value: FeatureValue) -> bytes:
+def _feature(value: FeatureValue) -> list[bytes]:
     if isinstance(value, list):
-        return _field(Kind.BYTES << 3 | LENGTH_DELIMITED, b"".join(_field(FIELD_1_BYTES, item) for item in value))
+        items = [piece for item in value for piece in _field(FIELD_1_BYTES, [item])]
+        return _field(Kind.BYTES << 3 | LENGTH_DELIMITED, items)
     if value.dtype.kind == "f":
         packed = value.astype("<f4").tobytes()
-        return _field(Kind.FLOATS << 3 | LENGTH_DELIMITED, _field(FIELD_1_BYTES, packed))
+        return _field(Kind.FLOATS << 3 | LENGTH_DELIMITED, _field(FIELD_1_BYTES, [packed]))
     packed = b"".join(_encode_varint(int(item)) for item in value.astype(np.int64).reshape(-1))
-    return _field(Kind.INTEGERS << 3 | LENGTH_DELIMITED, _field(FIELD_1_BYTES, packed))
+    return _field(Kind.INTEGERS << 3 | LENGTH_DELIMITED, _field(FIELD_1_BYTES, [packed]))
 
 
-def _field(tag: int, content: bytes) -> bytes:
-    return struct.pack("B", tag) + _encode_varint(len(content)) + content
+def _field(tag: int, content: list[bytes]) -> list[bytes]:
+    return [struct.pack("B", tag) + _encode_varint(sum(map(len, content))), *content]
 
 
 def _encode_varint(value: int) -> bytes:

@@ -35,14 +35,14 @@ def hdf5_episodes(folder: Path) -> Iterator[Episode]:
     """Every demonstration of every file. Raises TrainerError for files that are no LIBERO demonstrations."""
     h5py = h5py_module()
     for path in hdf5_files(folder):
-        with _named(path):
+        with named(path):
             file = h5py.File(path)
         with file:
             yield from _demonstrations(path, file)
 
 
 @contextmanager
-def _named(*where: object) -> Iterator[None]:
+def named(*where: object) -> Iterator[None]:
     """What h5py and numpy raise for a file of another make, as a TrainerError that says where."""
     try:
         yield
@@ -61,12 +61,12 @@ def h5py_module() -> ModuleType:
 
 
 def _demonstrations(path: Path, file: Any) -> Iterator[Episode]:
-    with _named(path):
+    with named(path):
         data = file["data"]
-        instruction = _instruction(path, data.attrs)
-        names = sorted(data, key=_number)
+        instruction = instruction_of(path, data.attrs)
+        names = sorted(data, key=number_of)
     for name in names:
-        with _named(path, name):
+        with named(path, name):
             episode = _demonstration(path.stem, instruction, data[name])
         if len(episode):
             yield episode
@@ -97,11 +97,12 @@ def _demonstration(task: str, instruction: str, demonstration: Any) -> Episode:
     )
 
 
-def _number(name: str) -> int:
+def number_of(name: str) -> int:
+    """N of demo_N."""
     return int(re.sub(r"\D", "", name) or 0)
 
 
-def _instruction(path: Path, attributes: Any) -> str:
+def instruction_of(path: Path, attributes: Any) -> str:
     """What problem_info says, which some files hold as a list of words' letters; else the name of the file."""
     if "problem_info" in attributes:
         return "".join(json.loads(attributes["problem_info"])["language_instruction"]).strip('"')

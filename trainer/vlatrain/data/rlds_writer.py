@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -102,14 +103,20 @@ def _write_version(
     with ExitStack() as stack:
         paths = [version / f"{name}-train.tfrecord-{number:05d}-of-{shards:05d}" for number in range(shards)]
         writers = [stack.enter_context(TFRecordWriter(path)) for path in paths]
-        for number, episode in enumerate(episodes):
-            ready = encoded(episode, jpeg_quality) if isinstance(episode, Episode) else episode
-            first = first or ready
-            writers[number % shards].write(encode_example(_features(ready)))
+        threads = stack.enter_context(ThreadPoolExecutor(ENCODERS))
+        coming = (encoded(one, jpeg_quality) if isinstance(one, Episode) else one for one in episodes)
+        while row := list(islice(coming, shards)):  # one for each shard, written side by side
+            first = first or row[0]
+            for _ in threads.map(_write, writers, row):
+                pass
     if first is None:
         raise TrainerError(f"{name}: no episodes to write")
     _write_json(version / "dataset_info.json", _dataset_info(name, writers))
     _write_json(version / "features.json", _features_document(first))
+
+
+def _write(writer: TFRecordWriter, episode: EncodedEpisode) -> None:
+    writer.write(encode_example(_features(episode)))
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:

@@ -2,7 +2,9 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from vlatrain.data.rlds_writer import EncodedEpisode
 from vlatrain.errors import TrainerError
 
 SUFFIX = ".npz"
+READERS = 4
 
 
 def save_episode(path: Path, episode: EncodedEpisode) -> None:
@@ -26,7 +29,7 @@ def save_episode(path: Path, episode: EncodedEpisode) -> None:
         arrays["states"] = episode.states
     stream = io.BytesIO()
     np.savez(stream, **arrays)
-    replace_file(path, stream.getvalue())
+    replace_file(path, stream.getbuffer())
 
 
 def _packed(name: str, files: list[bytes]) -> dict[str, Any]:
@@ -49,6 +52,17 @@ def load_episode(path: Path) -> EncodedEpisode:
             )
     except (OSError, ValueError, KeyError) as error:
         raise TrainerError(f"{path} is no recorded episode: {error}; remove it and go on") from error
+
+
+def load_ahead(files: Sequence[Path]) -> Iterator[EncodedEpisode]:
+    """The episodes of these files in their order; threads read the next ones meanwhile."""
+    with ThreadPoolExecutor(READERS) as threads:
+        coming = deque(threads.submit(load_episode, file) for file in files[:READERS])
+        for file in files[READERS:]:
+            yield coming.popleft().result()
+            coming.append(threads.submit(load_episode, file))
+        while coming:
+            yield coming.popleft().result()
 
 
 def _unpacked(arrays: Any, name: str) -> Iterator[bytes]:

@@ -38,10 +38,9 @@ class TFRecordWriter:
     def write(self, payload: bytes) -> None:
         """Appends one record."""
         length = struct.pack("<Q", len(payload))
-        frame = length + CHECKSUM.pack(masked_crc(length)) + payload + CHECKSUM.pack(masked_crc(payload))
-        self._file.write(frame)
+        for piece in (length + CHECKSUM.pack(masked_crc(length)), payload, CHECKSUM.pack(masked_crc(payload))):
+            self.size_bytes += self._file.write(piece)
         self.records += 1
-        self.size_bytes += len(frame)
 
     def close(self) -> None:
         """Puts everything on the disk."""

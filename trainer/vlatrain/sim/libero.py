@@ -7,6 +7,7 @@ the earlier resets would have drawn, which takes milliseconds instead of a reset
 """
 
 from vlatrain.sim.libero_demonstrator import demonstrate
+from vlatrain.sim.libero_rendering import render
 from vlatrain.sim.libero_stage import STANDING_STILL, Shutter, Stage, show
 from vlatrain.sim.libero_versions import refusal, versions
 from vlatrain.sim.protocol import Frames, Message
@@ -53,6 +54,11 @@ class LiberoSimulation:
         """Lets the expert play a fresh scene; frames and actions of all steps stay in the memory."""
         stage = self._stage_of(request["suite"], request["task"])
         return demonstrate(stage, request, self._frames)
+
+    def render(self, request: Message) -> Message:
+        """Takes pictures of the simulator states in the memory, nothing being played."""
+        stage = self._stage_of(request["suite"], request["task"])
+        return render(stage, request, self._frames)
 
     def _stage_of(self, suite: str, task: int) -> Stage:
         if self._stage is None or self._place != (suite, task):

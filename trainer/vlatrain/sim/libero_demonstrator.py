@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from vlatrain.sim.developing import develop
 from vlatrain.sim.libero_expert import CannotError, Expert, Job, job_of
 from vlatrain.sim.libero_scene import Scene, Vector
 from vlatrain.sim.libero_stage import STANDING_STILL, Stage, show
@@ -52,8 +53,9 @@ class Tremor:
 def demonstrate(stage: Stage, request: Message, frames: Frames) -> Message:
     """Plays a scene drawn from `seed`, or what an evaluation plays as `trial`; see protocol for where the frames go.
 
-    A `shaky` hand does not quite obey; without `pictures` nothing is rendered; `cannot` says that no scene will do,
-    `unfit` that this one will not: its objects were drawn into each other and fly apart, which no benchmark state does.
+    A `shaky` hand does not quite obey; with `pictures` those of a success are left as JPEG files of `jpeg_quality`;
+    `cannot` says that no scene will do, `unfit` that this one will not: its objects were drawn into each other and fly
+    apart, which no benchmark state does.
     """
     stage.shutter.is_open = False
     trial = request.get("trial")
@@ -80,6 +82,8 @@ def demonstrate(stage: Stage, request: Message, frames: Frames) -> Message:
         frames.actions[step] = action
         observation, is_done = stage.step(tremor.disturbed(action) if tremor else action)
         if is_done:
+            if request["pictures"]:
+                develop(frames, step + 1, request["jpeg_quality"])
             return {"frames": step + 1, "success": True, "reason": ""}
     return {"frames": step + 1, "success": False, "reason": "all its attempts failed"}
 

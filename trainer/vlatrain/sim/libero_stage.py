@@ -15,6 +15,7 @@ from robosuite.utils.transform_utils import quat2axisangle
 from vlatrain.sim.protocol import Frames, Layout, Message
 
 CAMERAS = ("agentview", "robot0_eye_in_hand")
+PROPRIOCEPTION = ("robot0_eef_pos", "robot0_eef_quat", "robot0_gripper_qpos")
 STANDING_STILL = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0]
 
 

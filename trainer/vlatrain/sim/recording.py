@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,16 +13,16 @@ from vlad.records.files import replace_file
 from vlad.records.interval import wilson_interval
 
 from vlatrain.data.hdf5 import moving
-from vlatrain.data.rlds_writer import EncodedEpisode, encoded
-from vlatrain.data.spool import SUFFIX, save_episode
+from vlatrain.data.rlds_writer import EncodedEpisode
+from vlatrain.data.spool import SUFFIX
 from vlatrain.errors import TrainerError
-from vlatrain.sim.episode import Episode
 from vlatrain.sim.pool import Event, Pool
 from vlatrain.sim.protocol import Frames, Message
+from vlatrain.sim.roster import Roster
+from vlatrain.sim.spooling import Spooler, episode_in
 
 MOST_SCENES = 10  # tries at one wanted demonstration
 MOST_LOSSES = 2  # simulators that one scene may take along
-POLL_S = 1.0
 SEEDS_A_TASK = 1_000_000
 PLAN_FILE = "plan.json"
 
@@ -84,31 +84,25 @@ class Recording:
     scores: dict[int, Score] = field(default_factory=dict)
     lost: int = 0
     dropped: int = 0
-    _waiting: deque[Wanted] = field(default_factory=deque)
-    _playing: dict[int, Wanted] = field(default_factory=dict)
-    _stages: dict[int, int] = field(default_factory=dict)
-    """The task that the worker in a place has set up"""
+    _roster: Roster[Wanted] = field(init=False)
+    _spooler: Spooler = field(init=False)
     _recorded: int = 0
     _found: int = 0
     _started: float = 0.0
 
     def run(self, pool: Pool) -> None:
         """Records what is missing. Raises TrainerError where the folder holds another plan's episodes."""
-        self._open()
+        roster = self._opened()
         self._started = time.monotonic()
-        while self._waiting or self._playing:
-            for place in range(len(pool)):
-                if place not in self._playing and self._waiting:
-                    self._begin(pool, place, self._next_for(place))
-            for event in pool.events(POLL_S):
-                self._take(pool, event)
+        with Spooler() as self._spooler:
+            roster.run(pool, self._request, lambda wanted, event: self._take(pool, wanted, event))
 
     @property
     def files(self) -> list[Path]:
         """The episodes on the disk, tasks in turn."""
         return sorted(self.folder.glob(f"task-*{SUFFIX}"), key=lambda path: (path.name[8:], path.name))
 
-    def _open(self) -> None:
+    def _opened(self) -> Roster[Wanted]:
         self.folder.mkdir(parents=True, exist_ok=True)
         file = self.folder / PLAN_FILE
         known = json.loads(file.read_text()) if file.is_file() else {"plan": asdict(self.plan), "scores": {}}
@@ -117,28 +111,17 @@ class Recording:
         self.scores = {int(task): Score(**score) for task, score in known["scores"].items()}
         tasks = self.tasks or range(len(self.instructions))
         wanted = [Wanted(tasks[place % len(tasks)], place // len(tasks)) for place in range(self.plan.episodes)]
-        self._waiting = deque(one for one in wanted if not (self.folder / one.file_name).is_file())
-        self._found = self._recorded = len(wanted) - len(self._waiting)
+        self._roster = Roster(one for one in wanted if not (self.folder / one.file_name).is_file())
+        self._found = self._recorded = len(wanted) - len(self._roster.waiting)
+        return self._roster
 
-    def _next_for(self, place: int) -> Wanted:
-        """Of the task that the worker has set up already, else of the one with the fewest workers: setting up takes
-        seconds."""
-        crowds = Counter(self._stages.values())
-        mine = self._stages.get(place)
-        chosen = min(self._waiting, key=lambda one: (one.task != mine, crowds[one.task]))
-        self._waiting.remove(chosen)
-        return chosen
-
-    def _begin(self, pool: Pool, place: int, wanted: Wanted) -> None:
-        self._playing[place], self._stages[place] = wanted, wanted.task
+    def _request(self, wanted: Wanted, place: int) -> Message:
         plan = self.plan
         request = {"do": "demonstrate", "suite": plan.suite, "task": wanted.task, "seed": wanted.seed(plan)}
-        pool.ask(place, {**request, "shaky": plan.shaky, "limit": plan.limit, "pictures": True})
+        style = {"shaky": plan.shaky, "limit": plan.limit}
+        return {**request, **style, "pictures": True, "jpeg_quality": plan.jpeg_quality}
 
-    def _take(self, pool: Pool, event: Event) -> None:
-        wanted = self._playing.pop(event.place, None)
-        if wanted is None:
-            return
+    def _take(self, pool: Pool, wanted: Wanted, event: Event) -> None:
         if event.answer is None:
             self._lost(wanted, event.lost or "")
         else:
@@ -149,7 +132,7 @@ class Recording:
         """The same scene again, or another one where it keeps taking simulators along."""
         self.lost += 1
         if wanted.losses < MOST_LOSSES:
-            self._waiting.appendleft(Wanted(wanted.task, wanted.number, wanted.scene, wanted.losses + 1))
+            self._roster.waiting.appendleft(Wanted(wanted.task, wanted.number, wanted.scene, wanted.losses + 1))
         else:
             self._next_scene(wanted, f"simulator {reason}")
 
@@ -157,24 +140,28 @@ class Recording:
         score = self.scores.setdefault(wanted.task, Score())
         if answer.get("cannot"):
             score.cannot = answer["reason"]
-            self.dropped += 1 + sum(one.task == wanted.task for one in self._waiting)
-            self._waiting = deque(one for one in self._waiting if one.task != wanted.task)
+            self.dropped += 1 + sum(one.task == wanted.task for one in self._roster.waiting)
+            self._roster.waiting = deque(one for one in self._roster.waiting if one.task != wanted.task)
             return
         score.unfit += bool(answer.get("unfit"))
         score.tries += not answer.get("unfit")
         if not answer["success"]:
             self._next_scene(wanted, answer["reason"])
             return
-        score.successes += 1
-        score.steps += answer["frames"]
         episode = self._episode(wanted, frames, answer["frames"])
-        save_episode(self.folder / wanted.file_name, episode)
+        self._spooler.save(self.folder / wanted.file_name, episode, lambda: self._kept(wanted, answer["frames"]))
+
+    def _kept(self, wanted: Wanted, steps: int) -> None:
+        score = self.scores[wanted.task]
+        score.successes += 1
+        score.steps += steps
         self._recorded += 1
+        self._note()
 
     def _next_scene(self, wanted: Wanted, reason: str) -> None:
         self.scores.setdefault(wanted.task, Score()).reasons.append(reason)
         if wanted.scene + 1 < MOST_SCENES:
-            self._waiting.append(Wanted(wanted.task, wanted.number, wanted.scene + 1))
+            self._roster.waiting.append(Wanted(wanted.task, wanted.number, wanted.scene + 1))
         else:
             self.dropped += 1
 
@@ -183,15 +170,7 @@ class Recording:
         actions = frames.actions[:count].astype(np.float32)
         kept = moving(actions)
         instruction = self.instructions[wanted.task]
-        episode = Episode(
-            task=f"{self.plan.suite}/{instruction.replace(' ', '_')}",
-            instruction=instruction,
-            images=frames.images[kept, 0],
-            actions=actions[kept],
-            wrist_images=frames.images[kept, 1] if self.plan.wrist else None,
-            states=frames.states[kept].astype(np.float32),
-        )
-        return encoded(episode, self.plan.jpeg_quality)
+        return episode_in(frames, kept, actions[kept], suite=self.plan.suite, instruction=instruction)
 
     def _note(self) -> None:
         scores = {task: asdict(score) for task, score in sorted(self.scores.items())}

@@ -17,13 +17,14 @@ class Refused(Exception):
 
 
 class Simulation(Protocol):
-    """What a worker runs. Both calls leave what is to be seen in the frames and return the rest of the answer."""
+    """What a worker runs. All calls leave what is to be seen in the frames and return the rest of the answer."""
 
     versions: dict[str, str]
 
     def start(self, request: Message) -> Message: ...
     def act(self, request: Message) -> Message: ...
     def demonstrate(self, request: Message) -> Message: ...
+    def render(self, request: Message) -> Message: ...
 
 
 def run(make: Callable[[Frames], Simulation]) -> int:
@@ -70,4 +71,6 @@ def answer(simulation: Simulation, request: Message) -> Message:
         return {"is": "seen", **simulation.start(request)}
     if kind == "demonstrate":
         return {"is": "demonstrated", **simulation.demonstrate(request)}
+    if kind == "render":
+        return {"is": "rendered", **simulation.render(request)}
     raise ValueError(f"no such request: {kind!r}")

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from vlatrain.errors import TrainerError
 from vlatrain.sim.protocol import ChannelClosed, Frames, Layout, Message, channel_pair
 
-PATIENCE_S: Mapping[str, float] = {"ready": 300.0, "start": 300.0, "act": 60.0, "demonstrate": 900.0}
+PATIENCE_S: Mapping[str, float] = {
+    "ready": 300.0, "start": 300.0, "act": 60.0, "demonstrate": 900.0, "render": 900.0,
+}  # fmt: skip
 """How long an answer may take before its worker counts as hung. Starting compiles code and may wait for cores."""
 LOG_TAIL_BYTES = 4096
 NOISE = ("Exception ignored", "EGLError", "[robosuite", "[info]", "[Warning]")

@@ -94,13 +94,20 @@ def add_demos(tools: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     """The arguments of the tool `demos`."""
     demos = tools.add_parser("demos", help="record demonstrations of the tabletop or of LIBERO as an RLDS data set")
     demos.add_argument("--suite", required=True, help="tabletop_base, tabletop_new, libero_spatial, libero_object, ...")
-    demos.add_argument("--episodes", type=positive, required=True, help="successful episodes to record")
+    demos.add_argument("--episodes", type=positive, help="successful episodes to record")
     demos.add_argument("--out", type=Path, required=True, help="data root: OUT/NAME/1.0.0 is written")
     demos.add_argument("--name", help="name of the set (the suite's; for LIBERO with _no_noops)")
     demos.add_argument("--seed", type=int, default=0)
     demos.add_argument("--shards", type=positive, default=2, help="files to spread them over (2)")
     demos.add_argument("--jpeg-quality", type=positive, default=95, help="1 to 100 (95, as TensorFlow)")
     libero = demos.add_argument_group("LIBERO")
+    libero.add_argument(
+        "--render",
+        type=Path,
+        nargs="+",
+        metavar="PATH",
+        help="record nothing: make pictures of the simulator's states in these LIBERO HDF5 files, or folders of them",
+    )
     libero.add_argument("--workers", type=positive, help="simulators side by side (one a core)")
     libero.add_argument("--sim-python", metavar="P", help="the Python that has LIBERO (or VLAD_SIM_PYTHON)")
     libero.add_argument("--tasks", type=int, nargs="+", metavar="N", help="only these tasks, counted from 0")
@@ -146,6 +153,11 @@ def positive(text: str) -> int:
 
 def record_demonstrations(arguments: argparse.Namespace) -> None:
     """The tool `demos`."""
+    if arguments.render:
+        from vlatrain.tools.rendering import render
+
+        render(arguments)
+        return
     from vlatrain.tools.demonstrations import record
 
     record(arguments)

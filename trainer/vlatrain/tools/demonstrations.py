@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from vlad.records.files import replace_file
 from vlatrain.configuration.preflight import count_gpus
 from vlatrain.data.hdf5_writer import write_hdf5
 from vlatrain.data.importing import counted
-from vlatrain.data.rlds_writer import EncodedEpisode, write_rlds
-from vlatrain.data.spool import load_episode
+from vlatrain.data.rlds_writer import write_rlds
+from vlatrain.data.spool import load_ahead
 from vlatrain.errors import TrainerError
 from vlatrain.evaluate.libero import IMAGE_SIZE, STEP_LIMITS
 from vlatrain.sim.finding import FoundLibero, found_libero, render_environment
@@ -31,6 +30,8 @@ REPORT = "demonstrations.json"
 
 def record(arguments: argparse.Namespace) -> None:
     """Raises TrainerError for a suite that is none, or a simulator that is not there."""
+    if arguments.episodes is None:
+        raise TrainerError("--episodes N says how many to record, or --render PATH of what to make pictures")
     if arguments.suite in SUITES:
         record_tabletop(arguments)
     elif arguments.suite in STEP_LIMITS:
@@ -50,10 +51,8 @@ def record_tabletop(arguments: argparse.Namespace) -> None:
 
 def record_libero(arguments: argparse.Namespace) -> None:
     """Episodes gather in a spool beside the data set, which a second call with the same words completes."""
-    name = arguments.name or f"{arguments.suite}_no_noops"
-    folder = arguments.out / name
-    if folder.exists():
-        raise TrainerError(f"{folder} exists already; remove it or choose another --name")
+    folder = new_folder(arguments)
+    name = folder.name
     found = found_libero(arguments.sim_python)
     tell = Ticker(sys.stderr)
     recording = Recording(
@@ -63,9 +62,10 @@ def record_libero(arguments: argparse.Namespace) -> None:
         tell=tell,
         tasks=arguments.tasks or (),
     )
-    workers = arguments.workers or max(1, len(os.sched_getaffinity(0)))
+    layout = Layout(recording.plan.limit, 2 if recording.plan.wrist else 1, recording.plan.size)
+    workers = min(workers_of(arguments), arguments.episodes)
     try:
-        with tell, Pool(program_of(found, recording.plan), min(workers, arguments.episodes)) as pool:
+        with tell, Pool(program_of(found, layout), workers) as pool:
             recording.run(pool)
     except KeyboardInterrupt:
         kept = f"{len(recording.files)} of {arguments.episodes} episodes are kept"
@@ -74,8 +74,8 @@ def record_libero(arguments: argparse.Namespace) -> None:
     if not recording.files:
         raise TrainerError(f"--suite {arguments.suite}: the expert did none of these tasks")
     if arguments.hdf5:
-        write_hdf5(arguments.out / f"{name}_hdf5", episodes(recording.files))
-    write_rlds(arguments.out, name, episodes(recording.files), arguments.shards)
+        write_hdf5(arguments.out / f"{name}_hdf5", load_ahead(recording.files))
+    write_rlds(arguments.out, name, load_ahead(recording.files), arguments.shards)
     write_report(folder / REPORT, recording, found)
     shutil.rmtree(recording.folder)
     print(folder)
@@ -94,16 +94,24 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
     )
 
 
-def program_of(found: FoundLibero, plan: Plan) -> WorkerProgram:
+def new_folder(arguments: argparse.Namespace) -> Path:
+    """Of the set to be made. Raises TrainerError where it is there already."""
+    folder: Path = arguments.out / (arguments.name or f"{arguments.suite}_no_noops")
+    if folder.exists():
+        raise TrainerError(f"{folder} exists already; remove it or choose another --name")
+    return folder
+
+
+def workers_of(arguments: argparse.Namespace) -> int:
+    """As many as asked for, else one a core."""
+    return arguments.workers or max(1, len(os.sched_getaffinity(0)))
+
+
+def program_of(found: FoundLibero, layout: Layout) -> WorkerProgram:
     """A GPU for every worker in turn, where this host has some."""
     gpus = range(count_gpus(os.environ))
     environments = tuple(render_environment(os.environ, number, has_gpu=True) for number in gpus)
-    layout = Layout(plan.limit, 2 if plan.wrist else 1, plan.size)
     return WorkerProgram(argv=found.argv, layout=layout, environments=environments or ({},))
-
-
-def episodes(files: list[Path]) -> Iterator[EncodedEpisode]:
-    return (load_episode(file) for file in files)
 
 
 def write_report(path: Path, recording: Recording, found: FoundLibero) -> None:

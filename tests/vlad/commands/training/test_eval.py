@@ -51,3 +51,8 @@ def test_demonstrations_are_asked_for_with_every_word(vlad: Vlad, tmp_path: Path
         "demos", "--suite=libero_spatial", "--episodes=500", "--out=d", "--workers=8", "--shaky", "--hdf5",
         "--tasks", "0", "3",
     ]  # fmt: skip
+
+
+def test_states_to_be_rendered_are_handed_on(vlad: Vlad, tmp_path: Path) -> None:
+    assert vlad("demos", "--suite", "libero_spatial", "--render", "a.hdf5", "b", "--out", "d").code == 3
+    assert asked(tmp_path) == ["demos", "--suite=libero_spatial", "--out=d", "--render", "a.hdf5", "b"]

@@ -1,0 +1,132 @@
+"""The simulator's states in LIBERO's HDF5 demonstrations, of which pictures of any size can be made.
+
+`data/demo_N/{states, actions}` and its attribute `model_file`: the scene, in which fixtures stand elsewhere each time.
+Source: LIBERO's scripts/create_dataset.py; `states[t]` is what `actions[t]` was chosen in.
+"""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlatrain.data.hdf5 import h5py_module, hdf5_files, instruction_of, moving, named, number_of
+from vlatrain.errors import TrainerError
+
+OTHER_TURNS = ("axisangle", "euler", "xyaxes", "zaxis")
+Body = tuple[list[float], list[float] | None]
+"""Where it stands [3], and how it is turned (quaternion, w first), None where that is told in another way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """One demonstration in a file: `frames` in which something is done, each of so many `coordinates`."""
+
+    path: Path
+    name: str
+    task: int
+    frames: int
+    coordinates: int
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """What is recorded of T frames in which something is done: states [T, C], actions [T, 7], the scene's bodies."""
+
+    states: NDArray[np.float64]
+    actions: NDArray[np.float32]
+    bodies: dict[str, Body]
+
+
+def stated_demonstrations(paths: Sequence[Path], suite: str, instructions: Sequence[str]) -> Iterator[Stated]:
+    """All demonstrations in these files, or folders of them, in which anything is done.
+
+    Raises TrainerError for the first one that pictures cannot be made of.
+    """
+    h5py = h5py_module()
+    for path in (file for one in paths for file in _files(one)):
+        with named(path):
+            file = h5py.File(path)
+        with file:
+            with named(path):
+                task = _task(path, file["data"].attrs, suite, instructions)
+                names = sorted(file["data"], key=number_of)
+            for name in names:
+                with named(path, name):
+                    one = _looked_into(path, name, task, file["data"][name])
+                if one.frames:
+                    yield one
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    files = hdf5_files(path) if path.is_dir() else []
+    if not files:
+        raise TrainerError(f"--render {path}: {'holds no *.hdf5 files' if path.is_dir() else 'no such file or folder'}")
+    return files
+
+
+def _task(path: Path, attributes: Any, suite: str, instructions: Sequence[str]) -> int:
+    """Told by the name of the file, which no two tasks share, else by what the robot was told."""
+    known = [one.replace(" ", "_") for one in instructions]
+    name = path.stem.removesuffix("_demo")
+    for one in (name, re.sub(r"^[A-Z0-9_]+_SCENE\d+_", "", name), instruction_of(path, attributes).replace(" ", "_")):
+        if known.count(one) == 1:
+            return known.index(one)
+    raise TrainerError(f"{path}: {suite} has no task {name!r}, nor one by its instruction; --suite names another")
+
+
+def _looked_into(path: Path, name: str, task: int, demonstration: Any) -> Stated:
+    missing = [key for key in ("states", "actions") if key not in demonstration]
+    if missing:
+        raise TrainerError(f"{path}: {name} has no {missing[0]}; pictures are made of the simulator's recorded states")
+    if "model_file" not in demonstration.attrs:
+        raise TrainerError(f"{path}: {name} has no attribute model_file, which tells where its fixtures stand")
+    states, actions = demonstration["states"].shape, demonstration["actions"].shape
+    if len(states) != 2 or actions != (states[0], 7):
+        raise TrainerError(f"{path}: {name} has states {list(states)} and actions {list(actions)}, not [T,C] and [T,7]")
+    return Stated(path, name, task, len(moving(np.asarray(demonstration["actions"], np.float32))), states[1])
+
+
+def read_states(one: Stated) -> States:
+    """Reads a demonstration; it may have no frames left. Raises TrainerError where it is no recording of a scene."""
+    with named(one), h5py_module().File(one.path) as file:
+        demonstration = file["data"][one.name]
+        actions = np.asarray(demonstration["actions"], np.float32)
+        kept = moving(actions)
+        states = np.asarray(demonstration["states"], np.float64)[kept]
+        if not (np.isfinite(states).all() and np.isfinite(actions).all()):
+            raise ValueError("states or actions hold numbers that are not finite")
+        return States(states, actions[kept], bodies_of(demonstration.attrs["model_file"]))
+
+
+def bodies_of(model_file: str | bytes) -> dict[str, Body]:
+    """Where the XML of a scene puts each body that it names. Raises ValueError where it is no scene."""
+    try:
+        scene = ElementTree.fromstring(model_file)
+    except ElementTree.ParseError as error:
+        raise ValueError(f"model_file is no XML: {error}") from error
+    bodies = {body.get("name", ""): _body(body) for body in scene.iter("body")}
+    if not bodies:
+        raise ValueError("model_file names no body")
+    return bodies
+
+
+def _body(body: ElementTree.Element) -> Body:
+    turned_otherwise = bool(set(OTHER_TURNS) & set(body.attrib))
+    return _numbers(body, "pos", "0 0 0"), None if turned_otherwise else _numbers(body, "quat", "1 0 0 0")
+
+
+def _numbers(body: ElementTree.Element, name: str, default: str) -> list[float]:
+    numbers = [float(word) for word in body.get(name, default).split()]
+    if len(numbers) != len(default.split()):
+        raise ValueError(f"model_file: body {body.get('name')} has {name} {body.get(name)!r}")
+    return numbers

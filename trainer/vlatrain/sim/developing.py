@@ -1,0 +1,11 @@
+"""An episode's pictures made JPEG files by the worker that took them. Runs in a worker's Python, which has Pillow."""
+
+from vlatrain.data.jpeg import encoded
+from vlatrain.sim.protocol import Frames
+
+
+def develop(frames: Frames, count: int, quality: int) -> None:
+    """Puts JPEG files in the place of the pictures of the first `count` frames."""
+    for place in range(count):
+        for camera in range(frames.layout.cameras):
+            frames.put_file(place, camera, encoded(frames.images[place, camera], quality))
