@@ -1,15 +1,17 @@
 """What both towers take of a step, and what their adapters cost: as they are, as columns of the weights, and without.
 
-    PYTHONPATH=supervisor:trainer:tui:benchmarks:tests/support python3 benchmarks/next_towers.py [--batch 16]
+    PYTHONPATH=supervisor:trainer:tui:benchmarks:tests/support python3 benchmarks/next_towers.py [--profile]
 
 About a minute on an H200, most of it compiling. Forward and backward of the two towers alone, blocks compiled, as one
 graph, one tower beside the other, as in training. The adapters as further columns are `grouped_lora`'s, with the biases
-that towers have; nothing of the trainer does that for towers yet. On a CPU both ways are compared, in small.
+that towers have; nothing of the trainer does that for towers. On a CPU both ways are compared, in small. With --profile
+only the kernels of the towers with their adapters are told, by their time and by kind: what pictures would get as a
+gradient is left out then, as in training.
 """
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,11 @@ from typing import Any
 import torch
 from gpu_models import random_7b
 from next_shapes import replayed
-from speed_place import DEVICE, DTYPE, IS_TRIAL, model_config, release
+from speed_place import DEVICE, DTYPE, IS_TRIAL, model_config, release, wait
+from speed_profile import by_kind, by_time
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+from vlatrain.fast.capture import captured
 from vlatrain.fast.compiling import compile_blocks
 from vlatrain.fast.grouping import grouped
 from vlatrain.fast.shadows import Shadows
@@ -31,13 +36,18 @@ from vlatrain.model.openvla import OpenVLA
 from vlatrain.model.vit import Block
 
 WAYS = ("no adapters", "adapters", "adapters as columns")
+LARGEST = 25
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=2 if IS_TRIAL else 16)
+    parser.add_argument("--profile", action="store_true", help="the kernels of the towers with adapters")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    if options.profile:
+        kernels(options.batch, options.out)
+        return
     found = {}
     for way in WAYS:
         release()
@@ -49,8 +59,36 @@ def main() -> None:
         options.out.write_text(json.dumps(found, indent=1) + "\n")
 
 
+def kernels(batch: int, out: Path | None) -> None:
+    """The largest kernels of one pass forward and backward, and all of them by kind."""
+    work = work_of("adapters", batch, asks_pictures=False)
+    print(f"{1000 * replayed(work):.2f} ms; in kernels, those at the same time each by itself:", flush=True)
+    replay: Callable[[], object] = work
+    if not IS_TRIAL:
+        replay = captured(work)[0].replay
+    replay()
+    wait()
+    with profile(activities=[ProfilerActivity.CPU if IS_TRIAL else ProfilerActivity.CUDA]) as looked:
+        replay()
+        wait()
+    found = by_time(looked)
+    for kind, (ms, count) in sorted(by_kind(found).items(), key=lambda one: -one[1][0]):
+        print(f"{ms:9.3f} ms {count:6} x {kind}", flush=True)
+    for one in found[:LARGEST]:
+        print(f"{one['ms']:9.3f} ms {one['count']:6} x {one['kernel'][:130]}", flush=True)
+    if out:
+        out.write_text(json.dumps(found, indent=1) + "\n")
+
+
 def measured(way: str, batch: int) -> tuple[float, Tensor]:
     """Seconds of both towers, and the sum of all adapters' gradients (of the pictures' without adapters)."""
+    work = work_of(way, batch)
+    seconds = replayed(work)
+    return seconds, work().detach()
+
+
+def work_of(way: str, batch: int, *, asks_pictures: bool = True) -> Callable[[], Tensor]:
+    """Both towers forward and backward."""
     torch.manual_seed(1)
     vla = OpenVLA(model_config()).to(DTYPE) if IS_TRIAL else towers_only()
     if way != "no adapters":
@@ -65,19 +103,18 @@ def measured(way: str, batch: int) -> tuple[float, Tensor]:
         compile_blocks(vla)
         vla.vision_backbone.side_stream = side_stream(DEVICE)
     size = vla.config.image_size
-    pixels = torch.randn(batch, 6, size, size, device=DEVICE, dtype=DTYPE, requires_grad=True)
+    pixels = torch.randn(batch, 6, size, size, device=DEVICE, dtype=DTYPE, requires_grad=asks_pictures)
     shape = vla.vision_backbone(pixels).shape
     gradient = torch.randn(shape, device=DEVICE, dtype=DTYPE) / shape[-1]
-    leaves = [pixels, *([] if shadows is None else shadowed(vla))]
+    leaves = [*([pixels] if asks_pictures else []), *([] if shadows is None else shadowed(vla))]
 
     def work() -> Tensor:
         if shadows is not None:
             shadows.follow()
         found = torch.autograd.grad(vla.vision_backbone(pixels), leaves, gradient)
-        return torch.cat([one.flatten() for one in (found[1:] or found)])
+        return torch.cat([one.flatten() for one in (found[asks_pictures:] or found)])
 
-    seconds = replayed(work)
-    return seconds, work().detach()
+    return work
 
 
 def towers_only() -> OpenVLA:

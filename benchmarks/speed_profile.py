@@ -40,15 +40,20 @@ def profiled(contender: Contender, setting: Setting, note: Note, rows: int = 40)
         with torch.profiler.profile(activities=kinds) as profile:
             step()
             wait()
-    kernels = [{"kernel": one.key, "ms": _us(one) / 1e3, "count": one.count} for one in profile.key_averages()]
-    kernels.sort(key=lambda one: -one["ms"])
-    by_kind = _by_kind(kernels)
-    note({"who": contender.name, "profile": kernels[:rows], "by_kind": by_kind})
-    print(f"{contender.name}: {sum(ms for ms, _ in by_kind.values()):.1f} ms in {_count(kernels)} kernels", flush=True)
-    for kind, (ms, count) in sorted(by_kind.items(), key=lambda one: -one[1][0]):
+    kernels = by_time(profile)
+    kinds_ms = by_kind(kernels)
+    note({"who": contender.name, "profile": kernels[:rows], "by_kind": kinds_ms})
+    print(f"{contender.name}: {sum(ms for ms, _ in kinds_ms.values()):.1f} ms in {_count(kernels)} kernels", flush=True)
+    for kind, (ms, count) in sorted(kinds_ms.items(), key=lambda one: -one[1][0]):
         print(f"{ms:9.2f} ms {count:6} x {kind}", flush=True)
     for one in kernels[:12]:
         print(f"{one['ms']:9.2f} ms {one['count']:6} x {one['kernel'][:110]}", flush=True)
+
+
+def by_time(looked: torch.profiler.profile) -> list[dict[str, Any]]:
+    """All kernels that were seen, the longest first."""
+    kernels = [{"kernel": one.key, "ms": _us(one) / 1e3, "count": one.count} for one in looked.key_averages()]
+    return sorted(kernels, key=lambda one: -one["ms"])
 
 
 def _us(event: Any) -> float:
@@ -59,7 +64,8 @@ def _count(kernels: list[dict[str, Any]]) -> int:
     return sum(one["count"] for one in kernels if one["ms"] > 0)
 
 
-def _by_kind(kernels: list[dict[str, Any]]) -> dict[str, tuple[float, int]]:
+def by_kind(kernels: list[dict[str, Any]]) -> dict[str, tuple[float, int]]:
+    """Milliseconds and number of each kind."""
     found: dict[str, tuple[float, int]] = defaultdict(lambda: (0.0, 0))
     for one in kernels:
         kind = next((name for name, pattern in KINDS if re.search(pattern, one["kernel"])), "others")
