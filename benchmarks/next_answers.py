@@ -15,10 +15,11 @@ import argparse
 import gc
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product as pairs
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from speed_place import DEVICE, IS_TRIAL, release, wait
 from torch import Tensor
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 from vlatrain.fast.capture import captured, warm_up
-from vlatrain.fast.one_token_kernels import PRODUCT, Tile, _weights, product
+from vlatrain.fast.one_token_kernels import PRODUCT, Tile, _weights, attended, product
 from vlatrain.model.fp8 import rounded
 
 RANK = 32
@@ -172,6 +173,9 @@ def measured(until: float) -> dict[str, Any]:
     gc.freeze()  # captures collect garbage
     found: dict[str, Any] = {}
     best: dict[tuple[bool, str], Way] = {}
+    for (at_once, warps), us in attention().items():
+        found[f"attention, {at_once} places at once, {warps} warps"] = us
+        print(f"attention of a row, {at_once} places at once, {warps} warps: {us:.1f} us", flush=True)
     for is_rounded, (name, shape) in pairs((False, True), SHAPES.items()):
         told = searched(shape, ways, until, is_rounded=is_rounded)
         best[is_rounded, name] = next(way for _, way in told if way.splits == 1 and not way.early)
@@ -216,6 +220,23 @@ def searched(shape: tuple[int, int], ways: list[Way], until: float, *, is_rounde
     return sorted(found, key=lambda one: -one[0])
 
 
+def attention(heads: int = 32, size: int = 128, n_places: int = 288) -> dict[tuple[int, int], float]:
+    """Microseconds of a layer's attention of one row, by what a program reads at once; all layers' caches in turns."""
+    shape = (1, heads, n_places, size)
+    caches = [[torch.randn(shape, device=DEVICE, dtype=torch.bfloat16) for _ in range(2)] for _ in range(LAYERS)]
+    asked = torch.randn(1, 3 * heads * size, device=DEVICE, dtype=torch.bfloat16)
+    turn = torch.randn(1, 1, 1, size, device=DEVICE, dtype=torch.bfloat16)
+    last = torch.tensor([n_places - 1], device=DEVICE)
+    found = {}
+    for at_once, warps in pairs((32, 64, 128, 256), (4, 8)):
+        calls = [
+            partial(attended, asked, turn, turn, keys, values, last, at_once=at_once, warps=warps)
+            for keys, values in caches
+        ]
+        found[at_once, warps] = 1e6 * _seconds(calls, rounds=LAYERS)
+    return found
+
+
 def rates(linears: list[Linear], ways: list[Way], until: float) -> Iterator[tuple[float, Way]]:
     inputs = torch.randn(1, linears[0].weight.shape[1], device=DEVICE, dtype=torch.bfloat16)
     for number, way in enumerate(ways):
@@ -251,7 +272,7 @@ def token_ms(ways: dict[tuple[bool, str], Way], *, is_rounded: bool) -> float:
     return 1000 * len(calls) * _seconds(calls, rounds=len(calls))
 
 
-def _seconds(calls: list[Callable[[], Tensor]], rounds: int = ROUNDS) -> float:
+def _seconds(calls: Sequence[Callable[[], Tensor]], rounds: int = ROUNDS) -> float:
     """Of one call: of all in turns, as a graph."""
 
     def work() -> None:

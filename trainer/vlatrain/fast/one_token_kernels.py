@@ -35,8 +35,8 @@ PRODUCT = Tile(rows=4, columns=1024, warps=4)
 GATED = Tile(rows=2, columns=1024, warps=4)
 PRODUCTS: dict[tuple[int, int], Tile] = {}
 """Tiles of single shapes [out, in] that `benchmarks/next_answers.py` found faster than PRODUCT"""
-PLACES = 64
-"""Keys and values that a program of attention reads at a time."""
+PLACES, PLACES_WARPS = 64, 4
+"""Keys and values that a program of attention reads at a time, and its warps."""
 
 
 @triton.jit
@@ -178,12 +178,22 @@ def gated(inputs: Tensor, weight: Tensor, norm: RmsNorm, tile: Tile = GATED) -> 
     return out
 
 
-def attended(asked: Tensor, cos: Tensor, sin: Tensor, keys: Tensor, values: Tensor, places: Tensor) -> Tensor:
+def attended(
+    asked: Tensor,
+    cos: Tensor,
+    sin: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    places: Tensor,
+    *,
+    at_once: int = PLACES,
+    warps: int = PLACES_WARPS,
+) -> Tensor:
     """As `one_token.attended`; cos and sin [B, 1, 1, size], keys and values [B, H, places, size]."""
     rows, heads, n_places, size = keys.shape
     out = torch.empty(rows, heads * size, dtype=asked.dtype, device=asked.device)
     _attended[(rows, heads)](
         asked, cos, sin, keys, values, places, out, n_places, size**-0.5,
-        HEADS=heads, SIZE=size, PLACES=PLACES, num_warps=4,
+        HEADS=heads, SIZE=size, PLACES=at_once, num_warps=warps,
     )  # fmt: skip
     return out
