@@ -72,8 +72,15 @@ class FakeSimulation:
         self._frames.actions[1:, 6] = 1
         self._frames.actions[3] = [0, 0, 0, 0, 0, 0, 1]
         self._frames.states[:count] = np.arange(count)[:, None]
-        develop(self._frames, count, request["jpeg_quality"])
-        return {"frames": count, "success": request["seed"] % 2 == 0, "reason": "missed"}
+        if request["pictures"]:
+            develop(self._frames, count, request["jpeg_quality"])
+        told = {"frames": count, "success": request["seed"] % 2 == 0, "reason": "missed"}
+        if scene := request.get("model_file"):
+            self._frames.coordinates[:count] = 7
+            self._frames.coordinates[:count, 1] = np.arange(count) * 20
+            Path(scene).write_text('<mujoco><body name="cabinet" pos="33 0 0"/></mujoco>')
+            told["coordinates"] = 1 + JOINTS + SPEEDS
+        return told
 
     def render(self, request: Message) -> Message:
         """Each frame as grey as its first position says, on the left; on the right as the place of the fixture."""

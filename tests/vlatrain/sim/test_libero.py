@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.data.hdf5_states import bodies_of
+from vlatrain.data.jpeg import decoded
 from vlatrain.distributed import Board, Ranks
 from vlatrain.evaluate.evaluation import evaluate
 from vlatrain.evaluate.libero import LiberoSuite
@@ -95,12 +97,26 @@ def test_a_policy_is_evaluated_and_the_simulator_told(libero: FoundLibero, tmp_p
     assert "mujoco" in result.versions
 
 
-def test_the_expert_succeeds_in_a_fresh_scene(libero: FoundLibero) -> None:
-    with Pool(WorkerProgram(argv=libero.argv, layout=Layout(220, 1, 256)), 1) as pool:
-        request = {"do": "demonstrate", "suite": SUITE, "task": 0, "seed": 2000}
+def test_the_expert_succeeds_in_a_fresh_scene_whose_states_are_rendered(libero: FoundLibero, tmp_path: Path) -> None:
+    scene = tmp_path / "scene.xml"
+    with Pool(WorkerProgram(argv=libero.argv, layout=Layout(220, 1, 256, 128)), 1) as pool:
+        request = {"do": "demonstrate", "suite": SUITE, "task": 0, "seed": 2000, "model_file": str(scene)}
         found = answer(pool, {**request, "shaky": False, "limit": 220, "pictures": False})
         assert (found["success"], found["reason"]) == (True, "")
         assert 40 < found["frames"] < 150
-        actions = pool[0].frames.actions[: found["frames"]]
+        frames = pool[0].frames
+        actions = frames.actions[: found["frames"]]
         assert np.abs(actions[:, :6]).max() <= 1
         assert set(actions[:, 6]) == {-1.0, 1.0}
+
+        bodies, seen = bodies_of(scene.read_text()), frames.states[:1].copy()
+        request = {"do": "render", "suite": SUITE, "task": 0, "frames": 1, "coordinates": found["coordinates"]}
+        answer(pool, {**request, "bodies": bodies, "jpeg_quality": 95})
+        np.testing.assert_allclose(frames.states[:1], seen, atol=1e-6)
+        picture = decoded(frames.file(0, 0)).astype(int)
+        bodies["flat_stove_1_main"][0][0] += 0.1
+        answer(pool, {**request, "bodies": bodies, "jpeg_quality": 95})
+        assert np.abs(decoded(frames.file(0, 0)) - picture).max() > 50, "the stove stands elsewhere"
+        assert picture.std() > 10
+        refused = answer(pool, {**request, "coordinates": 50, "bodies": {}, "jpeg_quality": 95})
+        assert refused["unfit"] == f"states have 50 coordinates; this task has {found['coordinates']}"

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import fake_simulator
+import h5py
 import numpy as np
 import pytest
 from patience import PATIENCE_S, until
@@ -130,6 +131,43 @@ def test_hdf5_files_read_back_as_the_same_episodes(tmp_path: Path, faults: Path)
     dataset = RLDSDataset(tmp_path / "out" / "libero_spatial_no_noops")
     assert np.array_equal(episodes[0].images[0], dataset.image(0))
     assert np.array_equal(episodes[0].actions, dataset.stored_actions[: len(episodes[0])])
+
+
+def test_hdf5_files_hold_the_simulators_states_too(tmp_path: Path, faults: Path) -> None:
+    assert record(tmp_path / "out", "--hdf5", episodes=1) == 0
+    (path,) = (tmp_path / "out" / "libero_spatial_no_noops_hdf5").iterdir()
+    with h5py.File(path) as file:
+        one = file["data/demo_0"]
+        assert one["states"][:, 1].tolist() == [20, 40, 80, 100], "of the frames in which something is done"
+        assert one["states"].shape == (4, 6)
+        assert one.attrs["init_state"].tolist() == one["states"][0].tolist()
+        assert "cabinet" in one.attrs["model_file"]
+        assert one["obs/ee_states"].shape == (4, 6)
+
+
+def test_states_without_pictures_are_rendered_into_the_set_that_was_not_recorded(
+    tmp_path: Path, faults: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert record(out, "--states") == 0
+    stated = out / "libero_spatial_no_noops_states"
+    assert capsys.readouterr().out == f"{stated}\n"
+    assert sorted(path.suffix for path in stated.iterdir()) == [".hdf5", ".hdf5", ".json"]
+    with pytest.raises(TrainerError, match="vlad demos --render makes pictures of its states"):
+        list(hdf5_episodes(stated))
+    assert record(out, "--states") == 2, "it is there already"
+    assert main(["demos", "--suite", "libero_spatial", "--render", str(stated), "--out", str(out)]) == 0
+    assert record(tmp_path / "pictures") == 0
+    rendered, recorded = (RLDSDataset(place / "libero_spatial_no_noops") for place in (out, tmp_path / "pictures"))
+    assert np.array_equal(rendered.stored_actions, recorded.stored_actions)
+    grey = [[int(dataset.image(place)[0, 0, 0]) for place in range(4)] for dataset in (rendered, recorded)]
+    assert grey[0] == grey[1]
+    assert int(rendered.image(0)[0, -1, 0]) == 33, "the fixture stands where it stood"
+
+
+def test_states_and_pictures_exclude_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert record(tmp_path, "--states", "--hdf5") == 2
+    assert "choose one of them" in capsys.readouterr().err
 
 
 def test_a_damaged_spooled_episode_is_one_line(tmp_path: Path) -> None:

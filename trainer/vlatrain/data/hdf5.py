@@ -75,6 +75,8 @@ def _demonstrations(path: Path, file: Any) -> Iterator[Episode]:
 def _demonstration(task: str, instruction: str, demonstration: Any) -> Episode:
     """One recording without the frames that do nothing. Raises ValueError for what is not of LIBERO's form."""
     actions, seen = np.asarray(demonstration["actions"], np.float32), demonstration["obs"]
+    if CAMERA not in seen and "states" in demonstration:
+        raise ValueError(f"no {CAMERA}; vlad demos --render makes pictures of its states")
     if not np.isfinite(actions).all():
         raise ValueError("actions holds numbers that are not finite")
     if actions.shape != (len(seen[CAMERA]), ACTION_DIM):

@@ -27,7 +27,11 @@ FEATURES = "tensorflow_datasets.core.features"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncodedEpisode:
-    """An episode whose pictures are JPEG files already, of the size `image_shape`."""
+    """An episode whose pictures are JPEG files already, of the size `image_shape`.
+
+    Where they are kept: the simulator's states float64 [T, C], and the scene as XML; such an episode may be without
+    pictures yet.
+    """
 
     task: str
     instruction: str
@@ -36,9 +40,11 @@ class EncodedEpisode:
     actions: np.ndarray[Any, np.dtype[np.float32]]
     wrist_images: list[bytes] | None = None
     states: np.ndarray[Any, np.dtype[np.float32]] | None = None
+    coordinates: np.ndarray[Any, np.dtype[np.float64]] | None = None
+    model_file: str | None = None
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.actions)
 
 
 def encoded(episode: Episode, quality: int = 95) -> EncodedEpisode:

@@ -21,12 +21,16 @@ READERS = 4
 def save_episode(path: Path, episode: EncodedEpisode) -> None:
     """Writes the file, all of it or nothing."""
     told = {"task": episode.task, "instruction": episode.instruction, "image_shape": list(episode.image_shape)}
+    if episode.model_file is not None:
+        told["model_file"] = episode.model_file
     arrays: dict[str, Any] = {"told": np.array(json.dumps(told)), "actions": episode.actions}
     arrays |= _packed("images", episode.images)
     if episode.wrist_images is not None:
         arrays |= _packed("wrist_images", episode.wrist_images)
     if episode.states is not None:
         arrays["states"] = episode.states
+    if episode.coordinates is not None:
+        arrays["coordinates"] = episode.coordinates
     stream = io.BytesIO()
     np.savez(stream, **arrays)
     replace_file(path, stream.getbuffer())
@@ -49,6 +53,8 @@ def load_episode(path: Path) -> EncodedEpisode:
                 actions=arrays["actions"],
                 wrist_images=list(_unpacked(arrays, "wrist_images")) if "wrist_images" in arrays else None,
                 states=arrays.get("states"),
+                coordinates=arrays.get("coordinates"),
+                model_file=told.get("model_file"),
             )
     except (OSError, ValueError, KeyError) as error:
         raise TrainerError(f"{path} is no recorded episode: {error}; remove it and go on") from error

@@ -1,11 +1,13 @@
 """Lets the scripted expert play fresh scenes, and keeps what it saw and did."""
 
+from pathlib import Path
+
 import numpy as np
 
 from vlatrain.sim.developing import develop
 from vlatrain.sim.libero_expert import CannotError, Expert, Job, job_of
 from vlatrain.sim.libero_scene import Scene, Vector
-from vlatrain.sim.libero_stage import STANDING_STILL, Stage, show
+from vlatrain.sim.libero_stage import STANDING_STILL, Stage, show, state_of
 from vlatrain.sim.protocol import Frames, Message
 
 SETTLING_STEPS = 20
@@ -54,6 +56,7 @@ def demonstrate(stage: Stage, request: Message, frames: Frames) -> Message:
     """Plays a scene drawn from `seed`, or what an evaluation plays as `trial`; see protocol for where the frames go.
 
     A `shaky` hand does not quite obey; with `pictures` those of a success are left as JPEG files of `jpeg_quality`;
+    with `model_file` the simulator's states are left too, and the scene's XML is written there;
     `cannot` says that no scene will do, `unfit` that this one will not: its objects were drawn into each other and fly
     apart, which no benchmark state does.
     """
@@ -77,15 +80,33 @@ def demonstrate(stage: Stage, request: Message, frames: Frames) -> Message:
     for step, action in enumerate(expert.actions()):
         if step == limit:
             return {"frames": limit, "success": False, "reason": f"not done after {limit} steps"}
-        if request["pictures"]:
-            show(observation, stage.cameras, frames, step)
+        note(stage, observation, request, frames, step)
         frames.actions[step] = action
         observation, is_done = stage.step(tremor.disturbed(action) if tremor else action)
         if is_done:
             if request["pictures"]:
                 develop(frames, step + 1, request["jpeg_quality"])
-            return {"frames": step + 1, "success": True, "reason": ""}
+            return {"frames": step + 1, "success": True, "reason": "", **kept_scene(stage, request)}
     return {"frames": step + 1, "success": False, "reason": "all its attempts failed"}
+
+
+def note(stage: Stage, observation: Message, request: Message, frames: Frames, step: int) -> None:
+    """Leaves in a frame what is wanted of the moment before an action."""
+    if request["pictures"]:
+        show(observation, stage.cameras, frames, step)
+    else:
+        frames.states[step] = state_of(observation)
+    if request.get("model_file"):
+        coordinates = stage.coordinates()
+        frames.coordinates[step, : len(coordinates)] = coordinates
+
+
+def kept_scene(stage: Stage, request: Message) -> Message:
+    """Writes the scene where it is wanted; how many coordinates its states have."""
+    if not request.get("model_file"):
+        return {}
+    Path(request["model_file"]).write_text(stage.scene_xml())
+    return {"coordinates": len(stage.coordinates())}
 
 
 def places(scene: Scene, job: Job) -> Vector:

@@ -87,6 +87,16 @@ class Stage:
         observation, _, is_done, _ = self.inner.step(action)
         return observation, bool(is_done)
 
+    def coordinates(self) -> NDArray[np.float64]:
+        """The simulator's state as LIBERO's files hold it: time, positions and velocities of all joints [C]."""
+        flat: NDArray[np.float64] = self.inner.sim.get_state().flatten()
+        return flat
+
+    def scene_xml(self) -> str:
+        """The model, with fixtures where they stand in this scene."""
+        xml: str = self.inner.sim.model.get_xml()
+        return xml
+
     def close(self) -> None:
         self._wrapper.close()
 

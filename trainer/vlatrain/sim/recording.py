@@ -4,7 +4,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,9 @@ class Plan:
     wrist: bool
     size: int
     jpeg_quality: int
+    pictures: bool
+    states: bool
+    """The simulator's own, and the scene's XML"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,12 @@ class Recording:
         plan = self.plan
         request = {"do": "demonstrate", "suite": plan.suite, "task": wanted.task, "seed": wanted.seed(plan)}
         style = {"shaky": plan.shaky, "limit": plan.limit}
-        return {**request, **style, "pictures": True, "jpeg_quality": plan.jpeg_quality}
+        kept = {"model_file": str(self._scene(wanted).absolute())} if plan.states else {}
+        return {**request, **style, **kept, "pictures": plan.pictures, "jpeg_quality": plan.jpeg_quality}
+
+    def _scene(self, wanted: Wanted) -> Path:
+        """Where a worker leaves the XML; it is too long for a message."""
+        return self.folder / f"scene-{wanted.file_name}.xml"
 
     def _take(self, pool: Pool, wanted: Wanted, event: Event) -> None:
         if event.answer is None:
@@ -148,7 +156,7 @@ class Recording:
         if not answer["success"]:
             self._next_scene(wanted, answer["reason"])
             return
-        episode = self._episode(wanted, frames, answer["frames"])
+        episode = self._episode(wanted, frames, answer)
         self._spooler.save(self.folder / wanted.file_name, episode, lambda: self._kept(wanted, answer["frames"]))
 
     def _kept(self, wanted: Wanted, steps: int) -> None:
@@ -165,12 +173,18 @@ class Recording:
         else:
             self.dropped += 1
 
-    def _episode(self, wanted: Wanted, frames: Frames, count: int) -> EncodedEpisode:
+    def _episode(self, wanted: Wanted, frames: Frames, answer: Message) -> EncodedEpisode:
         """The frames in which something is done: others teach a policy to stand still."""
-        actions = frames.actions[:count].astype(np.float32)
+        actions = frames.actions[: answer["frames"]].astype(np.float32)
         kept = moving(actions)
         instruction = self.instructions[wanted.task]
-        return episode_in(frames, kept, actions[kept], suite=self.plan.suite, instruction=instruction)
+        episode = episode_in(frames, kept, actions[kept], suite=self.plan.suite, instruction=instruction)
+        if not self.plan.states:
+            return episode
+        coordinates, file = frames.coordinates[kept, : answer["coordinates"]], self._scene(wanted)
+        scene = file.read_text()
+        file.unlink()
+        return replace(episode, coordinates=coordinates, model_file=scene)
 
     def _note(self) -> None:
         scores = {task: asdict(score) for task, score in sorted(self.scores.items())}

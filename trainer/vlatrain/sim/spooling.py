@@ -19,19 +19,19 @@ MOST_WAITING = 16
 def episode_in(
     frames: Frames, places: NDArray[np.int64], actions: NDArray[np.float32], *, suite: str, instruction: str
 ) -> EncodedEpisode:
-    """A copy of what lies in these frames, whose pictures are JPEG files, with the `actions` [T,7] done in them."""
+    """A copy of what lies in these frames, whose pictures are JPEG files, with the `actions` [T,7] done in them.
 
-    def pictures(camera: int) -> list[bytes]:
-        return [frames.file(place, camera) for place in places.tolist()]
-
-    size = frames.layout.size
+    Without cameras it has no pictures.
+    """
+    size, cameras = frames.layout.size, frames.layout.cameras
+    pictures = [[frames.file(place, camera) for place in places.tolist()] for camera in range(cameras)]
     return EncodedEpisode(
         task=f"{suite}/{instruction.replace(' ', '_')}",
         instruction=instruction,
         image_shape=(size, size, 3),
-        images=pictures(0),
+        images=pictures[0] if cameras else [],
         actions=actions,
-        wrist_images=pictures(1) if frames.layout.cameras > 1 else None,
+        wrist_images=pictures[1] if cameras > 1 else None,
         states=frames.states[places].astype(np.float32),
     )
 

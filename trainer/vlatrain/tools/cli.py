@@ -117,6 +117,11 @@ def add_demos(tools: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     libero.add_argument("--limit", type=positive, help="longest episode, in steps (the suite's limit)")
     libero.add_argument("--no-wrist", action="store_true", help="without the wrist camera, which takes half the time")
     libero.add_argument("--hdf5", action="store_true", help="also as LIBERO's own HDF5 files, in OUT/NAME_hdf5")
+    libero.add_argument(
+        "--states",
+        action="store_true",
+        help="the simulator's states instead of pictures, in OUT/NAME_states, for --render",
+    )
     demos.set_defaults(run=record_demonstrations)
 
 

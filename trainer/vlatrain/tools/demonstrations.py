@@ -11,6 +11,7 @@ from pathlib import Path
 from vlad.records.files import replace_file
 
 from vlatrain.configuration.preflight import count_gpus
+from vlatrain.data.hdf5 import h5py_module
 from vlatrain.data.hdf5_writer import write_hdf5
 from vlatrain.data.importing import counted
 from vlatrain.data.rlds_writer import write_rlds
@@ -26,12 +27,18 @@ from vlatrain.sim.workers import WorkerProgram
 from vlatrain.ticker import Ticker
 
 REPORT = "demonstrations.json"
+PICTURED, STATED = "_hdf5", "_states"
+"""What the folder of HDF5 files is called, after the data set: with pictures, or with states alone"""
+MOST_COORDINATES = 512
+"""Of any scene; those of libero_spatial have 92"""
 
 
 def record(arguments: argparse.Namespace) -> None:
     """Raises TrainerError for a suite that is none, or a simulator that is not there."""
     if arguments.episodes is None:
         raise TrainerError("--episodes N says how many to record, or --render PATH of what to make pictures")
+    if arguments.states and arguments.hdf5:
+        raise TrainerError("--states records no pictures, --hdf5 files have some: choose one of them")
     if arguments.suite in SUITES:
         record_tabletop(arguments)
     elif arguments.suite in STEP_LIMITS:
@@ -52,20 +59,20 @@ def record_tabletop(arguments: argparse.Namespace) -> None:
 def record_libero(arguments: argparse.Namespace) -> None:
     """Episodes gather in a spool beside the data set, which a second call with the same words completes."""
     folder = new_folder(arguments)
-    name = folder.name
+    if arguments.hdf5 or arguments.states:
+        h5py_module()
     found = found_libero(arguments.sim_python)
     tell = Ticker(sys.stderr)
     recording = Recording(
         plan=plan_of(arguments),
         instructions=found.instructions(arguments.suite),
-        folder=arguments.out / f".{name}.spool",
+        folder=arguments.out / f".{folder.name}.spool",
         tell=tell,
         tasks=arguments.tasks or (),
     )
-    layout = Layout(recording.plan.limit, 2 if recording.plan.wrist else 1, recording.plan.size)
     workers = min(workers_of(arguments), arguments.episodes)
     try:
-        with tell, Pool(program_of(found, layout), workers) as pool:
+        with tell, Pool(program_of(found, layout_of(recording.plan)), workers) as pool:
             recording.run(pool)
     except KeyboardInterrupt:
         kept = f"{len(recording.files)} of {arguments.episodes} episodes are kept"
@@ -74,8 +81,11 @@ def record_libero(arguments: argparse.Namespace) -> None:
     if not recording.files:
         raise TrainerError(f"--suite {arguments.suite}: the expert did none of these tasks")
     if arguments.hdf5:
-        write_hdf5(arguments.out / f"{name}_hdf5", load_ahead(recording.files))
-    write_rlds(arguments.out, name, load_ahead(recording.files), arguments.shards)
+        write_hdf5(arguments.out / f"{folder.name}{PICTURED}", load_ahead(recording.files))
+    if arguments.states:
+        write_hdf5(folder, load_ahead(recording.files))
+    else:
+        write_rlds(arguments.out, folder.name, load_ahead(recording.files), arguments.shards)
     write_report(folder / REPORT, recording, found)
     shutil.rmtree(recording.folder)
     print(folder)
@@ -91,14 +101,23 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
         wrist=not arguments.no_wrist,
         size=IMAGE_SIZE,
         jpeg_quality=arguments.jpeg_quality,
+        pictures=not arguments.states,
+        states=arguments.states or arguments.hdf5,
     )
+
+
+def layout_of(plan: Plan) -> Layout:
+    cameras = (2 if plan.wrist else 1) if plan.pictures else 0
+    return Layout(plan.limit, cameras, plan.size, MOST_COORDINATES if plan.states else 0)
 
 
 def new_folder(arguments: argparse.Namespace) -> Path:
     """Of the set to be made. Raises TrainerError where it is there already."""
-    folder: Path = arguments.out / (arguments.name or f"{arguments.suite}_no_noops")
-    if folder.exists():
-        raise TrainerError(f"{folder} exists already; remove it or choose another --name")
+    name = arguments.name or f"{arguments.suite}_no_noops"
+    folder: Path = arguments.out / (name + STATED if arguments.states else name)
+    for one in (folder, *([arguments.out / (name + PICTURED)] if arguments.hdf5 else [])):
+        if one.exists():
+            raise TrainerError(f"{one} exists already; remove it or choose another --name")
     return folder
 
 

@@ -20,7 +20,7 @@ from vlatrain.sim.rendering import Rendering, RenderPlan
 from vlatrain.ticker import Ticker
 from vlatrain.tools.demonstrations import REPORT, new_folder, program_of, workers_of
 
-OF_RECORDING = ("episodes", "shaky", "limit", "hdf5")
+OF_RECORDING = ("episodes", "shaky", "limit", "hdf5", "states")
 
 
 def render(arguments: argparse.Namespace) -> None:

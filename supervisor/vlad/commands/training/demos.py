@@ -7,7 +7,7 @@ from vlad.commands.training.tool import run_tool
 from vlad.commands.training.trainer import add_python
 
 VALUES = ("suite", "episodes", "out", "name", "seed", "shards", "workers", "limit", "sim_python")
-SWITCHES = ("shaky", "no_wrist", "hdf5")
+SWITCHES = ("shaky", "no_wrist", "hdf5", "states")
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -29,6 +29,9 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument("--shaky", action="store_true", help="LIBERO: noise in what is done, not in what is recorded")
     parser.add_argument("--no-wrist", action="store_true", help="LIBERO: without the wrist camera")
     parser.add_argument("--hdf5", action="store_true", help="LIBERO: also as LIBERO's own HDF5 files")
+    parser.add_argument(
+        "--states", action="store_true", help="LIBERO: the simulator's states instead of pictures, for --render"
+    )
     add_python(parser)
 
 
