@@ -119,7 +119,9 @@ def main() -> int:
     sys.argv.pop(1)  # the program that a real Python would run
     if sys.argv[1:] == ["--check"]:
         refused = {"refused": "mujoco 3.17.0 moves LIBERO's objects otherwise"} if fault("refuse") else {}
-        print(json.dumps({"versions": VERSIONS, "suites": {"libero_spatial": INSTRUCTIONS}, **refused}))
+        names = [instruction.replace(" ", "_") for instruction in INSTRUCTIONS]
+        told = {"versions": VERSIONS, "suites": {"libero_spatial": INSTRUCTIONS}, "names": {"libero_spatial": names}}
+        print(json.dumps({**told, **refused}))
         return 2 if refused else 0
     return run(FakeSimulation)
 

@@ -8,29 +8,34 @@ import h5py
 import numpy as np
 import pytest
 from stated_files import write_states
-from vlatrain.data.hdf5_states import bodies_of, read_states, stated_demonstrations
+from vlatrain.data.hdf5_states import Tasks, bodies_of, read_states, stated_demonstrations
 from vlatrain.errors import TrainerError
 
-TASKS = ("open the drawer", "pick up the bowl")
+TOLD = ("open the drawer", "pick up the bowl", "open the drawer")
+NAMES = ("KITCHEN_SCENE1_open_the_drawer", "pick_up_the_bowl", "KITCHEN_SCENE10_open_the_drawer")
+TASKS = Tasks("libero_x", TOLD, NAMES)
 
 
 def test_demonstrations_are_found_in_files_and_folders_with_their_tasks(tmp_path: Path) -> None:
-    write_states(tmp_path / "a", TASKS[1], dict.fromkeys((0, 1, 10, 2), 0))
-    file = write_states(tmp_path / "b", TASKS[0], {0: 0})
-    found = list(stated_demonstrations([tmp_path / "a", file], "libero_x", TASKS))
+    write_states(tmp_path / "a", TOLD[1], dict.fromkeys((0, 1, 10, 2), 0))
+    file = write_states(tmp_path / "b", "KITCHEN SCENE10 open the drawer", {0: 0})
+    found = list(stated_demonstrations([tmp_path / "a", file], TASKS))
     assert [(one.task, one.name) for one in found] == [
-        (1, "demo_0"), (1, "demo_1"), (1, "demo_2"), (1, "demo_10"), (0, "demo_0"),
+        (1, "demo_0"), (1, "demo_1"), (1, "demo_2"), (1, "demo_10"), (2, "demo_0"),
     ]  # fmt: skip
     assert (found[0].frames, found[0].coordinates) == (3, 6), "two of five frames do nothing"
 
 
-def test_the_name_of_a_scene_is_no_part_of_the_task(tmp_path: Path) -> None:
-    file = write_states(tmp_path, "KITCHEN SCENE10 open the drawer", {0: 0})
-    assert [one.task for one in stated_demonstrations([file], "libero_x", TASKS)] == [0]
+def test_a_file_of_another_name_is_of_the_task_that_its_instruction_tells(tmp_path: Path) -> None:
+    path = write_states(tmp_path, TOLD[1], {0: 0}).rename(tmp_path / "mine.hdf5")
+    assert [one.task for one in stated_demonstrations([path], TASKS)] == [1]
+    path = write_states(tmp_path, TOLD[0], {0: 0}).rename(tmp_path / "mine.hdf5")
+    with pytest.raises(TrainerError, match="no task 'mine', nor just one that says 'open the drawer'"):
+        list(stated_demonstrations([path], TASKS))
 
 
 def test_states_come_with_what_is_done_in_them_and_where_fixtures_stand(tmp_path: Path) -> None:
-    (one,) = stated_demonstrations([write_states(tmp_path, TASKS[0], {0: 7})], "libero_x", TASKS)
+    (one,) = stated_demonstrations([write_states(tmp_path, TOLD[1], {0: 7})], TASKS)
     found = read_states(one)
     assert found.states[:, 1].tolist() == [101, 103, 104]
     assert found.actions.shape == (3, 7)
@@ -71,11 +76,11 @@ def shorter(demonstration: Any) -> None:
     ids=["states", "actions", "scene", "lengths"],
 )
 def test_what_no_pictures_can_be_made_of_is_named(tmp_path: Path, change: Callable[[Any], None], message: str) -> None:
-    path = write_states(tmp_path, TASKS[0], {0: 0})
+    path = write_states(tmp_path, TOLD[1], {0: 0})
     with h5py.File(path, "a") as file:
         change(file["data/demo_0"])
     with pytest.raises(TrainerError, match=message):
-        list(stated_demonstrations([path], "libero_x", TASKS))
+        list(stated_demonstrations([path], TASKS))
 
 
 @pytest.mark.parametrize(
@@ -88,10 +93,10 @@ def test_what_no_pictures_can_be_made_of_is_named(tmp_path: Path, change: Callab
     ids=["xml", "bodies", "numbers"],
 )
 def test_a_scene_that_is_none_is_named(tmp_path: Path, scene: str, message: str) -> None:
-    path = write_states(tmp_path, TASKS[0], {0: 0})
+    path = write_states(tmp_path, TOLD[1], {0: 0})
     with h5py.File(path, "a") as file:
         file["data/demo_0"].attrs["model_file"] = scene
-    (one,) = stated_demonstrations([path], "libero_x", TASKS)
+    (one,) = stated_demonstrations([path], TASKS)
     with pytest.raises(TrainerError, match=rf"demo_0: cannot be read as LIBERO's HDF5: .*{message}"):
         read_states(one)
 
@@ -99,15 +104,15 @@ def test_a_scene_that_is_none_is_named(tmp_path: Path, scene: str, message: str)
 def test_a_task_that_the_suite_has_not_is_named_and_so_is_a_path_without_files(tmp_path: Path) -> None:
     path = write_states(tmp_path, "turn on the stove", {0: 0})
     with pytest.raises(TrainerError, match="libero_x has no task 'turn_on_the_stove'"):
-        list(stated_demonstrations([path], "libero_x", TASKS))
+        list(stated_demonstrations([path], TASKS))
     (tmp_path / "empty").mkdir()
     for place, message in (("empty", "holds no"), ("nowhere", "no such file or folder")):
         with pytest.raises(TrainerError, match=f"--render .*{place}: {message}"):
-            list(stated_demonstrations([tmp_path / place], "libero_x", TASKS))
+            list(stated_demonstrations([tmp_path / place], TASKS))
 
 
 def test_a_file_of_another_make_is_one_line(tmp_path: Path) -> None:
-    path = tmp_path / "open_the_drawer_demo.hdf5"
+    path = tmp_path / "pick_up_the_bowl_demo.hdf5"
     path.write_bytes(b"no HDF5")
     with pytest.raises(TrainerError, match="cannot be read as LIBERO's HDF5"):
-        list(stated_demonstrations([path], "libero_x", TASKS))
+        list(stated_demonstrations([path], TASKS))

@@ -4,7 +4,6 @@
 Source: LIBERO's scripts/create_dataset.py; `states[t]` is what `actions[t]` was chosen in.
 """
 
-import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -45,7 +44,31 @@ class States:
     bodies: dict[str, Body]
 
 
-def stated_demonstrations(paths: Sequence[Path], suite: str, instructions: Sequence[str]) -> Iterator[Stated]:
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """A suite, what the robot is told in each of its tasks, and what they are called."""
+
+    suite: str
+    instructions: Sequence[str]
+    names: Sequence[str] = ()
+
+    def number(self, path: Path, attributes: Any) -> int:
+        """Which task a file is of: its name says it, which no two tasks share, or its instruction, which some do.
+
+        Raises TrainerError where the suite has no such task.
+        """
+        name = path.stem.removesuffix("_demo")
+        if name in self.names:
+            return self.names.index(name)
+        told = instruction_of(path, attributes)
+        if self.instructions.count(told) == 1:
+            return self.instructions.index(told)
+        raise TrainerError(
+            f"{path}: {self.suite} has no task {name!r}, nor just one that says {told!r}; --suite names another"
+        )
+
+
+def stated_demonstrations(paths: Sequence[Path], tasks: Tasks) -> Iterator[Stated]:
     """All demonstrations in these files, or folders of them, in which anything is done.
 
     Raises TrainerError for the first one that pictures cannot be made of.
@@ -56,7 +79,7 @@ def stated_demonstrations(paths: Sequence[Path], suite: str, instructions: Seque
             file = h5py.File(path)
         with file:
             with named(path):
-                task = _task(path, file["data"].attrs, suite, instructions)
+                task = tasks.number(path, file["data"].attrs)
                 names = sorted(file["data"], key=number_of)
             for name in names:
                 with named(path, name):
@@ -72,16 +95,6 @@ def _files(path: Path) -> list[Path]:
     if not files:
         raise TrainerError(f"--render {path}: {'holds no *.hdf5 files' if path.is_dir() else 'no such file or folder'}")
     return files
-
-
-def _task(path: Path, attributes: Any, suite: str, instructions: Sequence[str]) -> int:
-    """Told by the name of the file, which no two tasks share, else by what the robot was told."""
-    known = [one.replace(" ", "_") for one in instructions]
-    name = path.stem.removesuffix("_demo")
-    for one in (name, re.sub(r"^[A-Z0-9_]+_SCENE\d+_", "", name), instruction_of(path, attributes).replace(" ", "_")):
-        if known.count(one) == 1:
-            return known.index(one)
-    raise TrainerError(f"{path}: {suite} has no task {name!r}, nor one by its instruction; --suite names another")
 
 
 def _looked_into(path: Path, name: str, task: int, demonstration: Any) -> Stated:

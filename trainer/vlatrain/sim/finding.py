@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vlatrain.errors import TrainerError
@@ -20,11 +20,15 @@ CHECK_PATIENCE_S = 300.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoundLibero:
-    """A Python that can simulate: the versions that matter, and the instructions of its suites, task by task."""
+    """A Python that can simulate: the versions that matter, and the instructions of its suites, task by task.
+
+    `names` are what the tasks are called, which differ where instructions do not.
+    """
 
     python: str
     versions: Mapping[str, str]
     suites: Mapping[str, tuple[str, ...]]
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -73,7 +77,8 @@ def found_libero(asked: str | None) -> FoundLibero:
     if "refused" in found:
         raise SimulatorError(f"{python}: {found['refused']}")
     suites = {name: tuple(tasks) for name, tasks in found["suites"].items()}
-    return FoundLibero(python=python, versions=found["versions"], suites=suites)
+    names = {name: tuple(tasks) for name, tasks in found["names"].items()}
+    return FoundLibero(python=python, versions=found["versions"], suites=suites, names=names)
 
 
 def render_environment(environ: Mapping[str, str], local_rank: int, *, has_gpu: bool) -> Mapping[str, str]:

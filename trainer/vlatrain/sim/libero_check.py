@@ -14,14 +14,14 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_
 
 
 def check() -> int:
-    """Prints what there is as JSON: versions, GL, and the instructions of each suite; or why there is nothing."""
+    """Prints what there is as JSON: versions, GL, the tasks of each suite; or why there is nothing."""
     found = versions()
     reason = refusal(found.get("mujoco")) or missing_package() or missing_library()
     if reason:
         print(json.dumps({"refused": reason, "versions": found}))
         return 2
     prepare_rendering()
-    print(json.dumps({"versions": found, "gl": os.environ["MUJOCO_GL"], "suites": instructions()}))
+    print(json.dumps({"versions": found, "gl": os.environ["MUJOCO_GL"], **tasks()}))
     return 0
 
 
@@ -61,11 +61,15 @@ def prepare_rendering() -> None:
         os.environ.setdefault(name, "1")
 
 
-def instructions() -> dict[str, list[str]]:
-    """What the robot is told, task by task, of every suite that is there."""
+def tasks() -> dict[str, dict[str, list[str]]]:
+    """What the robot is told, task by task, of every suite that is there, and what the tasks are called."""
     from contextlib import redirect_stdout
 
     with redirect_stdout(sys.stderr):
         from libero.libero.benchmark import get_benchmark
 
-        return {name: [task.language for task in get_benchmark(name)().tasks] for name in SUITES}
+        suites = {name: get_benchmark(name)().tasks for name in SUITES}
+    return {
+        "suites": {name: [task.language for task in found] for name, found in suites.items()},
+        "names": {name: [task.name for task in found] for name, found in suites.items()},
+    }

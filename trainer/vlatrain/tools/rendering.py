@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from vlad.records.files import replace_file
 
-from vlatrain.data.hdf5_states import Stated, stated_demonstrations
+from vlatrain.data.hdf5_states import Stated, Tasks, stated_demonstrations
 from vlatrain.data.rlds_writer import write_rlds
 from vlatrain.data.spool import load_ahead
 from vlatrain.errors import TrainerError
@@ -42,9 +42,8 @@ def render(arguments: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         kept = f"{len(rendering.files)} of {len(recorded)} demonstrations are kept"
         raise KeyboardInterrupt(f"{kept}; the same command goes on from there") from None
-    with Ticker(sys.stderr) as tell:
-        tell("writing the data set")
-        write_rlds(arguments.out, folder.name, load_ahead(rendering.files), arguments.shards)
+    print("writing the data set", file=sys.stderr)
+    write_rlds(arguments.out, folder.name, load_ahead(rendering.files), arguments.shards)
     versions, tasks = dict(found.versions), rendering.counts()
     report = {"rendered": asdict(plan), "versions": versions, "episodes": len(recorded), "tasks": tasks}
     replace_file(folder / REPORT, json.dumps(report, indent=1).encode())
@@ -62,8 +61,9 @@ def check_words(arguments: argparse.Namespace) -> None:
 
 def chosen(arguments: argparse.Namespace, found: FoundLibero) -> list[Stated]:
     """The demonstrations of the wanted tasks."""
-    instructions = found.instructions(arguments.suite)
-    every = stated_demonstrations(arguments.render, arguments.suite, instructions)
+    suite = arguments.suite
+    tasks = Tasks(suite, found.instructions(suite), found.names[suite])
+    every = stated_demonstrations(arguments.render, tasks)
     wanted = [one for one in every if not arguments.tasks or one.task in arguments.tasks]
     if not wanted:
         raise TrainerError(
