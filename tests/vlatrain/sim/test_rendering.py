@@ -98,7 +98,7 @@ def test_a_demonstration_whose_simulator_crashes_is_rendered_again(
     assert "1 simulators lost" in capsys.readouterr().err
     (faults / "always-crash-0-101-0").touch()
     assert main(words(recorded, tmp_path / "other")) == 2
-    assert "demo_0: simulator crashed: Segmentation fault in the renderer" in capsys.readouterr().err
+    assert ": simulator crashed: Segmentation fault in the renderer" in capsys.readouterr().err
 
 
 def test_states_of_another_scene_are_refused_in_one_line(
