@@ -33,10 +33,14 @@ class Tile:
 
 PRODUCT = Tile(rows=4, columns=1024, warps=4)
 GATED = Tile(rows=2, columns=1024, warps=4)
-PRODUCTS: dict[tuple[int, int], Tile] = {}
-"""Tiles of single shapes [out, in] that `benchmarks/next_answers.py` found faster than PRODUCT"""
-PLACES, PLACES_WARPS = 64, 4
-"""Keys and values that a program of attention reads at a time, and its warps."""
+PRODUCTS = {
+    (12288, 4096): Tile(rows=8, columns=512, warps=4),
+    (4096, 4096): Tile(rows=4, columns=1024, warps=2),
+    (4096, 11008): Tile(rows=4, columns=1024, warps=2),
+}
+"""Tiles of single shapes [out, in] that `benchmarks/next_answers.py` found faster than PRODUCT, on an H200"""
+PLACES, PLACES_WARPS = 128, 8
+"""Keys and values that a program of attention reads at a time, and its warps; found there, too."""
 
 
 @triton.jit
