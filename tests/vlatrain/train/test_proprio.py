@@ -211,7 +211,8 @@ def test_passes_that_are_captured_learn_the_same(run_of: Any, monkeypatch: pytes
         assert ours == pytest.approx(theirs, rel=1e-3)
     ours, theirs = head_of(captured.latest)["weights"], head_of(plain.latest)["weights"]
     for name, weight in theirs.items():
-        torch.testing.assert_close(ours[name], weight, rtol=1e-2, atol=1e-4)
+        if name != "look.bias":  # a softmax over patches does not see it: AdamW takes steps by the sign of rounding
+            torch.testing.assert_close(ours[name], weight, rtol=1e-2, atol=1e-4)
 
 
 @pytest.mark.parametrize("sees", [False, True], ids=["foretold", "an input"])
