@@ -168,6 +168,8 @@ def test_states_without_pictures_are_rendered_into_the_set_that_was_not_recorded
 def test_states_and_pictures_exclude_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert record(tmp_path, "--states", "--hdf5") == 2
     assert "choose one of them" in capsys.readouterr().err
+    assert record(tmp_path, "--states", "--suite", "tabletop_new") == 2
+    assert "--suite tabletop_new: --states and --hdf5 are of LIBERO's" in capsys.readouterr().err
 
 
 def test_a_damaged_spooled_episode_is_one_line(tmp_path: Path) -> None:

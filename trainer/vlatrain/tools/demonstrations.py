@@ -40,6 +40,8 @@ def record(arguments: argparse.Namespace) -> None:
     if arguments.states and arguments.hdf5:
         raise TrainerError("--states records no pictures, --hdf5 files have some: choose one of them")
     if arguments.suite in SUITES:
+        if arguments.states or arguments.hdf5:
+            raise TrainerError(f"--suite {arguments.suite}: --states and --hdf5 are of LIBERO's demonstrations")
         record_tabletop(arguments)
     elif arguments.suite in STEP_LIMITS:
         record_libero(arguments)
