@@ -7,7 +7,7 @@ import torch
 from made_adapters import nudged
 from torch import Tensor
 from vlatrain.fast import merged as module
-from vlatrain.fast.merged import merged, merged_weight
+from vlatrain.fast.merged import merged, merged_weight, read_prompts
 from vlatrain.model.fp8 import Fp8Linear, to_fp8
 from vlatrain.model.fused_lora import FusedLoraLinear
 from vlatrain.model.llama import Attention, Mlp
@@ -69,3 +69,23 @@ def test_an_error_while_answering_leaves_nothing_merged(make_tiny_model: Make) -
     with pytest.raises(RuntimeError), merged(vla):
         raise RuntimeError
     assert all(module.joint is None for module in vla.modules() if isinstance(module, Attention | Mlp))
+
+
+def test_prompts_can_be_read_over_a_base_in_8_bits_and_tokens_made_over_merged_weights(make_tiny_model: Make) -> None:
+    vla = make_tiny_model(1)
+    nudged(add_lora(vla, rank=4, is_fused=True))
+    to_fp8(vla, torch.device("cpu"))
+    vla.eval()
+    plain, tokens = logits(vla), vla.predict(*question(vla))
+    seen: list[int] = []
+    first = vla.language_model.model.get_submodule("layers.0.mlp.gate_proj.base_layer")
+    with merged(vla):
+        assert not torch.allclose(logits(vla), plain, rtol=1e-4, atol=1e-4), "merged products round no inputs"
+        read_prompts(vla, is_merged=False)
+        torch.testing.assert_close(logits(vla), plain, rtol=1e-4, atol=1e-4)
+        first.register_forward_hook(lambda module, inputs, out: seen.append(inputs[0].shape[1]))
+        found = vla.predict(*question(vla))
+    places = vla.config.n_patches + question(vla)[1].shape[1]
+    assert seen == [places], "of an answer only the prompt is read in 8 bits"
+    assert torch.equal(found[:, 0], tokens[:, 0])
+    assert torch.equal(logits(vla), plain)

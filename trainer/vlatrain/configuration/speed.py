@@ -36,7 +36,8 @@ class Speed:
         Switch.AUTO, "adapters of one input as further columns of the frozen weights: fewer, wider products"
     )
     answer_kernels: Switch = option(
-        Switch.OFF, "answers of the policy: tokens after the first by kernels of our own, both towers at the same time"
+        Switch.OFF,
+        "answers of the policy: to one row by kernels of our own; to many rows over an fp8 base by its products",
     )
     base_precision: BasePrecision = option(
         BasePrecision.BF16, "frozen decoder weights: as precision says (bf16), fp8 (Hopper, Ada) or nf4 (4 bits)"

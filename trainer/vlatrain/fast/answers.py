@@ -1,7 +1,7 @@
 """Answers of the policy through CUDA graphs: prompt and picture read and seven tokens chosen in one launch."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from vlatrain.fast.capture import captured, warm_up
 from vlatrain.fast.compiling import uncompiled
-from vlatrain.fast.merged import MergedLayer, merged
+from vlatrain.fast.merged import MergedLayer, merged, read_prompts
 from vlatrain.fast.one_token import OneToken
 from vlatrain.fast.streams import side_stream
 from vlatrain.model.fp8 import has_fp8
@@ -22,6 +22,9 @@ Question = tuple[Tensor, ...]
 """What `OpenVLA.predict` is asked, in its order."""
 ROWS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
 """Sizes of batches that are captured; more rows are answered plainly."""
+FP8_ROWS = 8
+"""From so many rows on prompts are read faster by fp8 products with adapters beside them than by merged weights: on an
+H200 16 rows were, by 23 ms of 146, and 4 were not."""
 PROMPT_STEP = 4
 """Lengths of prompts are multiples of it where answers are captured, anew in each evaluation: few graphs"""
 
@@ -46,9 +49,9 @@ class Answers:
     """`OpenVLA.predict`, captured where `is_captured`: once for each length of prompts and number of rows.
 
     Use it while `opened`: adapters are then added to copies of the weights where the card has room, and what was
-    captured is forgotten at the end, for weights to be trained on. With `has_kernels` both towers work at the same
-    time, and tokens after the first are made over merged weights by `one_token`; where the base is in fp8, picture and
-    prompt are then read as in training, by fp8 products with the adapters beside them.
+    captured is forgotten at the end, for weights to be trained on. With `has_kernels` a single row's tokens after the
+    first are made by `one_token`, while both towers work at the same time; where the base is in fp8, the pictures and
+    prompts of many rows are read as in training, by fp8 products with the adapters beside them.
     """
 
     vla: OpenVLA
@@ -60,6 +63,7 @@ class Answers:
     is_compiled: bool = False
     """Whether blocks are; an answer that is not captured does not use that, which would compile anew for every size"""
     _graphs: dict[tuple[int, int], Captured | None] = field(default_factory=dict)
+    _merged: list[MergedLayer] | None = None
     _pool: Any = None
     """The working memory, which all graphs share: one is replayed at a time, and its tokens are copied at once."""
 
@@ -76,10 +80,11 @@ class Answers:
         question = (pixel_values, texts, lengths) if states is None else (pixel_values, texts, lengths, states)
         inputs = _filled(question, rows)
         key = (rows, inputs[1].shape[1])
-        if key not in self._graphs:
-            self._graphs[key] = self._captured(inputs)
-        known = self._graphs[key]
-        tokens = self.vla.predict(*inputs, actions=self.actions) if known is None else known(inputs)
+        with self._hastened(rows) if self._graphs.get(key) is None else nullcontext():
+            if key not in self._graphs:
+                self._graphs[key] = self._captured(inputs)
+            known = self._graphs[key]
+            tokens = self.vla.predict(*inputs, actions=self.actions) if known is None else known(inputs)
         return tokens[: len(input_ids)]
 
     @contextmanager
@@ -88,31 +93,29 @@ class Answers:
         self._graphs.clear()
         self._pool = torch.cuda.graph_pool_handle() if self.is_captured else None
         try:
-            with self._merged() as weights, self._hastened(weights):
+            with merged(self.vla) if self.is_captured else nullcontext() as self._merged:
                 yield
         finally:
+            self._merged = None
             self._graphs.clear()
             if self.is_captured:
                 torch.cuda.empty_cache()
 
-    def _merged(self) -> AbstractContextManager[list[MergedLayer] | None]:
-        if not self.is_captured:
-            return nullcontext()
-        return merged(self.vla, is_apart=self.has_kernels and has_fp8(self.vla))
-
     @contextmanager
-    def _hastened(self, weights: list[MergedLayer] | None) -> Iterator[None]:
-        """With other ways through towers and decoder, where they are wanted and weights are merged."""
+    def _hastened(self, rows: int) -> Iterator[None]:
+        """With other ways through towers and decoder, where they are wanted and so many rows gain by them."""
         towers, decoder = self.vla.vision_backbone, self.vla.language_model.model
         before = towers.side_stream
         try:
-            if self.has_kernels and self.is_captured:
+            if self.has_kernels and rows == 1:
                 towers.side_stream = before or side_stream(decoder.norm.weight.device)
-            if self.has_kernels and weights is not None:
-                decoder.one_token = OneToken(decoder, weights)
+            if self.has_kernels and self._merged is not None:
+                decoder.one_token = OneToken(decoder, self._merged) if rows == 1 else None
+                read_prompts(self.vla, is_merged=rows < FP8_ROWS or not has_fp8(self.vla))
             yield
         finally:
             towers.side_stream, decoder.one_token = before, None
+            read_prompts(self.vla, is_merged=True)
 
     def _captured(self, inputs: Question) -> Captured | None:
         """None where the card has no room for a graph. Raises OutOfMemoryError where it has none for an answer."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vlatrain.model.fp8 import Fp8Linear
 from vlatrain.model.fused_lora import FusedLoraLinear
-from vlatrain.model.llama import DecoderLayer
+from vlatrain.model.llama import Attention, DecoderLayer, Mlp
 from vlatrain.model.openvla import OpenVLA
 
 LARGEST_SHARE = 0.5
@@ -28,35 +28,41 @@ class MergedLayer(NamedTuple):
 
 
 @contextmanager
-def merged(vla: OpenVLA, *, is_apart: bool = False) -> Iterator[list[MergedLayer] | None]:
+def merged(vla: OpenVLA) -> Iterator[list[MergedLayer] | None]:
     """The model with its adapters merged, as exported models are, where the card has room for a copy of the weights.
 
-    The sums are rounded once, to the model's type; the base and the adapters stay as they are. The decoder's layers use
-    them, unless they are to stay `is_apart`: then layers compute as in training, and only who asks here has them.
-    Gives none where there is no room.
+    The sums are rounded once, to the model's type; the base and the adapters stay as they are. Gives the decoder's,
+    or none where there is no room.
     """
     if not _has_room(vla):
         yield None
         return
     try:
-        yield _merge(vla, is_apart=is_apart)
+        yield _merge(vla)
     finally:
         _unmerge(vla)
 
 
 @torch.no_grad()
-def _merge(vla: OpenVLA, *, is_apart: bool) -> list[MergedLayer]:
+def _merge(vla: OpenVLA) -> list[MergedLayer]:
     dtype = vla.language_model.model.norm.weight.dtype
     layers = _decoder_layers(vla)
     found = [_merged_layer(layer, dtype) for layer in layers]
+    for layer, weights in zip(layers, found, strict=True):
+        _use(layer, weights)
     in_layers = {id(one) for layer in layers for one in layer.modules()}
     for linear in _adapted(vla):
         if id(linear) not in in_layers:
             linear.merged_weight = merged_weight(linear, dtype)
-    if not is_apart:
-        for layer, weights in zip(layers, found, strict=True):
-            _use(layer, weights)
     return found
+
+
+def read_prompts(vla: OpenVLA, *, is_merged: bool) -> None:
+    """Whether the decoder's layers take merged weights for prompts as well, or for single places only."""
+    for layer in _decoder_layers(vla):
+        for module in layer.modules():
+            if isinstance(module, Attention | Mlp | FusedLoraLinear):
+                module.merges_prompts = is_merged
 
 
 def _merged_layer(layer: DecoderLayer, dtype: torch.dtype) -> MergedLayer:
@@ -75,6 +81,7 @@ def _use(layer: DecoderLayer, weights: MergedLayer) -> None:
 
 
 def _unmerge(vla: OpenVLA) -> None:
+    read_prompts(vla, is_merged=True)
     for layer in _decoder_layers(vla):
         layer.self_attn.joint = layer.mlp.joint = None
     for linear in _adapted(vla):

@@ -19,6 +19,9 @@ class FusedLoraLinear(Linear):
     merged_weight: Tensor | None = None
     """While the policy answers, and there is room: base and adapter added up, as exported models have them."""
 
+    merges_prompts = True
+    """Whether `merged_weight` is for many places of a row, too."""
+
     shadows: tuple[Tensor, Tensor] | None = None
     """While it trains, and somebody keeps them: the adapter's parameters in the type of the passes."""
 
@@ -27,7 +30,7 @@ class FusedLoraLinear(Linear):
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """x [..., in] to [..., out]; PEFT's own pass where the adapter is merged or switched off."""
-        if self.merged_weight is not None:
+        if self.merged_weight is not None and (self.merges_prompts or x.shape[-2] == 1):
             bias = self.base_layer.bias
             assert bias is None or isinstance(bias, Tensor)
             return F.linear(x, self.merged_weight, bias)

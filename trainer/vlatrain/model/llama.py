@@ -81,6 +81,7 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
         self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
         self.joint: Tensor | None = None  # while the policy answers: queries', keys' and values' weights as one
+        self.merges_prompts = True  # whether `joint` is for many places of a row, too
         self.grouped: Callable[[Tensor], Tensor] | None = None  # while it trains by groups: all three products as one
 
     def forward(
@@ -107,7 +108,7 @@ class Attention(nn.Module):
 
     def _projected(self, hidden: Tensor, wanted: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, of the wanted places only, keys and values."""
-        if self.joint is not None:
+        if self.joint is not None and (self.merges_prompts or hidden.shape[1] == 1):
             query, key, value = F.linear(hidden, self.joint).chunk(3, dim=-1)
             return query if wanted is None else take(query, wanted), key, value
         if self.grouped is not None and wanted is None and torch.is_grad_enabled():
@@ -127,10 +128,11 @@ class Mlp(nn.Module):
         self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
         self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
         self.joint: Tensor | None = None  # while the policy answers: the weights of both as one
+        self.merges_prompts = True  # as in Attention
         self.grouped: Callable[[Tensor], Tensor] | None = None  # while it trains by groups: both products as one
 
     def forward(self, hidden: Tensor) -> Tensor:
-        if self.joint is not None:
+        if self.joint is not None and (self.merges_prompts or hidden.shape[1] == 1):
             gate, up = F.linear(hidden, self.joint).chunk(2, dim=-1)
         elif self.grouped is not None and torch.is_grad_enabled():
             gate, up = self.grouped(hidden).chunk(2, dim=-1)
