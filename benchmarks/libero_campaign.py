@@ -12,7 +12,7 @@ journals, results, and last of all a model in half precision.
 
 --set changes a setting of all recipes. A recipe that is named again with settings of its own is learned beside itself:
 
-    --recipes libero_small_published libero_small_published,proprio_loss_weight=1
+    --recipes libero_small_published libero_small_published,proprio_loss_weight=0
 """
 
 import argparse
@@ -150,13 +150,14 @@ class Campaign:
     def start(self, recipe: Recipe, settings: list[str]) -> list[str]:
         """The steps that fit, halved by an evaluation."""
         log = self.out / "stages" / f"{recipe.name}-pace.log"
-        *faster, told = log.read_text().splitlines()[-1].split()
-        pace_s = float(told)
+        *faster, pace = log.read_text().splitlines()[-1].split()
+        pace_s = float(pace)
         settings = [*settings, *faster]
         half = max(LEAST_STEPS, int(self.arguments.train_s / pace_s / 2))
         steps = {"max_steps": 2 * half, "save_steps": half, "eval_every_steps": half, "lr_warmup_steps": half // 10}
         words = ["start", str(max(1, recipe.gpus)), "--config", str(recipe.config), "--project-root", str(self.out)]
-        chosen = [f"{key}={value}" for key, value in steps.items()] + settings
+        told = dict(one.split("=", 1) for one in settings)
+        chosen = [f"{key}={value}" for key, value in {**steps, **told}.items()]
         gpus = ["--gpus", f"{recipe.visible},"] if self.arguments.gpus else []
         named = [*words, "--name", recipe.name, *gpus]
         return [*vlad(), *named, *(word for one in chosen for word in ("--set", one))]
