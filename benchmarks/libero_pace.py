@@ -54,8 +54,8 @@ def main() -> None:
     arguments.settings = words[end + 1 :]
     with tempfile.TemporaryDirectory() as folder:
         fresh_model(arguments, Path(folder))
-        ways: tuple[list[str], ...] = ([], arguments.otherwise.split())
-        for tried in ways:
+        otherwise = arguments.otherwise.split()
+        for tried in ([], otherwise) if otherwise else ([],):
             told = stretches(arguments, Path(folder), tried)
             if told:
                 print(*tried, min(told))

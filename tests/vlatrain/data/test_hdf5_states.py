@@ -19,7 +19,7 @@ TASKS = Tasks("libero_x", TOLD, NAMES)
 def test_demonstrations_are_found_in_files_and_folders_with_their_tasks(tmp_path: Path) -> None:
     write_states(tmp_path / "a", TOLD[1], dict.fromkeys((0, 1, 10, 2), 0))
     file = write_states(tmp_path / "b", "KITCHEN SCENE10 open the drawer", {0: 0})
-    found = list(stated_demonstrations([tmp_path / "a", file], TASKS))
+    found = list(stated_demonstrations([tmp_path / "a", file, tmp_path / "b"], TASKS))
     assert [(one.task, one.name) for one in found] == [
         (1, "demo_0"), (1, "demo_1"), (1, "demo_2"), (1, "demo_10"), (2, "demo_0"),
     ]  # fmt: skip

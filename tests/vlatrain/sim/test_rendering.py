@@ -12,6 +12,8 @@ import pytest
 from patience import PATIENCE_S, until
 from stated_files import write_states
 from vlatrain.data.rlds import RLDSDataset
+from vlatrain.data.spool import begun
+from vlatrain.errors import TrainerError
 from vlatrain.tools.cli import main
 
 NAME = "libero_spatial_no_noops"
@@ -118,6 +120,37 @@ def test_words_of_recording_are_refused_beside_it(
 ) -> None:
     assert main(words(recorded, tmp_path / "out", *more)) == 2
     assert capsys.readouterr().err.startswith(f"vlatrain demos: {more[0]} is for recording")
+
+
+def test_what_a_recording_began_is_not_gone_on_with_nor_the_other_way_round(
+    tmp_path: Path, faults: Path, recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = ["demos", "--suite", "libero_spatial", "--episodes", "1", "--out"]
+    begun(tmp_path / "a" / f".{NAME}.spool", {"suite": "libero_spatial", "episodes": 1})
+    begun(tmp_path / "b" / f".{NAME}.spool", {"suite": "libero_spatial", "sources": []})
+    assert (main(words(recorded, tmp_path / "a")), main([*record, str(tmp_path / "b")])) == (2, 2)
+    first, second = capsys.readouterr().err.splitlines()
+    assert "spool was begun with other settings (episodes, " in first
+    assert "sources, states, wrist): use those of its plan.json, or remove it" in second
+
+
+@pytest.mark.parametrize("noted", ["{", "[]", "{}", '{"plan": 1}'])
+def test_a_spool_whose_plan_cannot_be_read_is_named(tmp_path: Path, noted: str) -> None:
+    (tmp_path / "plan.json").write_text(noted)
+    with pytest.raises(TrainerError, match=r"cannot be gone on with: .*; remove it"):
+        begun(tmp_path, {"suite": "libero_spatial"})
+
+
+def test_a_task_that_the_suite_does_not_have_is_refused(
+    tmp_path: Path, faults: Path, recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last = len(fake_simulator.INSTRUCTIONS) - 1
+    told = f"vlatrain demos: --tasks {last + 1}: libero_spatial has tasks 0 to {last}\n"
+    for asked in (["--render", str(recorded)], ["--episodes", "1"]):
+        out = ["--out", str(tmp_path / "out"), "--tasks", "0", str(last + 1)]
+        assert main(["demos", "--suite", "libero_spatial", *asked, *out]) == 2
+        assert capsys.readouterr().err == told
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_either_word_nothing_is_begun(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

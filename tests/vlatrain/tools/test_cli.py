@@ -53,7 +53,9 @@ def test_impossible_numbers_are_refused(episodes: str, capsys: pytest.CaptureFix
     with pytest.raises(SystemExit) as end:
         main(["demos", "--suite", "tabletop_new", "--out", "x", "--episodes", episodes])
     assert end.value.code == 2
-    assert "--episodes" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert told.startswith("python -m vlatrain.tools demos: argument --episodes: ")
+    assert told.count("\n") == 1
 
 
 def test_data_describes_and_verifies_a_set(make_set: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:

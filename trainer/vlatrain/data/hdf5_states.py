@@ -69,12 +69,12 @@ class Tasks:
 
 
 def stated_demonstrations(paths: Sequence[Path], tasks: Tasks) -> Iterator[Stated]:
-    """All demonstrations in these files, or folders of them, in which anything is done.
+    """All demonstrations in these files, or folders of them, in which anything is done; of a file named twice once.
 
     Raises TrainerError for the first one that pictures cannot be made of.
     """
     h5py = h5py_module()
-    for path in (file for one in paths for file in _files(one)):
+    for path in dict.fromkeys(file for one in paths for file in _files(one)):
         with named(path):
             file = h5py.File(path)
         with file:

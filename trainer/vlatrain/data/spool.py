@@ -3,7 +3,7 @@
 import io
 import json
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,40 @@ from vlatrain.data.rlds_writer import EncodedEpisode
 from vlatrain.errors import TrainerError
 
 SUFFIX = ".npz"
+PLAN_FILE = "plan.json"
 READERS = 4
+
+
+def begun(folder: Path, plan: Mapping[str, Any]) -> dict[str, Any]:
+    """What is noted in a spool, made where it is not there. Raises TrainerError where it is of another plan."""
+    file = folder / PLAN_FILE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not file.is_file():
+            note(folder, {"plan": dict(plan)})
+        noted: dict[str, Any] = json.loads(file.read_text())
+        known = dict(noted["plan"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise TrainerError(f"{folder} cannot be gone on with: {error}; remove it") from error
+    if others := sorted(name for name in {*known, *plan} if known.get(name) != plan.get(name)):
+        told = f"{folder} was begun with other settings ({', '.join(others)})"
+        raise TrainerError(f"{told}: use those of its {PLAN_FILE}, or remove it")
+    return noted
+
+
+def note(folder: Path, document: Mapping[str, Any]) -> None:
+    """Writes the plan of a spool, and what else is known of it."""
+    replace_file(folder / PLAN_FILE, json.dumps(document, indent=1).encode())
+
+
+def episode_file(task: int, number: int) -> str:
+    """What the file of a task's episode is called."""
+    return f"task-{task:02d}-{number:05d}{SUFFIX}"
+
+
+def episode_files(folder: Path) -> list[Path]:
+    """The episodes in a spool, tasks in turn."""
+    return sorted(folder.glob(f"task-*{SUFFIX}"), key=lambda path: (path.name[8:], path.name))
 
 
 def save_episode(path: Path, episode: EncodedEpisode) -> None:

@@ -1,21 +1,17 @@
 """Records LIBERO demonstrations: scripted experts in many processes, fresh scenes, successes only, resumable."""
 
-import json
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from vlad.records.files import replace_file
 from vlad.records.interval import wilson_interval
 
 from vlatrain.data.hdf5 import moving
 from vlatrain.data.rlds_writer import EncodedEpisode
-from vlatrain.data.spool import SUFFIX
-from vlatrain.errors import TrainerError
+from vlatrain.data.spool import begun, episode_file, episode_files, note
 from vlatrain.sim.pool import Event, Pool
 from vlatrain.sim.protocol import Frames, Message
 from vlatrain.sim.roster import Roster
@@ -24,7 +20,6 @@ from vlatrain.sim.spooling import Spooler, episode_in
 MOST_SCENES = 10  # tries at one wanted demonstration
 MOST_LOSSES = 2  # simulators that one scene may take along
 SEEDS_A_TASK = 1_000_000
-PLAN_FILE = "plan.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +50,7 @@ class Wanted:
 
     @property
     def file_name(self) -> str:
-        return f"task-{self.task:02d}-{self.number:05d}{SUFFIX}"
+        return episode_file(self.task, self.number)
 
     def seed(self, plan: Plan) -> int:
         """Another one for every scene of a plan; the benchmark's own states come from none of them."""
@@ -77,13 +72,13 @@ class Score:
 
 @dataclass(slots=True)
 class Recording:
-    """Fills a spool folder. `tell` hears (recorded, wanted, text) after every episode."""
+    """Fills a spool folder. `tell` hears how far it is after every episode."""
 
     plan: Plan
     instructions: Sequence[str]
     folder: Path
     tell: Callable[[str], None]
-    tasks: Sequence[int] = ()
+    tasks: Sequence[int]
     scores: dict[int, Score] = field(default_factory=dict)
     lost: int = 0
     dropped: int = 0
@@ -103,17 +98,13 @@ class Recording:
     @property
     def files(self) -> list[Path]:
         """The episodes on the disk, tasks in turn."""
-        return sorted(self.folder.glob(f"task-*{SUFFIX}"), key=lambda path: (path.name[8:], path.name))
+        return episode_files(self.folder)
 
     def _opened(self) -> Roster[Wanted]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        file = self.folder / PLAN_FILE
-        known = json.loads(file.read_text()) if file.is_file() else {"plan": asdict(self.plan), "scores": {}}
-        if known["plan"] != asdict(self.plan):
-            raise TrainerError(f"{self.folder} was begun with other settings: {known['plan']}; remove it, or use those")
-        self.scores = {int(task): Score(**score) for task, score in known["scores"].items()}
-        tasks = self.tasks or range(len(self.instructions))
-        wanted = [Wanted(tasks[place % len(tasks)], place // len(tasks)) for place in range(self.plan.episodes)]
+        scores = begun(self.folder, asdict(self.plan)).get("scores", {})
+        self.scores = {int(task): Score(**score) for task, score in scores.items()}
+        tasks, count = self.tasks, len(self.tasks)
+        wanted = [Wanted(tasks[place % count], place // count) for place in range(self.plan.episodes)]
         self._roster = Roster(one for one in wanted if not (self.folder / one.file_name).is_file())
         self._found = self._recorded = len(wanted) - len(self._roster.waiting)
         return self._roster
@@ -188,8 +179,7 @@ class Recording:
 
     def _note(self) -> None:
         scores = {task: asdict(score) for task, score in sorted(self.scores.items())}
-        document: dict[str, Any] = {"plan": asdict(self.plan), "scores": scores}
-        replace_file(self.folder / PLAN_FILE, json.dumps(document, indent=1).encode())
+        note(self.folder, {"plan": asdict(self.plan), "scores": scores})
         hours = (time.monotonic() - self._started) / 3600
         rate = (self._recorded - self._found) / hours if hours else 0.0
         failed = sum(score.tries - score.successes for score in self.scores.values())

@@ -1,6 +1,5 @@
 """Makes pictures of recorded simulator states: many workers side by side, no physics, resumable."""
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -9,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from vlad.records.files import replace_file
 
 from vlatrain.data.hdf5_states import Stated, States, read_states
-from vlatrain.data.spool import SUFFIX
+from vlatrain.data.spool import begun, episode_file, episode_files
 from vlatrain.errors import TrainerError
 from vlatrain.sim.pool import Event, Pool
 from vlatrain.sim.protocol import Message
-from vlatrain.sim.recording import PLAN_FILE
 from vlatrain.sim.roster import Roster
 from vlatrain.sim.spooling import Spooler, episode_in
 
@@ -52,7 +49,7 @@ class Wanted:
 
     @property
     def file_name(self) -> str:
-        return f"task-{self.task:02d}-{self.number:05d}{SUFFIX}"
+        return episode_file(self.task, self.number)
 
 
 @dataclass(slots=True)
@@ -87,15 +84,10 @@ class Rendering:
     @property
     def files(self) -> list[Path]:
         """The episodes on the disk, tasks in turn."""
-        return sorted(self.folder.glob(f"task-*{SUFFIX}"), key=lambda path: (path.name[8:], path.name))
+        return episode_files(self.folder)
 
     def _missing(self) -> list[Wanted]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        file, plan = self.folder / PLAN_FILE, {"render": asdict(self.plan)}
-        if not file.is_file():
-            replace_file(file, json.dumps(plan, indent=1).encode())
-        if json.loads(file.read_text()) != plan:
-            raise TrainerError(f"{self.folder} was begun with other settings or files; remove it, or use those")
+        begun(self.folder, asdict(self.plan))
         missing = [one for one in numbered(self.recorded) if not (self.folder / one.file_name).is_file()]
         self._rendered = len(self.recorded) - len(missing)
         return missing

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.configuration.places import base_model_folder, placed
@@ -44,9 +44,16 @@ def parsed(words: Sequence[str]) -> argparse.Namespace:
     return parser().parse_args(words)
 
 
+class Parser(argparse.ArgumentParser):
+    """Tells in one line what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_ARGUMENTS, f"{self.prog}: {message}; --help shows how\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """All tools and their arguments."""
-    whole = argparse.ArgumentParser(prog="python -m vlatrain.tools", description=__doc__)
+    whole = Parser(prog="python -m vlatrain.tools", description=__doc__)
     tools = whole.add_subparsers(dest="tool", required=True, metavar="TOOL")
     add_demos(tools)
     add_fresh(tools)
@@ -90,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
-def add_demos(tools: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_demos(tools: "argparse._SubParsersAction[Parser]") -> None:
     """The arguments of the tool `demos`."""
     demos = tools.add_parser("demos", help="record demonstrations of the tabletop or of LIBERO as an RLDS data set")
     demos.add_argument("--suite", required=True, help="tabletop_base, tabletop_new, libero_spatial, libero_object, ...")
@@ -125,7 +132,7 @@ def add_demos(tools: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     demos.set_defaults(run=record_demonstrations)
 
 
-def add_fresh(tools: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_fresh(tools: "argparse._SubParsersAction[Parser]") -> None:
     """The arguments of the tool `fresh`."""
     fresh = tools.add_parser("fresh", help="write a small OpenVLA with random weights, to be trained from nothing")
     fresh.add_argument("--data", type=Path, required=True, help="DATA_ROOT/DATASET_NAME: its words are the vocabulary")

@@ -64,13 +64,14 @@ def record_libero(arguments: argparse.Namespace) -> None:
     if arguments.hdf5 or arguments.states:
         h5py_module()
     found = found_libero(arguments.sim_python)
+    tasks = tasks_of(arguments, found)
     tell = Ticker(sys.stderr)
     recording = Recording(
         plan=plan_of(arguments),
         instructions=found.instructions(arguments.suite),
         folder=arguments.out / f".{folder.name}.spool",
         tell=tell,
-        tasks=arguments.tasks or (),
+        tasks=tasks,
     )
     workers = min(workers_of(arguments), arguments.episodes)
     try:
@@ -121,6 +122,15 @@ def new_folder(arguments: argparse.Namespace) -> Path:
         if one.exists():
             raise TrainerError(f"{one} exists already; remove it or choose another --name")
     return folder
+
+
+def tasks_of(arguments: argparse.Namespace, found: FoundLibero) -> list[int]:
+    """Those asked for, each once, else all of the suite. Raises TrainerError for one that it does not have."""
+    every = range(len(found.instructions(arguments.suite)))
+    for number in arguments.tasks or ():
+        if number not in every:
+            raise TrainerError(f"--tasks {number}: {arguments.suite} has tasks 0 to {every[-1]}")
+    return list(dict.fromkeys(arguments.tasks or every))
 
 
 def workers_of(arguments: argparse.Namespace) -> int:

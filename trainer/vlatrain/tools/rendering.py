@@ -18,7 +18,7 @@ from vlatrain.sim.pool import Pool
 from vlatrain.sim.protocol import Layout
 from vlatrain.sim.rendering import Rendering, RenderPlan
 from vlatrain.ticker import Ticker
-from vlatrain.tools.demonstrations import REPORT, new_folder, program_of, workers_of
+from vlatrain.tools.demonstrations import REPORT, new_folder, program_of, tasks_of, workers_of
 
 OF_RECORDING = ("episodes", "shaky", "limit", "hdf5", "states")
 
@@ -61,10 +61,9 @@ def check_words(arguments: argparse.Namespace) -> None:
 
 def chosen(arguments: argparse.Namespace, found: FoundLibero) -> list[Stated]:
     """The demonstrations of the wanted tasks."""
-    suite = arguments.suite
-    tasks = Tasks(suite, found.instructions(suite), found.names[suite])
-    every = stated_demonstrations(arguments.render, tasks)
-    wanted = [one for one in every if not arguments.tasks or one.task in arguments.tasks]
+    suite, tasks = arguments.suite, tasks_of(arguments, found)
+    every = stated_demonstrations(arguments.render, Tasks(suite, found.instructions(suite), found.names[suite]))
+    wanted = [one for one in every if one.task in tasks]
     if not wanted:
         raise TrainerError(
             f"--render {arguments.render[0]}: no demonstrations of these tasks in which anything is done"
