@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -54,8 +55,7 @@ def main() -> None:
     arguments.settings = words[end + 1 :]
     with tempfile.TemporaryDirectory() as folder:
         fresh_model(arguments, Path(folder))
-        otherwise = arguments.otherwise.split()
-        for tried in ([], otherwise) if otherwise else ([],):
+        for tried in dict.fromkeys(((), tuple(arguments.otherwise.split()))):
             told = stretches(arguments, Path(folder), tried)
             if told:
                 print(*tried, min(told))
@@ -69,7 +69,7 @@ def fresh_model(arguments: argparse.Namespace, folder: Path) -> None:
     subprocess.run([sys.executable, "-m", "vlatrain.tools", "fresh", *fresh], check=True, stdout=sys.stderr)
 
 
-def stretches(arguments: argparse.Namespace, folder: Path, tried: list[str]) -> list[float]:
+def stretches(arguments: argparse.Namespace, folder: Path, tried: Sequence[str]) -> list[float]:
     """Seconds a step of each logged stretch but the first; none where it fails."""
     asked = dict(word.split("=", 1) for word in [*arguments.settings, *tried] if "=" in word)
     settings = {**asked, **MADE, "vla_path": "bases/made", "project_root": folder}

@@ -34,10 +34,12 @@ from vlatrain.evaluate.venue import Observation
 from vlatrain.model.codec import Codec
 from vlatrain.sim.episode import Episode as Demonstration
 from vlatrain.sim.finding import FoundLibero, found_libero
-from vlatrain.sim.pool import Pool
-from vlatrain.sim.protocol import Layout
+from vlatrain.sim.pool import Event, Pool
+from vlatrain.sim.protocol import Layout, Message
+from vlatrain.sim.roster import Roster
 from vlatrain.sim.workers import WorkerProgram
 from vlatrain.tools import fresh
+from vlatrain.tools.cli import parsed
 
 Plan = list[Episode]
 PICTURE = np.zeros((8, 8, 3), np.uint8)
@@ -64,27 +66,26 @@ def file_of(folder: Path, episode: Episode) -> Path:
 
 def let_expert_play(found: FoundLibero, suite: str, plan: Plan, workers: int, folder: Path) -> None:
     """Actions [T, 7] of each episode as a file; no actions where the expert fails."""
-    waiting = [episode for episode in plan if not file_of(folder, episode).exists()]
+    roster = Roster(episode for episode in plan if not file_of(folder, episode).exists())
     (folder / "expert").mkdir(parents=True, exist_ok=True)
-    if not waiting:
+    if not roster.waiting:
         return
     limit = STEP_LIMITS[suite]
-    playing: dict[int, Episode] = {}
+
+    def begin(episode: Episode, _: int) -> Message:
+        scene = {"suite": suite, "task": episode.task, "trial": episode.trial, "seed": 0}
+        style = {"shaky": False, "limit": limit, "pictures": False, "wait_steps": WAIT_STEPS}
+        return {"do": "demonstrate", **scene, **style}
+
+    def take(episode: Episode, event: Event) -> None:
+        if event.answer is None:
+            roster.waiting.append(episode)
+            return
+        count = event.answer["frames"] if event.answer["success"] else 0
+        np.save(file_of(folder, episode), pool[event.place].frames.actions[:count])
+
     with Pool(WorkerProgram(argv=found.argv, layout=Layout(limit, 0, 8)), workers) as pool:
-        while waiting or playing:
-            for place in range(workers):
-                if place not in playing and waiting:
-                    episode = playing[place] = waiting.pop(0)
-                    scene = {"suite": suite, "task": episode.task, "trial": episode.trial, "seed": 0}
-                    style = {"shaky": False, "limit": limit, "pictures": False, "wait_steps": WAIT_STEPS}
-                    pool.ask(place, {"do": "demonstrate", **scene, **style})
-            for event in pool.events(1.0):
-                episode = playing.pop(event.place)
-                if event.answer is None:
-                    waiting.append(episode)
-                    continue
-                count = event.answer["frames"] if event.answer["success"] else 0
-                np.save(file_of(folder, episode), pool[event.place].frames.actions[:count])
+        roster.run(pool, begin, take)
 
 
 def targets(found: FoundLibero, suite: str, plan: Plan, folder: Path) -> tuple[Codec, RLDSDataset, Plan]:
@@ -93,9 +94,8 @@ def targets(found: FoundLibero, suite: str, plan: Plan, folder: Path) -> tuple[C
     played = [episode for episode in plan if len(np.load(file_of(folder, episode)))]
     if not (folder / name).exists():
         write_rlds(folder, name, (demonstration(found, suite, one, folder) for one in played))
-        sizes = {"width": 64, "depth": 1, "vision_width": 64, "vision_depth": 1, "image_size": 32, "chunk": 1}
-        words = {"data": folder / name, "out": folder / "base", "seed": 0, "wrist": False, "proprio": False}
-        fresh.write(argparse.Namespace(**words, **sizes, stem="patch"))
+        sizes = ["--width", "64", "--depth", "1", "--vision-width", "64", "--vision-depth", "1", "--image-size", "32"]
+        fresh.write(parsed(["fresh", "--data", str(folder / name), "--out", str(folder / "base"), *sizes]))
     return Codec.from_folder(folder / "base"), RLDSDataset(folder / name), played
 
 

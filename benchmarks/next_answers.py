@@ -31,7 +31,7 @@ from speed_place import DEVICE, IS_TRIAL, release, wait
 from torch import Tensor
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 from vlatrain.fast.capture import captured, warm_up
-from vlatrain.fast.one_token_kernels import PRODUCT, Tile, _weights, attended, product
+from vlatrain.fast.one_token_kernels import PRODUCT, PRODUCTS, Tile, _weights, attended, product
 from vlatrain.model.fp8 import rounded
 
 RANK = 32
@@ -184,7 +184,7 @@ def measured(until: float) -> dict[str, Any]:
         print(f"{name}, {'fp8' if is_rounded else 'bf16'}, GB/s:", flush=True)
         for rate, way in told[:5]:
             print(f"    {rate:6.0f} by {way}", flush=True)
-    usual = {(False, name): Way(PRODUCT) for name in SHAPES}
+    usual = {(False, name): Way(PRODUCTS.get(shape, PRODUCT)) for name, shape in SHAPES.items()}
     for who, ways_of in (("bf16, as now", usual), ("bf16", best), ("fp8 and adapters", best)):
         found[who] = token_ms(ways_of, is_rounded=who.startswith("fp8"))
         print(f"{who}: {found[who]:.3f} ms a token; floor {_floor(1 + who.startswith('bf16')):.3f}", flush=True)

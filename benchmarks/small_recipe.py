@@ -1,6 +1,5 @@
 """The step of a LIBERO recipe that trains a small model whole, on made frames of the true format."""
 
-import argparse
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
@@ -13,7 +12,7 @@ from vlatrain.configuration.resolve import resolve
 from vlatrain.data.rlds_writer import write_rlds
 from vlatrain.fast.feeding import Feed
 from vlatrain.tools import fresh
-from vlatrain.tools.cli import add_fresh
+from vlatrain.tools.cli import parsed
 from vlatrain.train.session import Session, open_session
 from vlatrain.train.step import model_inputs
 
@@ -39,9 +38,7 @@ def made_project(folder: Path, recipe: str, sizes: str = "") -> Path:
     """A project with frames and a fresh model for `recipe`; `sizes` are further words for the tool `fresh`."""
     data = write_rlds(folder / "datasets", DATASET, [episode(number) for number in range(EPISODES)], 1)
     words = ["--data", str(data), "--out", str(folder / "bases" / "made"), *fresh_words(recipe_file(recipe))]
-    parser = argparse.ArgumentParser()
-    add_fresh(parser.add_subparsers())
-    fresh.write(parser.parse_args(["fresh", *words, *sizes.split()]))
+    fresh.write(parsed(["fresh", *words, *sizes.split()]))
     return folder
 
 
