@@ -15,7 +15,11 @@ from vlatrain.data.hdf5 import hdf5_episodes
 from vlatrain.data.rlds import RLDSDataset
 from vlatrain.data.spool import load_episode
 from vlatrain.errors import TrainerError
+from vlatrain.sim.finding import found_libero
+from vlatrain.sim.pool import Pool
+from vlatrain.sim.recording import Plan, Recording
 from vlatrain.tools.cli import main
+from vlatrain.tools.demonstrations import layout_of, program_of
 
 
 @pytest.fixture
@@ -49,6 +53,20 @@ def test_successes_are_recorded_in_the_published_layout(
     assert report["versions"] == fake_simulator.VERSIONS
     assert [score["successes"] for score in report["tasks"].values()] == [2, 2]
     assert not list((tmp_path / "out").glob(".*spool"))
+
+
+def test_an_episode_on_its_way_to_the_disk_does_not_count_as_failed(tmp_path: Path, faults: Path) -> None:
+    told: list[str] = []
+    found = found_libero(None)
+    plan = Plan(
+        suite="libero_spatial", episodes=6, seed=0, shaky=False, limit=10, wrist=False, size=256, jpeg_quality=95,
+        pictures=True, states=False,
+    )  # fmt: skip
+    recording = Recording(plan, found.instructions(plan.suite), tmp_path / "spool", told.append, tasks=[0, 1])
+    with Pool(program_of(found, layout_of(plan)), 1) as pool:
+        recording.run(pool)
+    assert told[-1].startswith("6/6 episodes, ")
+    assert all(", 0 failed, " in line for line in told)
 
 
 def test_steps_that_do_nothing_are_left_out(tmp_path: Path, faults: Path) -> None:

@@ -142,9 +142,10 @@ class Recording:
             self.dropped += 1 + sum(one.task == wanted.task for one in self._roster.waiting)
             self._roster.waiting = deque(one for one in self._roster.waiting if one.task != wanted.task)
             return
-        score.unfit += bool(answer.get("unfit"))
-        score.tries += not answer.get("unfit")
         if not answer["success"]:
+            is_unfit = bool(answer.get("unfit"))
+            score.unfit += is_unfit
+            score.tries += not is_unfit
             self._next_scene(wanted, answer["reason"])
             return
         episode = self._episode(wanted, frames, answer)
@@ -152,6 +153,7 @@ class Recording:
 
     def _kept(self, wanted: Wanted, steps: int) -> None:
         score = self.scores[wanted.task]
+        score.tries += 1
         score.successes += 1
         score.steps += steps
         self._recorded += 1
