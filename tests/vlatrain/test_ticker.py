@@ -14,12 +14,20 @@ class Terminal(io.StringIO):
 def test_a_ticker_rewrites_its_line_on_a_terminal_and_spares_a_log() -> None:
     times = iter(number * 0.06 for number in range(1000))
     terminal, log = Terminal(), io.StringIO()
-    for stream, expected in ((terminal, "\r\x1b[K1/3\r\x1b[K3/3\r\x1b[K3/3\n"), (log, "1/3\n3/3\n")):
+    for stream, expected in ((terminal, "\r\x1b[K1/3\r\x1b[K3/3\n"), (log, "1/3\n3/3\n")):
         tell = Ticker(stream, clock=lambda: next(times))
         for number in (1, 2, 3):
             tell(f"{number}/3")
         tell.end()
         assert stream.getvalue() == expected
+
+
+def test_a_log_has_its_last_line_once() -> None:
+    log = io.StringIO()
+    with Ticker(log) as tell:
+        tell("1/1")
+    tell.end()
+    assert log.getvalue() == "1/1\n"
 
 
 def test_what_follows_a_failure_stands_on_a_line_of_its_own() -> None:

@@ -18,7 +18,7 @@ class Ticker:
         self._is_terminal = stream.isatty()
         self._every_s = 0.1 if self._is_terminal else 5.0
         self._last = -math.inf
-        self._shown = ""
+        self._text = self._shown = ""
 
     def __enter__(self) -> "Ticker":
         return self
@@ -27,21 +27,23 @@ class Ticker:
         self.end()
 
     def __call__(self, text: str) -> None:
-        self._shown = text
+        self._text = text
         if self._clock() - self._last >= self._every_s:
             self._last = self._clock()
             self._show()
 
     def _show(self) -> None:
+        self._shown = self._text
         self._stream.write(f"\r\033[K{self._shown}" if self._is_terminal else f"{self._shown}\n")
         self._stream.flush()
 
     def end(self) -> None:
-        """Shows the last text, and goes to the next line."""
-        if self._shown:
+        """Shows the last text, where it is not there, and goes to the next line."""
+        if self._text != self._shown:
             self._show()
+        if self._text:
             self._stream.write("\n" * self._is_terminal)
-            self._shown = ""
+        self._text = self._shown = ""
 
 
 def gigabytes(done: int, total: int, doing: str) -> str:
