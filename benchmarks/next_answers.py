@@ -5,8 +5,9 @@
 
 Each shape of the decoder by each tile: rows and columns read at a time, warps, whether the next columns are on their
 way already; then the best with long rows split over several programs, and begun before the kernel before has ended.
-Then a whole token, 32 layers with weights of their own, by the best tiles; those of bf16 are for `PRODUCTS` in
-`fast/one_token_kernels.py`. What there is no time for within --seconds is left out.
+Then all products of a token, 32 layers with weights of their own, by the best tiles; those of bf16 are for `PRODUCTS`
+in `fast/one_token_kernels.py`. What there is no time for within --seconds is left out. First of all `next_token.py`:
+attention, and a whole token by the kernels as they are set.
 """
 # Triton's language has types of its own
 # mypy: disable-error-code="no-untyped-def,untyped-decorator"
@@ -15,23 +16,23 @@ import argparse
 import gc
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import product as pairs
 from pathlib import Path
 from typing import Any
 
+import next_token
 import torch
 import triton
 import triton.language as tl
+from graph_times import seconds_each
 from speed_place import DEVICE, IS_TRIAL, release, wait
 from torch import Tensor
-from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
-from vlatrain.fast.capture import captured, warm_up
-from vlatrain.fast.one_token_kernels import PRODUCT, PRODUCTS, Tile, _weights, attended, product
+from vlatrain.fast.early import let_next_begin, wait_for_last
+from vlatrain.fast.one_token_kernels import PRODUCT, PRODUCTS, Tile, _weights, product
 from vlatrain.model.fp8 import rounded
 
 RANK = 32
@@ -42,7 +43,7 @@ SHAPES = {
     "down": (4096, 11008),
 }
 LAYERS = 32
-WEIGHTS_GB, ROUNDS, REPLAYS, THREADS = 0.2, 24, 3, 8
+WEIGHTS_GB, ROUNDS, THREADS = 0.2, 24, 8
 BANDWIDTH = 4.3e12
 ROWS_COLUMNS_WARPS = (
     *((4, 1024, 4), (8, 1024, 4), (2, 2048, 4), (4, 2048, 4), (1, 4096, 4), (2, 4096, 4), (2, 4096, 8), (4, 4096, 8)),
@@ -78,11 +79,11 @@ def _read(
     sums = tl.zeros([ROWS, COLUMNS], tl.float32)
     begin = tl.program_id(1) * COLUMNS
     if EARLY:
-        gdc_launch_dependents()
+        let_next_begin()
     if AHEAD:
         w = _weights(weight, rows, begin, n_in, n_out, COLUMNS)
     if EARLY:
-        gdc_wait()
+        wait_for_last()
     for first in range(begin, n_in, COLUMNS * SPLITS):
         if AHEAD:
             coming = _weights(weight, rows, first + COLUMNS * SPLITS, n_in, n_out, COLUMNS)
@@ -137,7 +138,7 @@ class Linear:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="compare with torch only")
-    parser.add_argument("--seconds", type=float, default=36.0)
+    parser.add_argument("--seconds", type=float, default=45.0)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     check()
@@ -168,14 +169,11 @@ def check() -> None:
 @torch.inference_mode()
 def measured(until: float) -> dict[str, Any]:
     """The best ways of each shape, and milliseconds of all products of a token by them."""
+    gc.freeze()  # captures collect garbage
+    found: dict[str, Any] = {**next_token.told()}
     ways = [Way(Tile(*sizes, ahead=ahead)) for sizes in ROWS_COLUMNS_WARPS for ahead in (False, True)]
     compiled_aside(ways)
-    gc.freeze()  # captures collect garbage
-    found: dict[str, Any] = {}
     best: dict[tuple[bool, str], Way] = {}
-    for (at_once, warps), us in attention().items():
-        found[f"attention, {at_once} places at once, {warps} warps"] = us
-        print(f"attention of a row, {at_once} places at once, {warps} warps: {us:.1f} us", flush=True)
     for number, (is_rounded, (name, shape)) in enumerate(pairs((False, True), SHAPES.items())):
         share = (until - time.monotonic()) / (2 * len(SHAPES) - number)
         told = searched(shape, ways, time.monotonic() + share, is_rounded=is_rounded)
@@ -221,30 +219,13 @@ def searched(shape: tuple[int, int], ways: list[Way], until: float, *, is_rounde
     return sorted(found, key=lambda one: -one[0])
 
 
-def attention(heads: int = 32, size: int = 128, n_places: int = 288) -> dict[tuple[int, int], float]:
-    """Microseconds of a layer's attention of one row, by what a program reads at once; all layers' caches in turns."""
-    shape = (1, heads, n_places, size)
-    caches = [[torch.randn(shape, device=DEVICE, dtype=torch.bfloat16) for _ in range(2)] for _ in range(LAYERS)]
-    asked = torch.randn(1, 3 * heads * size, device=DEVICE, dtype=torch.bfloat16)
-    turn = torch.randn(1, 1, 1, size, device=DEVICE, dtype=torch.bfloat16)
-    last = torch.tensor([n_places - 1], device=DEVICE)
-    found = {}
-    for at_once, warps in pairs((32, 64, 128, 256), (4, 8)):
-        calls = [
-            partial(attended, asked, turn, turn, keys, values, last, at_once=at_once, warps=warps)
-            for keys, values in caches
-        ]
-        found[at_once, warps] = 1e6 * _seconds(calls, rounds=LAYERS)
-    return found
-
-
 def rates(linears: list[Linear], ways: list[Way], until: float) -> Iterator[tuple[float, Way]]:
     inputs = torch.randn(1, linears[0].weight.shape[1], device=DEVICE, dtype=torch.bfloat16)
     for number, way in enumerate(ways):
         if time.monotonic() > until and number:
             return
         try:
-            seconds = _seconds([lambda one=one: one.read(inputs, inputs, way) for one in linears])  # type: ignore[misc]  # noqa: B023  # done within the turn
+            seconds = seconds_each([lambda one=one: one.read(inputs, inputs, way) for one in linears], ROUNDS)  # type: ignore[misc]  # noqa: B023  # done within the turn
         except (RuntimeError, triton.TritonError) as error:
             print(f"    {way} cannot: {str(error).splitlines()[0][:80]}", flush=True)
             continue
@@ -270,25 +251,7 @@ def token_ms(ways: dict[tuple[bool, str], Way], *, is_rounded: bool) -> float:
         for name, shape in SHAPES.items():
             one, way = linear(shape, is_rounded=is_rounded), ways[is_rounded, name]
             calls.append(lambda one=one, way=way, n_in=shape[1]: one.whole(inputs[n_in], way))  # type: ignore[misc]
-    return 1000 * len(calls) * _seconds(calls, rounds=len(calls))
-
-
-def _seconds(calls: Sequence[Callable[[], Tensor]], rounds: int = ROUNDS) -> float:
-    """Of one call: of all in turns, as a graph."""
-
-    def work() -> None:
-        for number in range(rounds):
-            calls[number % len(calls)]()
-
-    warm_up(work, 1)
-    graph, _ = captured(work)
-    graph.replay()
-    wait()
-    started = time.perf_counter()
-    for _ in range(REPLAYS):
-        graph.replay()
-    wait()
-    return (time.perf_counter() - started) / (REPLAYS * rounds)
+    return 1000 * len(calls) * seconds_each(calls, len(calls))
 
 
 def _floor(bytes_each: float) -> float:

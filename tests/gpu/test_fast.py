@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from gpu_models import needs_gpus, small_config, small_model
-from kernel_cases import attended_case, product_case
+from kernel_cases import attended_case, begun_early_case, product_case
 from made_adapters import nudged
 from speed_steps import codec_7b
 from torch import Tensor
@@ -210,6 +210,19 @@ def test_kernels_of_one_token_say_what_torch_says() -> None:
     pairs = [*product_case("cuda", torch.bfloat16), *product_case("cuda", torch.bfloat16, 11008, 4096)]
     for found, expected in [*pairs, *attended_case("cuda", torch.bfloat16, heads=32, size=128)]:
         assert distance(found.float(), expected.float()) < 0.02
+
+
+@pytest.mark.parametrize("splits", [1, 2, 4, 8, 16])
+def test_attention_shared_out_among_programs_says_what_torch_says(splits: int) -> None:
+    for at in [(287,), (1,), (300, 17, 0, 64)] * 20:
+        for found, expected in attended_case("cuda", torch.bfloat16, heads=32, size=128, splits=splits, at=at):
+            assert distance(found.float(), expected.float()) < 0.02
+
+
+def test_kernels_that_begin_early_say_what_those_say_that_wait() -> None:
+    for _ in range(10):
+        for found, expected in begun_early_case("cuda", torch.bfloat16, heads=16, size=128, layers=30):
+            assert torch.equal(found, expected)
 
 
 def asked(vla: OpenVLA, rows: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,9 +1,12 @@
 """What the Triton kernels of one token give, beside what torch gives for the same."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from vlatrain.fast import one_token
+from vlatrain.fast.capture import captured
 from vlatrain.model.config import TextConfig
 from vlatrain.model.llama import LayerCache, RmsNorm, rotary
 
@@ -34,20 +37,71 @@ def product_case(device: str, dtype: torch.dtype, n_in: int = 1104, n_out: int =
 
 
 @torch.no_grad()
-def attended_case(device: str, dtype: torch.dtype, heads: int = 2, size: int = 64) -> Pairs:
-    """Attention of three rows at places of their own, and the caches behind it."""
-    from vlatrain.fast import one_token_kernels
+def attended_case(
+    device: str,
+    dtype: torch.dtype,
+    heads: int = 2,
+    size: int = 64,
+    *,
+    splits: int | None = None,
+    at: tuple[int, ...] = (149, 70, 0),
+) -> Pairs:
+    """Attention of rows at places of their own, and the caches behind it.
+
+    With `splits` 32 places are read at a time.
+    """
+    from vlatrain.fast import one_token_attention
 
     generator = torch.Generator().manual_seed(5)
-    places = torch.tensor([149, 70, 0], device=device)
+    places = torch.tensor(at, device=device)
+    rows, n_places = len(at), max(at) + 3
     width = heads * size
     config = TextConfig(
         vocab_size=400, hidden_size=width, intermediate_size=16, num_attention_heads=heads, pad_token_id=1
     )
     turn = rotary(places[:, None], config, dtype)
-    kept = [torch.randn(3, heads, 150, size, generator=generator).to(device, dtype) for _ in range(2)]
-    asked = torch.randn(3, 3 * width, generator=generator).to(device, dtype)
+    kept = [torch.randn(rows, heads, n_places, size, generator=generator).to(device, dtype) for _ in range(2)]
+    asked = torch.randn(rows, 3 * width, generator=generator).to(device, dtype)
     own, plain = (LayerCache(*(one.clone() for one in kept)) for _ in range(2))
-    found = one_token_kernels.attended(asked, turn.cos, turn.sin, own.keys, own.values, places)
+    share = None if splits is None else one_token_attention.Share(places=32, warps=4, splits=splits)
+    found = one_token_attention.attended(asked, turn.cos, turn.sin, own.keys, own.values, places, share=share)
     expected = one_token.attended_plainly(asked, turn, plain, places)
     return [(found, expected), (own.keys, plain.keys), (own.values, plain.values)]
+
+
+@torch.no_grad()
+def begun_early_case(device: str, dtype: torch.dtype, heads: int = 2, size: int = 64, layers: int = 3) -> Pairs:
+    """A row's states through layers, by kernels that begin early, as a graph on a GPU, and by such that wait."""
+    from vlatrain.fast.one_token_attention import Share, attended
+    from vlatrain.fast.one_token_kernels import Tile, gated, product
+
+    width, generator = heads * size, torch.Generator().manual_seed(6)
+
+    def some(*shape: int) -> Tensor:
+        made = torch.randn(shape, generator=generator).to(device, dtype)
+        return made.div_(shape[-1] ** 0.5)
+
+    norm = RmsNorm(width, 1e-6).to(device, dtype)
+    asked, output, inner, down = (some(n * width, m * width) for n, m in ((3, 1), (1, 1), (4, 1), (1, 2)))
+    begin, cos, sin, place = some(1, width), some(size), some(size), torch.tensor([40], device=device)
+    keys, values = some(layers, 1, heads, 41, size), some(layers, 1, heads, 41, size)
+    tile, share = Tile(4, 64, 4, ahead=True), Share(16, 4, splits=2)
+
+    def through(early: bool) -> Tensor:
+        states = begin
+        for layer in range(layers):
+            mixed = attended(
+                product(states, asked, norm=norm, tile=tile, early=early),
+                cos, sin, keys[layer], values[layer], place, share=share, early=early,
+            )  # fmt: skip
+            states = product(mixed, output, onto=states, tile=tile, early=early)
+            given = gated(states, inner, norm, tile, early=early)
+            states = product(given, down, onto=states, tile=tile, early=early)
+        return states
+
+    expected, found = through(early=False), through(early=True)
+    if device == "cuda":
+        graph, found = captured(partial(through, early=True))
+        graph.replay()
+        torch.cuda.synchronize()
+    return [(found, expected)]

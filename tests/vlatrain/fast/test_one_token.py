@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 import torch
-from kernel_cases import attended_case, product_case
+from kernel_cases import attended_case, begun_early_case, product_case
 from made_adapters import nudged
 from torch import Tensor
 from vlatrain.fast import merged as merging
@@ -68,11 +68,29 @@ def test_states_and_caches_are_those_of_the_layers(
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.skipif(
+needs_kernels = pytest.mark.skipif(
     os.environ.get("TRITON_INTERPRET") != "1" or find_spec("triton") is None,
     reason="kernels run on a CPU with TRITON_INTERPRET=1, where Triton is; on GPUs: tests/gpu/test_fast.py",
 )
+
+
+@needs_kernels
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_kernels_say_what_torch_says(dtype: torch.dtype) -> None:
-    for found, expected in [*product_case("cpu", dtype), *attended_case("cpu", dtype)]:
-        assert (found.float() - expected.float()).norm() / expected.float().norm() < 4 * torch.finfo(dtype).eps
+    pairs = [*product_case("cpu", dtype), *attended_case("cpu", dtype), *begun_early_case("cpu", dtype, layers=1)]
+    for found, expected in pairs:
+        assert distance(found, expected) < 4 * torch.finfo(dtype).eps
+
+
+@needs_kernels
+@pytest.mark.parametrize("splits", [1, 2, 4, 8])
+@pytest.mark.parametrize("at", [(0,), (1,), (2, 0, 5), (31,), (32, 33), (64, 3), (287,)], ids=str)
+def test_attention_shared_out_among_programs_is_the_whole_one(at: tuple[int, ...], splits: int) -> None:
+    for _ in range(2):  # the second call finds the counts that the first one left
+        for found, expected in attended_case("cpu", torch.float32, splits=splits, at=at):
+            assert distance(found, expected) < 4 * torch.finfo(torch.float32).eps
+
+
+def distance(found: Tensor, expected: Tensor) -> float:
+    """As a share of what is expected."""
+    return float((found.float() - expected.float()).norm() / expected.float().norm())

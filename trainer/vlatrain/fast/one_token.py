@@ -74,9 +74,9 @@ def gated_product(states: Tensor, norm: RmsNorm, weight: Tensor) -> Tensor:
 def attended(asked: Tensor, turn: Rotary, cache: LayerCache, places: Tensor) -> Tensor:
     """asked [B, 3 width] holds each row's query, key and value; [B, width]. Puts key and value into the cache."""
     if has_kernels(asked):
-        from vlatrain.fast import one_token_kernels
+        from vlatrain.fast import one_token_attention
 
-        return one_token_kernels.attended(asked, turn.cos, turn.sin, cache.keys, cache.values, places)
+        return one_token_attention.attended(asked, turn.cos, turn.sin, cache.keys, cache.values, places)
     return attended_plainly(asked, turn, cache, places)
 
 

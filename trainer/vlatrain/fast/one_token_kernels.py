@@ -1,15 +1,15 @@
-"""Triton kernels for one token a row. A product with one row is reading the weights: nothing else may take time."""
+"""Triton kernels of one token's products. A product with one row is reading the weights: nothing else may take time."""
 # Triton's language has types of its own
 # mypy: disable-error-code="no-untyped-def,untyped-decorator"
 
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
+from vlatrain.fast.early import EARLY, beginning, let_next_begin, wait_for_last
 from vlatrain.model.llama import RmsNorm
 
 
@@ -39,8 +39,6 @@ PRODUCTS = {
     (4096, 11008): Tile(rows=4, columns=1024, warps=2),
 }
 """Tiles of single shapes [out, in] that `benchmarks/next_answers.py` found faster than PRODUCT, on an H200"""
-PLACES, PLACES_WARPS = 128, 8
-"""Keys and values that a program of attention reads at a time, and its warps; found there, too."""
 
 
 @triton.jit
@@ -55,14 +53,18 @@ def _weights(weight, rows, first, n_in, n_out, COLUMNS: tl.constexpr):
 def _product(
     inputs, gains, weight, onto, out, n_in, n_out, eps,
     HAS_NORM: tl.constexpr, HAS_ONTO: tl.constexpr,
-    ROWS: tl.constexpr, COLUMNS: tl.constexpr, AHEAD: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, AHEAD: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
     """out = weight @ norm(inputs) + onto, for ROWS rows of weight. The norm's factor is applied to the sums."""
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     sums = tl.zeros([ROWS, COLUMNS], tl.float32)
     squares = tl.zeros([COLUMNS], tl.float32)
+    if EARLY:
+        let_next_begin()
     if AHEAD:
         w = _weights(weight, rows, 0, n_in, n_out, COLUMNS)
+    if EARLY:
+        wait_for_last()
     for first in range(0, n_in, COLUMNS):
         if AHEAD:
             coming = _weights(weight, rows, first + COLUMNS, n_in, n_out, COLUMNS)
@@ -87,7 +89,8 @@ def _product(
 
 @triton.jit
 def _gated(
-    inputs, gains, weight, out, n_in, n_out, eps, ROWS: tl.constexpr, COLUMNS: tl.constexpr, AHEAD: tl.constexpr
+    inputs, gains, weight, out, n_in, n_out, eps,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, AHEAD: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
     """out = silu(gate) * up of norm(inputs); the rows of up lie n_out behind those of gate."""
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
@@ -95,8 +98,12 @@ def _gated(
     ups = tl.zeros([ROWS, COLUMNS], tl.float32)
     squares = tl.zeros([COLUMNS], tl.float32)
     others = weight + n_out * n_in
+    if EARLY:
+        let_next_begin()
     if AHEAD:
         g, u = _weights(weight, rows, 0, n_in, n_out, COLUMNS), _weights(others, rows, 0, n_in, n_out, COLUMNS)
+    if EARLY:
+        wait_for_last()
     for first in range(0, n_in, COLUMNS):
         if AHEAD:
             coming = _weights(weight, rows, first + COLUMNS, n_in, n_out, COLUMNS)
@@ -119,48 +126,14 @@ def _gated(
     tl.store(out + rows, found.to(out.dtype.element_ty), mask=rows < n_out)
 
 
-@triton.jit
-def _attended(
-    asked, cos, sin, keys, values, places, out, n_places, scale,
-    HEADS: tl.constexpr, SIZE: tl.constexpr, PLACES: tl.constexpr,
-):  # fmt: skip
-    """One head of one row: turns query and key, keeps key and value, attends to all places up to its own."""
-    row, head = tl.program_id(0), tl.program_id(1)
-    place = tl.load(places + row)
-    at = tl.arange(0, SIZE)
-    other = (at + SIZE // 2) % SIZE  # rotation pairs the halves of a head
-    sign = tl.where(at < SIZE // 2, -1.0, 1.0)
-    c = tl.load(cos + row * SIZE + at).to(tl.float32)
-    s = sign * tl.load(sin + row * SIZE + at).to(tl.float32)
-    mine = asked + row * 3 * HEADS * SIZE + head * SIZE
-    query = tl.load(mine + at).to(tl.float32) * c + tl.load(mine + other).to(tl.float32) * s
-    mine += HEADS * SIZE
-    key = (tl.load(mine + at).to(tl.float32) * c + tl.load(mine + other).to(tl.float32) * s).to(keys.dtype.element_ty)
-    value = tl.load(mine + HEADS * SIZE + at)
-    kept = (row * HEADS + head) * n_places * SIZE
-    tl.store(keys + kept + place * SIZE + at, key)
-    tl.store(values + kept + place * SIZE + at, value)
-    most = tl.sum(query * key.to(tl.float32), axis=0) * scale  # of its own place; then of those before it, in parts
-    total = most * 0.0 + 1.0
-    mixed = value.to(tl.float32)
-    for first in range(0, place, PLACES):
-        which = first + tl.arange(0, PLACES)
-        is_before = which < place
-        where = kept + which[:, None] * SIZE + at[None, :]
-        k = tl.load(keys + where, mask=is_before[:, None], other=0.0).to(tl.float32)
-        v = tl.load(values + where, mask=is_before[:, None], other=0.0).to(tl.float32)
-        scores = tl.where(is_before, tl.sum(query[None, :] * k, axis=1) * scale, float("-inf"))
-        now = tl.maximum(most, tl.max(scores, axis=0))
-        weights = tl.exp(scores - now)
-        shrunk = tl.exp(most - now)
-        total = total * shrunk + tl.sum(weights, axis=0)
-        mixed = mixed * shrunk + tl.sum(weights[:, None] * v, axis=0)
-        most = now
-    tl.store(out + (row * HEADS + head) * SIZE + at, (mixed / total).to(out.dtype.element_ty))
-
-
 def product(
-    inputs: Tensor, weight: Tensor, *, norm: RmsNorm | None = None, onto: Tensor | None = None, tile: Tile | None = None
+    inputs: Tensor,
+    weight: Tensor,
+    *,
+    norm: RmsNorm | None = None,
+    onto: Tensor | None = None,
+    tile: Tile | None = None,
+    early: bool = EARLY,
 ) -> Tensor:
     """inputs [1, in] and weight [out, in] to [1, out]: normed before, and added to `onto` [1, out], where given."""
     n_out, n_in = weight.shape
@@ -169,35 +142,16 @@ def product(
     gains, eps = (norm.weight, norm.eps) if norm is not None else (inputs, 0.0)
     _product[(triton.cdiv(n_out, tile.rows),)](
         inputs, gains, weight, out if onto is None else onto, out, n_in, n_out, eps,
-        HAS_NORM=norm is not None, HAS_ONTO=onto is not None, **tile.words,
+        HAS_NORM=norm is not None, HAS_ONTO=onto is not None, **tile.words, **beginning(inputs, early),
     )  # fmt: skip
     return out
 
 
-def gated(inputs: Tensor, weight: Tensor, norm: RmsNorm, tile: Tile = GATED) -> Tensor:
+def gated(inputs: Tensor, weight: Tensor, norm: RmsNorm, tile: Tile = GATED, *, early: bool = EARLY) -> Tensor:
     """inputs [1, in] and the weights of gate and up [2 out, in] to [1, out]."""
     n_out, n_in = len(weight) // 2, weight.shape[1]
     out = inputs.new_empty(1, n_out)
-    _gated[(triton.cdiv(n_out, tile.rows),)](inputs, norm.weight, weight, out, n_in, n_out, norm.eps, **tile.words)
-    return out
-
-
-def attended(
-    asked: Tensor,
-    cos: Tensor,
-    sin: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    places: Tensor,
-    *,
-    at_once: int = PLACES,
-    warps: int = PLACES_WARPS,
-) -> Tensor:
-    """As `one_token.attended`; cos and sin [B, 1, 1, size], keys and values [B, H, places, size]."""
-    rows, heads, n_places, size = keys.shape
-    out = torch.empty(rows, heads * size, dtype=asked.dtype, device=asked.device)
-    _attended[(rows, heads)](
-        asked, cos, sin, keys, values, places, out, n_places, size**-0.5,
-        HEADS=heads, SIZE=size, PLACES=at_once, num_warps=warps,
-    )  # fmt: skip
+    _gated[(triton.cdiv(n_out, tile.rows),)](
+        inputs, norm.weight, weight, out, n_in, n_out, norm.eps, **tile.words, **beginning(inputs, early)
+    )
     return out

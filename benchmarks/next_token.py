@@ -1,0 +1,166 @@
+"""How a row's attention is best shared out among programs, and what a whole token of one row takes by our kernels.
+
+    PYTHONPATH=supervisor:trainer:tui:benchmarks:tests/support python3 benchmarks/next_token.py
+    TRITON_INTERPRET=1 ... benchmarks/next_token.py       # in small, as Python, without a GPU: tries the script out
+
+Places read at a time, by warps, by programs a head, for one row and for 16; what each gives is compared with torch's.
+Then a token through 32 layers, each with weights and a cache of its own: by attention as it is set and as found, with
+kernels that wait and that begin early. The best are for `ATTENDED` in `fast/one_token_attention.py`, and `EARLY` in
+`fast/early.py`. A part of `next_answers.py`, too.
+"""
+
+import gc
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product as pairs
+
+import torch
+from graph_times import seconds_each
+from speed_place import DEVICE, DTYPE, IS_TRIAL, release, wait
+from torch import Tensor
+from vlatrain.fast.one_token import attended_plainly
+from vlatrain.fast.one_token_attention import ATTENDED, ATTENDED_TOGETHER, Share, attended
+from vlatrain.fast.one_token_kernels import GATED, PRODUCT, PRODUCTS, Tile, gated, product
+from vlatrain.model.llama import LayerCache, RmsNorm, Rotary
+
+LAYERS, HEADS, SIZE, PLACES = (1, 2, 16, 19) if IS_TRIAL else (32, 32, 128, 288)
+WIDTH, INNER = HEADS * SIZE, 3 * HEADS * SIZE if IS_TRIAL else 11008
+ROWS = (1, 2) if IS_TRIAL else (1, 16)
+THREADS = 1 if IS_TRIAL else 8
+OFF_AT_MOST = 1e-5 if IS_TRIAL else 5e-2
+SHARES = [
+    Share(places, warps, splits)
+    for splits, places, warps in pairs((1, 2, 4, 8, 16), (16, 32, 64, 128, 256), (2, 4, 8))
+    if 128 <= places * splits <= 512 and 4 <= places // warps <= 32
+]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What attention of some rows is asked, with one layer's cache."""
+
+    states: Tensor
+    turn: Rotary
+    cache: LayerCache
+    places: Tensor
+
+    def by(self, share: Share, *, early: bool = False) -> Tensor:
+        return self.of(self.states, share, early=early)
+
+    def of(self, states: Tensor, share: Share, *, early: bool) -> Tensor:
+        """states [B, 3 width]: queries, keys and values."""
+        keys, values = self.cache.keys, self.cache.values
+        return attended(states, *self.turn, keys, values, self.places, share=share, early=early)
+
+
+def main() -> None:
+    gc.freeze()  # captures collect garbage
+    told()
+
+
+@torch.inference_mode()
+def told() -> dict[str, float]:
+    """Microseconds of a layer's attention by each share, the best first; then milliseconds of a token."""
+    compiled_aside()
+    found: dict[str, float] = {}
+    best: dict[int, Share] = {}
+    for rows in ROWS:
+        took = searched(rows)
+        best[rows] = next(iter(took))
+        found |= {f"attention of {rows}, {share}": us for share, us in took.items()}
+        usual = ATTENDED if rows == 1 else ATTENDED_TOGETHER
+        print(f"attention, {rows} rows, us a layer; {took[usual]:.1f} by {usual}, as set", flush=True)
+        for share, us in list(took.items())[:6]:
+            print(f"    {us:6.1f} by {share}", flush=True)
+    for (name, share), (how, early, ahead) in pairs(
+        (("as set", ATTENDED), ("best", best[1])),
+        (("kernels that wait", False, False), ("early", True, False), ("early and ahead", True, True)),
+    ):
+        found[f"token, attention {name}, {how}"] = ms = token_ms(share, early=early, ahead=ahead)
+        print(f"a token of one row, attention {name}, {how}: {ms:.3f} ms", flush=True)
+    if not IS_TRIAL:
+        print(f"ATTENDED = {best[1]}\nATTENDED_TOGETHER = {best[ROWS[-1]]}", flush=True)
+    return found
+
+
+def compiled_aside() -> None:
+    """Compiles all shares by several threads, so that measuring need not wait."""
+    asked, started = asked_of(1), time.monotonic()
+
+    def tried(share: Share) -> None:
+        with torch.inference_mode():
+            asked.by(share)
+
+    tried(SHARES[-1])  # what all have in common
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(tried, SHARES))
+    wait()
+    print(f"compiled {len(SHARES)} shares in {time.monotonic() - started:.1f} s", flush=True)
+
+
+def searched(rows: int) -> dict[Share, float]:
+    """Microseconds of a layer's attention, the best first; all layers' caches in turns, so that none is found near."""
+    release()
+    layers = [asked_of(rows) for _ in range(LAYERS)]
+    first = layers[0]
+    expected = attended_plainly(first.states, first.turn, first.cache, first.places).float()
+    found = {}
+    for share in SHARES:
+        off = float((first.by(share).float() - expected).norm() / expected.norm())
+        assert off < OFF_AT_MOST, f"{share} is off by {off:.2g}"
+        found[share] = 1e6 * seconds_each([partial(one.by, share) for one in layers], LAYERS)
+    return dict(sorted(found.items(), key=lambda one: one[1]))
+
+
+def asked_of(rows: int) -> Asked:
+    keys, values = (some(rows, HEADS, PLACES, SIZE) for _ in range(2))
+    turn = Rotary(*(some(rows, 1, 1, SIZE) for _ in range(2)))
+    places = torch.full((rows,), PLACES - 1, device=DEVICE)
+    return Asked(some(rows, 3 * WIDTH), turn, LayerCache(keys, values), places)
+
+
+def some(*shape: int) -> Tensor:
+    return torch.randn(shape, device=DEVICE, dtype=DTYPE)
+
+
+def token_ms(share: Share, *, early: bool, ahead: bool) -> float:
+    """Of one token of one row through all layers."""
+    release()
+    norm = RmsNorm(WIDTH, 1e-6).to(DEVICE, DTYPE)
+    layers = [layer_of(norm, share, early=early, ahead=ahead) for _ in range(LAYERS)]
+    states = some(1, WIDTH)
+
+    def token() -> Tensor:
+        found = states
+        for layer in layers:
+            found = layer(found)
+        return found
+
+    wait()  # kernels that begin early read weights at once
+    return 1000 * seconds_each([token], 1)
+
+
+def layer_of(norm: RmsNorm, share: Share, *, early: bool, ahead: bool) -> Callable[[Tensor], Tensor]:
+    """A layer with weights and a cache of its own."""
+    shapes = (3 * WIDTH, WIDTH), (WIDTH, WIDTH), (2 * INNER, WIDTH), (WIDTH, INNER)
+    asks, output, inner, down = (some(*shape) / shape[1] ** 0.5 for shape in shapes)
+    asked = asked_of(1)
+
+    def tile(weight: Tensor, usual: Tile = PRODUCT) -> Tile:
+        n_out, n_in = weight.shape
+        return replace(PRODUCTS.get((n_out, n_in), usual), ahead=ahead)
+
+    def layer(states: Tensor) -> Tensor:
+        mixed = asked.of(product(states, asks, norm=norm, tile=tile(asks), early=early), share, early=early)
+        states = product(mixed, output, onto=states, tile=tile(output), early=early)
+        given = gated(states, inner, norm, tile(inner, GATED), early=early)
+        return product(given, down, onto=states, tile=tile(down), early=early)
+
+    return layer
+
+
+if __name__ == "__main__":
+    main()
