@@ -47,13 +47,12 @@ def compute_once(sim: Any) -> None:
 
 
 class World:
-    """One task, reset within a scene: fixtures and objects are drawn anew, the simulation is not built anew."""
+    """One task, of which nothing is observed but what the scene says."""
 
     def __init__(self, task: int, shutter: Shutter) -> None:
         self.stage = Stage(SUITE, task, Layout(LIMIT, 1, 8), shutter)
         self.stage.reset(0, 0)
         inner = self.stage.inner
-        inner.hard_reset = False
         inner._get_observations = lambda *words, **named: {}
         inner._update_observables = lambda *words, **named: None
 

@@ -46,20 +46,33 @@ def answer(pool: Pool, request: Message) -> Message:
 
 
 def test_any_trial_is_the_published_loops_own_bit_by_bit(libero: FoundLibero, tmp_path: Path) -> None:
-    """The second trial of the published serial loop, played here alone."""
+    """The second trial of the published serial loop, played here alone, and once more where others were played before.
+
+    The published loop loads its scene anew in every reset; a worker puts the loaded one back.
+    """
     file = tmp_path / "published.json"
     words = [SUITE, str(TASK), "2", str(STEPS), str(file)]
     subprocess.run([libero.python, str(PUBLISHED_LOOP), *words], check=True, capture_output=True)
     published = json.loads(file.read_text())[1]
     with Pool(WorkerProgram(argv=libero.argv, layout=Layout(1, 2, 256)), 1) as pool:
-        start = {"do": "start", "suite": SUITE, "task": TASK, "trial": 1, "wait_steps": 10}
-        answer(pool, start)
-        seen = [told(pool)]
-        draws = np.random.RandomState(1)
-        for _ in range(STEPS):
-            answer(pool, {"do": "act", "action": draws.uniform(-1, 1, 7).tolist()})
-            seen.append(told(pool))
-    assert seen == published
+        first = trial_of(pool, 1)
+        trial_of(pool, 2)
+        demonstration = {"do": "demonstrate", "suite": SUITE, "task": TASK, "seed": 1000, "shaky": True, "limit": 5}
+        answer(pool, {**demonstration, "pictures": False})
+        again = trial_of(pool, 1)
+    assert first == published
+    assert again == published
+
+
+def trial_of(pool: Pool, trial: int) -> list[list[str]]:
+    """What is seen at the start of a trial and behind each of its drawn actions."""
+    answer(pool, {"do": "start", "suite": SUITE, "task": TASK, "trial": trial, "wait_steps": 10})
+    seen = [told(pool)]
+    draws = np.random.RandomState(1)
+    for _ in range(STEPS):
+        answer(pool, {"do": "act", "action": draws.uniform(-1, 1, 7).tolist()})
+        seen.append(told(pool))
+    return seen
 
 
 def told(pool: Pool) -> list[str]:

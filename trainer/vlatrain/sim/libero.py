@@ -3,7 +3,7 @@
 Source of the protocol: experiments/robot/libero/{run_libero_eval,libero_utils}.py of openvla/openvla. There one
 environment serves all trials of a task: it is seeded once, and each trial resets it. The places of fixtures are drawn
 in those resets, so trial 3 belongs to the fourth reset after the seed. Here any worker plays any trial: it draws what
-the earlier resets would have drawn, which takes milliseconds instead of a reset each.
+the earlier resets would have drawn; and a reset puts the loaded scene back instead of loading it anew (libero_reload).
 """
 
 from vlatrain.sim.libero_demonstrator import demonstrate

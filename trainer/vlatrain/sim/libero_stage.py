@@ -12,6 +12,7 @@ from robosuite.utils.binding_utils import MjSim
 from robosuite.utils.errors import RandomizationError
 from robosuite.utils.transform_utils import quat2axisangle
 
+from vlatrain.sim.libero_reload import LoadedScene, watched_loading
 from vlatrain.sim.protocol import Frames, Layout, Message
 
 CAMERAS = ("agentview", "robot0_eye_in_hand")
@@ -40,7 +41,7 @@ class Stage:
     """One task's environment. `inner` is robosuite's own, without LIBERO's wrapper that swallows every error."""
 
     def __init__(self, suite: str, task: int, layout: Layout, shutter: Shutter) -> None:
-        with redirect_stdout(stderr):
+        with redirect_stdout(stderr), watched_loading() as bodies:
             benchmark = get_benchmark(suite)()
             self.initial_states = benchmark.get_task_init_states(task)
             self._wrapper = OffScreenRenderEnv(
@@ -53,20 +54,15 @@ class Stage:
         self.instruction = benchmark.get_task(task).language
         self.cameras = CAMERAS[: layout.cameras]
         self.shutter = shutter
-        self._initializers = list(self.inner.object_property_initializers)
+        self._scene = LoadedScene(self.inner, bodies)
 
     def reset(self, seed: int, number: int) -> None:
         """The scene after `number` + 1 resets that follow the seed."""
         np.random.seed(seed)
-        self.inner.object_property_initializers[:] = self._initializers
+        self._scene.forget_openings()
         for _ in range(number):
-            self._until_placed(self._draw)
+            self._until_placed(self._scene.draw)
         self._until_placed(self.inner.reset)
-
-    def _draw(self) -> None:
-        """What a reset does to the generator; each one appends the openings of doors and drawers once more."""
-        self.inner.object_property_initializers += self._initializers
-        self.inner._reset_internal()
 
     def _until_placed(self, attempt: Any) -> None:
         """LIBERO tries again where objects found no place; its own loop would do so after any error."""
@@ -98,6 +94,7 @@ class Stage:
         return xml
 
     def close(self) -> None:
+        self._scene.close()
         self._wrapper.close()
 
 
