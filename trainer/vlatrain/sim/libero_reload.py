@@ -75,5 +75,8 @@ class LoadedScene:
         for name, values in self._bodies.items():
             getattr(self._inner.sim.model, name)[:] = values
         self._inner.sim.reset()
-        self._inner.sim.forward()
+        for _ in range(
+            1 + self._inner.has_offscreen_renderer
+        ):  # a new renderer does so once more, and solvers remember
+            self._inner.sim.forward()
         self._inner.initialize_time(self._inner.control_freq)
