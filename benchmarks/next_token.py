@@ -3,7 +3,7 @@
     PYTHONPATH=supervisor:trainer:tui:benchmarks:tests/support python3 benchmarks/next_token.py
     TRITON_INTERPRET=1 ... benchmarks/next_token.py       # in small, as Python, without a GPU: tries the script out
 
-Places read at a time, by warps, by programs a head, for one row and for 16; what each gives is compared with torch's.
+Places read at a time, by warps, by programs a head; what each gives is compared with torch's.
 Then a token through 32 layers, each with weights and a cache of its own: by attention as it is set and as found, with
 kernels that wait and that begin early. The best are for `ATTENDED` in `fast/one_token_attention.py`, and `EARLY` in
 `fast/early.py`. A part of `next_answers.py`, too.
@@ -22,13 +22,12 @@ from graph_times import seconds_each
 from speed_place import DEVICE, DTYPE, IS_TRIAL, release, wait
 from torch import Tensor
 from vlatrain.fast.one_token import attended_plainly
-from vlatrain.fast.one_token_attention import ATTENDED, ATTENDED_TOGETHER, Share, attended
+from vlatrain.fast.one_token_attention import ATTENDED, Share, attended
 from vlatrain.fast.one_token_kernels import GATED, PRODUCT, PRODUCTS, Tile, gated, product
 from vlatrain.model.llama import LayerCache, RmsNorm, Rotary
 
 LAYERS, HEADS, SIZE, PLACES = (1, 2, 16, 19) if IS_TRIAL else (32, 32, 128, 288)
 WIDTH, INNER = HEADS * SIZE, 3 * HEADS * SIZE if IS_TRIAL else 11008
-ROWS = (1, 2) if IS_TRIAL else (1, 16)
 THREADS = 1 if IS_TRIAL else 8
 OFF_AT_MOST = 1e-5 if IS_TRIAL else 5e-2
 SHARES = [
@@ -40,7 +39,7 @@ SHARES = [
 
 @dataclass(frozen=True)
 class Asked:
-    """What attention of some rows is asked, with one layer's cache."""
+    """What attention of a row is asked, with one layer's cache."""
 
     states: Tensor
     turn: Rotary
@@ -66,33 +65,30 @@ def told() -> dict[str, float]:
     """Microseconds of a layer's attention by each share, the best first; then milliseconds of a token."""
     compiled_aside()
     found: dict[str, float] = {}
-    best: dict[int, Share] = {}
-    for rows in ROWS:
-        took = searched(rows)
-        best[rows] = next(iter(took))
-        found |= {f"attention of {rows}, {share}": us for share, us in took.items()}
-        usual = ATTENDED if rows == 1 else ATTENDED_TOGETHER
-        print(f"attention, {rows} rows, us a layer; {took[usual]:.1f} by {usual}, as set", flush=True)
-        for share, us in list(took.items())[:6]:
-            print(f"    {us:6.1f} by {share}", flush=True)
+    took = searched()
+    best = next(iter(took))
+    found |= {f"attention, {share}": us for share, us in took.items()}
+    print(f"attention of a row, us a layer; {took[ATTENDED]:.1f} by {ATTENDED}, as set", flush=True)
+    for share, us in list(took.items())[:6]:
+        print(f"    {us:6.1f} by {share}", flush=True)
     for (name, share), (how, early, ahead) in pairs(
-        (("as set", ATTENDED), ("best", best[1])),
+        (("as set", ATTENDED), ("best", best)),
         (("kernels that wait", False, False), ("early", True, False), ("early and ahead", True, True)),
     ):
         found[f"token, attention {name}, {how}"] = ms = token_ms(share, early=early, ahead=ahead)
         print(f"a token of one row, attention {name}, {how}: {ms:.3f} ms", flush=True)
     if not IS_TRIAL:
-        print(f"ATTENDED = {best[1]}\nATTENDED_TOGETHER = {best[ROWS[-1]]}", flush=True)
+        print(f"ATTENDED = {best}", flush=True)
     return found
 
 
 def compiled_aside() -> None:
     """Compiles all shares by several threads, so that measuring need not wait."""
-    asked, started = asked_of(1), time.monotonic()
+    one, started = asked(), time.monotonic()
 
     def tried(share: Share) -> None:
         with torch.inference_mode():
-            asked.by(share)
+            one.by(share)
 
     tried(SHARES[-1])  # what all have in common
     with ThreadPoolExecutor(THREADS) as pool:
@@ -101,10 +97,10 @@ def compiled_aside() -> None:
     print(f"compiled {len(SHARES)} shares in {time.monotonic() - started:.1f} s", flush=True)
 
 
-def searched(rows: int) -> dict[Share, float]:
+def searched() -> dict[Share, float]:
     """Microseconds of a layer's attention, the best first; all layers' caches in turns, so that none is found near."""
     release()
-    layers = [asked_of(rows) for _ in range(LAYERS)]
+    layers = [asked() for _ in range(LAYERS)]
     first = layers[0]
     expected = attended_plainly(first.states, first.turn, first.cache, first.places).float()
     found = {}
@@ -115,11 +111,11 @@ def searched(rows: int) -> dict[Share, float]:
     return dict(sorted(found.items(), key=lambda one: one[1]))
 
 
-def asked_of(rows: int) -> Asked:
-    keys, values = (some(rows, HEADS, PLACES, SIZE) for _ in range(2))
-    turn = Rotary(*(some(rows, 1, 1, SIZE) for _ in range(2)))
-    places = torch.full((rows,), PLACES - 1, device=DEVICE)
-    return Asked(some(rows, 3 * WIDTH), turn, LayerCache(keys, values), places)
+def asked() -> Asked:
+    keys, values = (some(1, HEADS, PLACES, SIZE) for _ in range(2))
+    turn = Rotary(*(some(1, 1, 1, SIZE) for _ in range(2)))
+    places = torch.full((1,), PLACES - 1, device=DEVICE)
+    return Asked(some(1, 3 * WIDTH), turn, LayerCache(keys, values), places)
 
 
 def some(*shape: int) -> Tensor:
@@ -147,14 +143,14 @@ def layer_of(norm: RmsNorm, share: Share, *, early: bool, ahead: bool) -> Callab
     """A layer with weights and a cache of its own."""
     shapes = (3 * WIDTH, WIDTH), (WIDTH, WIDTH), (2 * INNER, WIDTH), (WIDTH, INNER)
     asks, output, inner, down = (some(*shape) / shape[1] ** 0.5 for shape in shapes)
-    asked = asked_of(1)
+    attention = asked()
 
     def tile(weight: Tensor, usual: Tile = PRODUCT) -> Tile:
         n_out, n_in = weight.shape
         return replace(PRODUCTS.get((n_out, n_in), usual), ahead=ahead)
 
     def layer(states: Tensor) -> Tensor:
-        mixed = asked.of(product(states, asks, norm=norm, tile=tile(asks), early=early), share, early=early)
+        mixed = attention.of(product(states, asks, norm=norm, tile=tile(asks), early=early), share, early=early)
         states = product(mixed, output, onto=states, tile=tile(output), early=early)
         given = gated(states, inner, norm, tile(inner, GATED), early=early)
         return product(given, down, onto=states, tile=tile(down), early=early)

@@ -50,7 +50,7 @@ def attended_case(
 
     With `splits` 32 places are read at a time.
     """
-    from vlatrain.fast import one_token_attention
+    from vlatrain.fast.one_token_attention import ATTENDED, Share, attended
 
     generator = torch.Generator().manual_seed(5)
     places = torch.tensor(at, device=device)
@@ -63,8 +63,8 @@ def attended_case(
     kept = [torch.randn(rows, heads, n_places, size, generator=generator).to(device, dtype) for _ in range(2)]
     asked = torch.randn(rows, 3 * width, generator=generator).to(device, dtype)
     own, plain = (LayerCache(*(one.clone() for one in kept)) for _ in range(2))
-    share = None if splits is None else one_token_attention.Share(places=32, warps=4, splits=splits)
-    found = one_token_attention.attended(asked, turn.cos, turn.sin, own.keys, own.values, places, share=share)
+    share = ATTENDED if splits is None else Share(places=32, warps=4, splits=splits)
+    found = attended(asked, turn.cos, turn.sin, own.keys, own.values, places, share=share)
     expected = one_token.attended_plainly(asked, turn, plain, places)
     return [(found, expected), (own.keys, plain.keys), (own.values, plain.values)]
 

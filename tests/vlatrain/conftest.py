@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import fake_simulator
 import numpy as np
 import pytest
 import torch
@@ -128,3 +129,13 @@ def workshop(shared_project: Path, tmp_path: Path) -> Iterator[Workshop]:
     made = Workshop(shared_project / "base", shared_project / "datasets", tmp_path)
     yield made
     made.end()
+
+
+@pytest.fixture
+def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """LIBERO's Python is the fake simulator; files made here make it misbehave."""
+    folder = tmp_path / "faults"
+    folder.mkdir()
+    monkeypatch.setenv("FAKE_FAULTS", str(folder))
+    monkeypatch.setenv("VLAD_SIM_PYTHON", str(fake_simulator.fake_python(tmp_path)))
+    return folder

@@ -22,14 +22,6 @@ EPISODES = 3 * 2
 SUCCESSES = 3  # of the even trials
 
 
-@pytest.fixture
-def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "faults"
-    folder.mkdir()
-    monkeypatch.setenv("FAKE_FAULTS", str(folder))
-    return folder
-
-
 @dataclass(slots=True)
 class Policy:
     """Stands still; remembers what it saw and how much at a time. Batches above `memory` do not fit."""

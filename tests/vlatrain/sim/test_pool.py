@@ -16,15 +16,6 @@ from vlatrain.sim.workers import SimulatorError, WorkerProgram
 LAYOUT = Layout(8, 2, 4)
 
 
-@pytest.fixture
-def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Files made here make the fake simulator misbehave."""
-    folder = tmp_path / "faults"
-    folder.mkdir()
-    monkeypatch.setenv("FAKE_FAULTS", str(folder))
-    return folder
-
-
 def program(**patience_s: float) -> WorkerProgram:
     told = dict.fromkeys(("ready", "start", "act", "demonstrate"), PATIENCE_S) | patience_s
     return WorkerProgram(argv=(sys.executable, fake_simulator.__file__, "boot"), layout=LAYOUT, patience_s=told)

@@ -1,16 +1,13 @@
 """vlatrain.sim.recording and the tool `demos`: only successes, every wanted one, whatever becomes of simulators."""
 
 import json
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import fake_simulator
 import h5py
 import numpy as np
 import pytest
-from patience import PATIENCE_S, until
+from interrupted import interrupted
 from vlatrain.data.hdf5 import hdf5_episodes
 from vlatrain.data.rlds import RLDSDataset
 from vlatrain.data.spool import load_episode
@@ -20,15 +17,6 @@ from vlatrain.sim.pool import Pool
 from vlatrain.sim.recording import Plan, Recording
 from vlatrain.tools.cli import main
 from vlatrain.tools.demonstrations import layout_of, program_of
-
-
-@pytest.fixture
-def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "faults"
-    folder.mkdir()
-    monkeypatch.setenv("FAKE_FAULTS", str(folder))
-    monkeypatch.setenv("VLAD_SIM_PYTHON", str(fake_simulator.fake_python(tmp_path)))
-    return folder
 
 
 def record(out: Path, *more: str, episodes: int = 4) -> int:
@@ -91,20 +79,11 @@ def test_a_second_call_completes_what_a_killed_one_began(tmp_path: Path, faults:
 
 
 def test_ctrl_c_says_what_is_kept_and_the_same_command_goes_on(tmp_path: Path, faults: Path) -> None:
-    hangs = faults / "hang-1-10-0"
-    hangs.touch()
-    words = ["--suite", "libero_spatial", "--episodes", "4", "--tasks", "0", "1", "--workers", "1"]
-    command = [sys.executable, "-m", "vlatrain.tools", "demos", *words, "--out", str(tmp_path / "out")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tool:
-        try:
-            until(lambda: not hangs.exists() or tool.poll() is not None, "the fourth episode hangs, and three are kept")
-            tool.send_signal(signal.SIGINT)
-            _, told = tool.communicate(timeout=PATIENCE_S)
-        finally:
-            tool.kill()
-    assert tool.returncode == 130
+    options = ["--suite", "libero_spatial", "--episodes", "4", "--tasks", "0", "1", "--workers", "1"]
+    words = ["demos", *options, "--out", str(tmp_path / "out")]
+    told = interrupted(words, faults / "hang-1-10-0")
     assert told.endswith("3 of 4 episodes are kept; the same command goes on from there\n")
-    assert main(command[3:]) == 0
+    assert main(words) == 0
 
 
 def test_a_scene_whose_simulator_crashes_is_played_again(

@@ -1,15 +1,12 @@
 """vlatrain.sim.rendering and `demos --render`: a data set of pictures made of recorded simulator states."""
 
 import json
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import fake_simulator
 import numpy as np
 import pytest
-from patience import PATIENCE_S, until
+from interrupted import interrupted
 from stated_files import write_states
 from vlatrain.data.rlds import RLDSDataset
 from vlatrain.data.spool import begun
@@ -17,15 +14,6 @@ from vlatrain.errors import TrainerError
 from vlatrain.tools.cli import main
 
 NAME = "libero_spatial_no_noops"
-
-
-@pytest.fixture
-def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "faults"
-    folder.mkdir()
-    monkeypatch.setenv("FAKE_FAULTS", str(folder))
-    monkeypatch.setenv("VLAD_SIM_PYTHON", str(fake_simulator.fake_python(tmp_path)))
-    return folder
 
 
 @pytest.fixture
@@ -70,18 +58,8 @@ def test_only_these_tasks_and_only_one_camera(tmp_path: Path, faults: Path, reco
 
 
 def test_ctrl_c_says_what_is_kept_and_the_same_command_goes_on(tmp_path: Path, faults: Path, recorded: Path) -> None:
-    hangs = faults / "hang-0-101-0"  # the file of task 1 comes first
-    hangs.touch()
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "vlatrain.tools", *words(recorded, out, "--workers", "1")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tool:
-        try:
-            until(lambda: not hangs.exists() or tool.poll() is not None, "the third demonstration hangs")
-            tool.send_signal(signal.SIGINT)
-            _, told = tool.communicate(timeout=PATIENCE_S)
-        finally:
-            tool.kill()
-    assert tool.returncode == 130
+    told = interrupted(words(recorded, out, "--workers", "1"), faults / "hang-0-101-0")  # task 1's file comes first
     assert told.endswith("2 of 4 demonstrations are kept; the same command goes on from there\n")
     spool = out / f".{NAME}.spool"
     assert main(words(recorded, out, "--no-wrist")) == 2, "another plan"

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import fake_simulator
-import pytest
 from training_runs import Run, Workshop, train_state
 
 SETTINGS: dict[str, Any] = {
@@ -20,15 +19,6 @@ SETTINGS: dict[str, Any] = {
     "eval_every_steps": 1,
     "max_steps": 6,
 }
-
-
-@pytest.fixture
-def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "faults"
-    folder.mkdir()
-    monkeypatch.setenv("FAKE_FAULTS", str(folder))
-    monkeypatch.setenv("VLAD_SIM_PYTHON", str(fake_simulator.fake_python(tmp_path)))
-    return folder
 
 
 def counters(run: Run) -> list[tuple[int, int | None, int]]:

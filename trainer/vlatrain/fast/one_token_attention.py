@@ -26,9 +26,7 @@ class Share:
 
 
 ATTENDED = Share(places=128, warps=8)
-"""Of one row, as `benchmarks/next_answers.py` found it on an H200 without splits; those are not measured yet"""
-ATTENDED_TOGETHER = Share(places=128, warps=8)
-"""Of several rows, whose heads are programs enough"""
+"""As `benchmarks/next_answers.py` found it for one row on an H200 without splits; those are not measured yet"""
 
 
 @triton.jit
@@ -71,19 +69,9 @@ def _attended(
     if SPLITS > 1:
         total = tl.where(is_first, total, 0.0)
         mixed = tl.where(is_first, mixed, 0.0)
-    for first in range(begin, end, PLACES):
-        which = first + tl.arange(0, PLACES)
-        is_before = which < end
-        where = kept + which[:, None] * SIZE + at[None, :]
-        k = tl.load(keys + where, mask=is_before[:, None], other=0.0).to(tl.float32)
-        v = tl.load(values + where, mask=is_before[:, None], other=0.0).to(tl.float32)
-        scores = tl.where(is_before, tl.sum(query[None, :] * k, axis=1) * scale, float("-inf"))
-        now = tl.maximum(most, tl.max(scores, axis=0))
-        weights = tl.exp(scores - now)
-        shrunk = tl.exp(most - now)
-        total = total * shrunk + tl.sum(weights, axis=0)
-        mixed = mixed * shrunk + tl.sum(weights[:, None] * v, axis=0)
-        most = now
+    most, total, mixed = _attending(
+        query, keys + kept, values + kept, begin, end, most, total, mixed, scale, SIZE, PLACES
+    )
     number = row * HEADS + head
     if SPLITS == 1:
         tl.store(out + number * SIZE + at, (mixed / total).to(out.dtype.element_ty))
@@ -98,6 +86,26 @@ def _attended(
             found = _joined(mixes, mosts, totals, number, SIZE, SPLITS)
             tl.store(out + number * SIZE + at, found.to(out.dtype.element_ty))
             tl.store(ended + number, 0)  # for the next call
+
+
+@triton.jit
+def _attending(query, keys, values, begin, end, most, total, mixed, scale, SIZE: tl.constexpr, PLACES: tl.constexpr):
+    """Maximum, normaliser and sum of what was attended to, with the places from `begin` to before `end` added."""
+    at = tl.arange(0, SIZE)
+    for first in range(begin, end, PLACES):
+        which = first + tl.arange(0, PLACES)
+        is_before = which < end
+        where = which[:, None] * SIZE + at[None, :]
+        k = tl.load(keys + where, mask=is_before[:, None], other=0.0).to(tl.float32)
+        v = tl.load(values + where, mask=is_before[:, None], other=0.0).to(tl.float32)
+        scores = tl.where(is_before, tl.sum(query[None, :] * k, axis=1) * scale, float("-inf"))
+        now = tl.maximum(most, tl.max(scores, axis=0))
+        weights = tl.exp(scores - now)
+        shrunk = tl.exp(most - now)
+        total = total * shrunk + tl.sum(weights, axis=0)
+        mixed = mixed * shrunk + tl.sum(weights[:, None] * v, axis=0)
+        most = now
+    return most, total, mixed
 
 
 @triton.jit
@@ -120,7 +128,7 @@ def attended(
     values: Tensor,
     places: Tensor,
     *,
-    share: Share | None = None,
+    share: Share = ATTENDED,
     early: bool = EARLY,
 ) -> Tensor:
     """As `one_token.attended`; cos and sin [B, 1, 1, size], keys and values [B, H, places, size].
@@ -128,7 +136,6 @@ def attended(
     Split shares are counted in memory that all calls of as many rows and heads have in common: one at a time.
     """
     rows, heads, n_places, size = keys.shape
-    share = share or (ATTENDED if rows == 1 else ATTENDED_TOGETHER)
     out = torch.empty(rows, heads * size, dtype=asked.dtype, device=asked.device)
     mixes = mosts = totals = ended = out  # one share needs none of them
     if share.splits > 1:
