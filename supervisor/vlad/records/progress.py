@@ -108,9 +108,20 @@ class RequestDone(Line, frozen=True, kw_only=True, tag="request"):
 
 
 class Warned(Line, frozen=True, kw_only=True, tag="warning"):
-    """Something the user should know that stops nothing."""
+    """Something the user should know that stops nothing.
+
+    What it is `about` may pass: it then replaces what was told about that before, and is so until WarningOver, the end
+    of the program, or its next attempt, which tells anew.
+    """
 
     message: str
+    about: str = ""
+
+
+class WarningOver(Line, frozen=True, kw_only=True, tag="warning_over"):
+    """What was warned about is no longer so."""
+
+    about: str
 
 
 class Finished(Line, frozen=True, kw_only=True, tag="finished"):
@@ -122,7 +133,16 @@ class Finished(Line, frozen=True, kw_only=True, tag="finished"):
 
 
 ProgressLine = (
-    Plan | PhaseChange | Step | TaskEvaluated | CheckpointBegun | CheckpointSaved | RequestDone | Warned | Finished
+    Plan
+    | PhaseChange
+    | Step
+    | TaskEvaluated
+    | CheckpointBegun
+    | CheckpointSaved
+    | RequestDone
+    | Warned
+    | WarningOver
+    | Finished
 )
 
 

@@ -2,6 +2,7 @@
 
 import mmap
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,7 @@ from vlad.records.progress import (
     Reason,
     Step,
     Warned,
+    WarningOver,
     decode_evaluations,
     decode_progress,
 )
@@ -36,7 +38,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Live numbers of a run. None = not reported (yet). Rates in percent, durations in seconds, `_at` in Unix seconds.
 
     `typical_step_s`, `evaluating_s` and `saving_s` are smoothed durations, the inputs of an ETA; `loss_history` holds
-    the newest losses for a small plot.
+    the newest losses for a small plot; `passing` are those of the `warnings` that can be over, by what they are about.
     """
 
     attempt: int = 0
@@ -79,6 +81,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     last_checkpoint: CheckpointSaved | None = None
     best_checkpoint: CheckpointSaved | None = None
     warnings: tuple[str, ...] = ()
+    passing: dict[str, str] = {}
     finished: bool = False
     finished_reason: Reason | None = None
     stopped: bool = False
@@ -114,8 +117,9 @@ def fold_evaluation(summary: Summary, evaluation: Evaluation) -> Summary:
 def _new_attempt(summary: Summary, attempt: int, at: float) -> Summary:
     """A new launch loads again; what was trained, saved and evaluated before stays."""
     return msgspec.structs.replace(
-        summary, attempt=attempt, phase=Phase.LOADING, phase_detail="", phase_since=at, phase_done=None,
-        phase_total=None, step_at=None, finished=False, finished_reason=None, stopped=False,
+        _without_warnings(summary, summary.passing), attempt=attempt, phase=Phase.LOADING, phase_detail="",
+        phase_since=at, phase_done=None, phase_total=None, step_at=None, finished=False, finished_reason=None,
+        stopped=False,
     )  # fmt: skip
 
 
@@ -141,14 +145,33 @@ def _after(summary: Summary, line: ProgressLine) -> Summary:
             last = line if line.is_new else summary.last_checkpoint
             return msgspec.structs.replace(summary, last_checkpoint=last, best_checkpoint=best)
         case Warned():
-            others = tuple(message for message in summary.warnings if message != line.message)
-            return msgspec.structs.replace(summary, warnings=(*others, line.message)[-KEPT_WARNINGS:])
+            return _warned(summary, line)
+        case WarningOver():
+            return _without_warnings(summary, {line.about})
         case Finished():
             return msgspec.structs.replace(
-                summary, step=line.step, finished=True, finished_reason=line.reason, stopped=line.stopped, phase=None
-            )
+                _without_warnings(summary, summary.passing), step=line.step, finished=True,
+                finished_reason=line.reason, stopped=line.stopped, phase=None,
+            )  # fmt: skip
         case _:
             return summary
+
+
+def _warned(summary: Summary, line: Warned) -> Summary:
+    summary = _without_warnings(summary, {line.about})
+    others = tuple(message for message in summary.warnings if message != line.message)
+    passing = {**summary.passing, line.about: line.message} if line.about else summary.passing
+    return msgspec.structs.replace(summary, warnings=(*others, line.message)[-KEPT_WARNINGS:], passing=passing)
+
+
+def _without_warnings(summary: Summary, about: Collection[str]) -> Summary:
+    """Without what was told about these passing things."""
+    over = {message for name, message in summary.passing.items() if name in about}
+    return msgspec.structs.replace(
+        summary,
+        warnings=tuple(message for message in summary.warnings if message not in over),
+        passing={name: message for name, message in summary.passing.items() if name not in about},
+    )
 
 
 def _planned(summary: Summary, plan: Plan) -> Summary:
@@ -261,6 +284,7 @@ def _sampled(content: mmap.mmap, size: int) -> tuple[Summary, int]:
     marks = {content.rfind(f'"kind":"{kind}"'.encode(), gap_start, tail_start) for kind in ("plan", "checkpoint")}
     gap = [content[content.rfind(b"\n", 0, mark) + 1 : content.find(b"\n", mark)] for mark in sorted(marks) if mark > 0]
     summary = _folded(EMPTY, content[:head_end].split(b"\n"))
-    # times across the gap lie, and so would a plot of losses
+    # times across the gap lie, and so would a plot of losses; what could pass may have passed there
+    summary = _without_warnings(summary, summary.passing)
     summary = msgspec.structs.replace(summary, phase=None, phase_since=None, step_at=None, loss_history=())
     return msgspec.structs.replace(_folded(summary, gap), phase=None, phase_since=None, step_at=None), tail_start

@@ -16,6 +16,7 @@ from vlad.records.progress import (
     Reason,
     Step,
     Warned,
+    WarningOver,
 )
 from vlad.records.rundir import RunDirectory
 from vlad.records.summary import EMPTY, Summary, fold_evaluation, fold_progress, of_attempt, read_summary
@@ -85,6 +86,43 @@ def test_repeated_warnings_are_kept_once_and_bounded() -> None:
     warnings = folded(*lines).warnings
     assert len(warnings) == summary_module.KEPT_WARNINGS
     assert warnings[-1] == "w29"
+
+
+def behind(step: int) -> Warned:
+    return Warned(at=step, message=f"step {step} is behind", about="evaluations")
+
+
+def test_a_warning_about_what_may_pass_replaces_the_one_before_it() -> None:
+    summary = folded(behind(1), Warned(at=2, message="no room"), behind(3))
+    assert summary.warnings == ("no room", "step 3 is behind")
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        WarningOver(at=9, about="evaluations"),
+        Finished(at=9, step=4, stopped=True),
+        PhaseChange(at=9, attempt=2, phase=Phase.LOADING),
+    ],
+    ids=["it is over", "the program ended", "another attempt tells anew"],
+)
+def test_a_warning_about_what_has_passed_is_gone_and_the_others_stay(end: ProgressLine) -> None:
+    summary = folded(Warned(at=1, message="no room"), behind(2), end)
+    assert (summary.warnings, summary.passing) == (("no room",), {})
+
+
+def test_another_thing_that_is_over_takes_no_warning_back() -> None:
+    assert folded(behind(2), WarningOver(at=3, about="disk")).warnings == ("step 2 is behind",)
+
+
+def test_what_could_have_passed_in_the_unread_middle_of_a_long_file_is_not_told(run: RunDirectory) -> None:
+    with Reporter(run.path) as reporter:
+        for line in (Warned(at=1, message="no room"), behind(2)):
+            reporter.progress(line)
+        for step in range(1000):
+            reporter.progress(Step(at=3, step=step, loss=1.0))
+    assert read_summary(run).summary.warnings == ("no room",)
+    assert read_summary(run, whole=True).summary.warnings == ("no room", "step 2 is behind")
 
 
 def test_a_failed_evaluation_changes_neither_best_nor_counter() -> None:

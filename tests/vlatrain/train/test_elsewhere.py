@@ -7,9 +7,10 @@ from typing import Any
 import fake_simulator
 import pytest
 from patience import until
-from training_runs import Workshop, train_state
+from training_runs import Run, Workshop, train_state
+from vlad.records.progress import Warned, WarningOver
 from vlad.records.rundir import Home, RunDirectory
-from vlatrain.train.elsewhere import behind
+from vlatrain.train.elsewhere import BEHIND, behind
 
 SETTINGS: dict[str, Any] = {
     "eval_task_suite_name": "libero_spatial",
@@ -48,9 +49,16 @@ def test_checkpoints_are_evaluated_by_runs_of_their_own_and_count_when_they_arri
     assert told == [(1, 3, 3, 1, 0), (2, 3, 3, 1, 1)]
     assert run.finished.reason == "MAX_STEPS"
     assert train_state(run.latest).pending == ()
-    assert any("evaluations are behind training: those of step 1" in warning for warning in run.warnings)
+    assert standing_warnings(run) == [behind((1,)), None], "it goes when the first result has joined"
     assert sorted(path.name for path in run.folder.glob("step-*")) == ["step-000001", "step-000002"], "the best stays"
     assert len(list((home.path / "runs").iterdir())) == 2
+
+
+def standing_warnings(run: Run) -> list[str | None]:
+    """What was told of evaluations that are behind, in order; None where it was taken back."""
+    lines = run.directory.read_progress()[0]
+    told = [line for line in lines if isinstance(line, (Warned, WarningOver)) and line.about == BEHIND]
+    return [line.message if isinstance(line, Warned) else None for line in told]
 
 
 def test_an_evaluation_whose_run_fails_is_a_result_with_its_reason(workshop: Workshop, home: Home) -> None:

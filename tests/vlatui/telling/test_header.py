@@ -27,10 +27,10 @@ from vlad.records.events import (
 from vlad.records.gpus import LeasedGpu, Leftover, QueuePlace
 from vlad.records.home_view import RunView
 from vlad.records.outcome import Exit
-from vlad.records.progress import CheckpointSaved, Evaluation, Reason
+from vlad.records.progress import CheckpointSaved, Evaluation, ProgressLine, Reason, Warned, WarningOver
 from vlad.records.quiet import Quiet
 from vlad.records.run import Attempt, RunRecord
-from vlad.records.summary import Summary
+from vlad.records.summary import Summary, fold_progress
 from vlatui.look.format import pace, shortened, shortened_path
 from vlatui.look.tones import Span, Tone, fitted, justified, safe, width_of
 from vlatui.telling import outlook
@@ -192,6 +192,14 @@ def test_a_run_that_tells_nothing_says_so_in_header_and_table(is_hung: bool, wor
     assert word in text_of([run_row(silent, NOW).cells["state"]])
     ended = replace(run, record=msgspec.structs.replace(record, state=State.FAILED))
     assert word not in text_of([run_row(ended, NOW).cells["state"]])
+
+
+@pytest.mark.parametrize(("end", "is_shown"), [([], True), ([WarningOver(at=2, about="x")], False)], ids=["is", "was"])
+def test_a_warning_stands_in_the_header_as_long_as_it_is_so(end: list[ProgressLine], is_shown: bool) -> None:
+    run = view()
+    for line in [Warned(at=1, message="evaluations are behind", about="x"), *end]:
+        run = replace(run, summary=fold_progress(run.summary, line))
+    assert ("evaluations are behind" in text_of(header_lines(run, NOW, 80))) == is_shown
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ POLL_S = 1.0
 LOOK_AT_RUN_S = 5.0
 RESTARTS = "2"
 MOST_NAMED = 3
+BEHIND = "evaluations beside training"
 TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT")
 OURS = ("VLAD_RUN_ID", "VLAD_RUN_DIR", "VLAD_ATTEMPT")
 VLAD = (sys.executable, "-P", "-c", "from vlad.cli import main; main()")
@@ -88,13 +89,20 @@ def submitted(session: Session, state: TrainState) -> TrainState:
     after = state.with_pending()
     if session.ranks.is_first:
         _begin_due(session, after)
-        if state.pending:
-            session.reports.warn(behind(state.pending))
+    _tell_behind(session, after)
     return after
 
 
+def _tell_behind(session: Session, state: TrainState) -> None:
+    """Keeps the warning true: all that is waited for but the newest should have ended."""
+    if len(state.pending) > 1 and is_awaited(session, state):
+        session.reports.warn(behind(state.pending[:-1]), BEHIND)
+    else:
+        session.reports.is_over(BEHIND)
+
+
 def behind(steps: Sequence[int]) -> str:
-    """Which evaluations have not ended when another one is due."""
+    """Which evaluations have not ended although another one is due."""
     named = ", ".join(map(str, steps[:MOST_NAMED]))
     more = f" and {len(steps) - MOST_NAMED} more" if len(steps) > MOST_NAMED else ""
     return f"evaluations are behind training: those of step {named}{more} have not ended yet"
@@ -181,6 +189,7 @@ def joined(session: Session, state: TrainState) -> TrainState:
             _tell(session, state, record, is_counted=is_counted)
             if is_awaited(session, state):
                 _begin_due(session, state)
+        _tell_behind(session, state)
     return state
 
 
@@ -248,6 +257,7 @@ def abandoned(session: Session, state: TrainState) -> None:
 
 def begun_again(session: Session, state: TrainState) -> None:
     """After a resume: evaluations whose run is gone and left no result are started again."""
+    _tell_behind(session, state)
     for step in _in_turn(session, state) if session.ranks.is_first else ():
         job = job_of(session, step)
         if job.record() is None and job.failure() is not None:

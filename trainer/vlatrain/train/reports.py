@@ -20,6 +20,7 @@ from vlad.records.progress import (
     Step,
     TaskEvaluated,
     Warned,
+    WarningOver,
 )
 from vlad.report import Reporter
 
@@ -43,6 +44,7 @@ class Reports:
         self._phase: Phase | None = None
         self._done: int | None = None
         self._detail = ""
+        self._passing: set[str] = set()
         self._timed_steps = 0
         self._timed_s = 0.0
 
@@ -166,10 +168,18 @@ class Reports:
         """Whether an attempt before this one has told of it already."""
         return self._speaks and self.reporter.has_told(evaluation)
 
-    def warn(self, message: str) -> None:
+    def warn(self, message: str, about: str = "") -> None:
+        """What it is `about` may pass: a later warning about the same replaces this one, `is_over` takes it back."""
         if self._speaks:
             say(f"warning: {message}", sys.stderr)
-        self._tell(Warned(at=time.time(), message=message))
+        self._passing |= {about} if about else set()
+        self._tell(Warned(at=time.time(), message=message, about=about))
+
+    def is_over(self, about: str) -> None:
+        """What was warned about is no longer so; nothing where nobody was warned."""
+        if about in self._passing:
+            self._passing.remove(about)
+            self._tell(WarningOver(at=time.time(), about=about))
 
     def finished(self, step: int, reason: Reason | None) -> None:
         """The run ends; without a reason it was asked to."""

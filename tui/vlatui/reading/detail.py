@@ -11,7 +11,6 @@ from vlad.records.progress import (
     Evaluation,
     ProgressLine,
     Step,
-    Warned,
     decode_evaluations,
     decode_progress,
 )
@@ -53,7 +52,6 @@ class RunDetail:
     events: tuple[AnyEvent, ...] = ()
     curves: dict[str, Curve] = field(default_factory=dict)
     checkpoints: tuple[CheckpointSaved, ...] = ()
-    warnings: tuple[Warned, ...] = ()
     logs: tuple[LogSource, ...] = ()
 
 
@@ -69,7 +67,6 @@ class DetailReader:
     def _forget(self) -> None:
         self._curves: dict[str, GrowingCurve] = {}
         self._checkpoints: list[CheckpointSaved] = []
-        self._warnings: list[Warned] = []
         self._evaluations: list[Evaluation] = []
         self._under_way: UnderWay | None = None
         self._events: list[AnyEvent] = []
@@ -93,7 +90,6 @@ class DetailReader:
             events=tuple(self._events),
             curves={name: growing.curve() for name, growing in self._curves.items()},
             checkpoints=tuple(self._checkpoints),
-            warnings=tuple(self._warnings),
             logs=logs,
         )
 
@@ -116,8 +112,6 @@ class DetailReader:
                 self._curves.setdefault(name, GrowingCurve()).add(line.step, line.at, value)
         elif isinstance(line, CheckpointSaved):
             self._checkpoints.append(line)
-        elif isinstance(line, Warned):
-            self._warnings.append(line)
 
     def _read_evaluations(self) -> None:
         lines, end = read_lines(self.run.evaluations, self._evaluations_end)
