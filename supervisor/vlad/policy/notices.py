@@ -46,7 +46,9 @@ def notice_of_hang(record: RunRecord) -> Notice | None:
         _place(record),
     ]
     return Notice(
-        frozenset({Occasion.HANG}), f"{record.name} hangs: {record.quiet.words(record.updated_at)}", "\n".join(lines)
+        frozenset({Occasion.HANG}),
+        f"{record.full_name} hangs: {record.quiet.words(record.updated_at)}",
+        "\n".join(lines),
     )
 
 
@@ -70,7 +72,7 @@ def _title(record: RunRecord) -> str:
     told = record.diagnosis.summary if record.diagnosis and record.state is not State.STOPPED else ""
     outcome = str(record.reason).lower().replace("_", " ") if record.reason else told
     word = "restarts" if record.state is State.BACKOFF else str(record.state)
-    return f"{record.name} {word}" + (f": {outcome}" if outcome else "")
+    return f"{record.full_name} {word}" + (f": {outcome}" if outcome else "")
 
 
 def _lines(record: RunRecord) -> list[str]:

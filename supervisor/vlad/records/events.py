@@ -63,6 +63,7 @@ class Created(Event, frozen=True, kw_only=True, tag="created"):
     host: str
     tty: str | None = None
     cwd: str = ""
+    part_of: str | None = None
 
 
 class Moved(Event, frozen=True, kw_only=True, tag="moved"):

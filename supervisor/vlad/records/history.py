@@ -1,7 +1,7 @@
 """Run ids, and which runs ended last, without looking at all of them."""
 
-import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 from vlad.records.files import last_lines
@@ -24,6 +24,11 @@ NAME = Naming(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 RUN_ID = Naming(r"\d{8}-\d{4}-[A-Za-z0-9][A-Za-z0-9_.-]{0,63}-[0-9a-f]{4}")
 
 
+def name_in(run_id: str) -> str:
+    """The name of the run with this id."""
+    return run_id.split("-", 2)[2].rsplit("-", 1)[0]
+
+
 def last_ended(listed: Path, most: int, counts: Callable[[str], bool]) -> list[str]:
     """The last of the list of ends that count; a run stands there once for each time that it ended."""
     found: dict[str, None] = {}
@@ -35,13 +40,10 @@ def last_ended(listed: Path, most: int, counts: Callable[[str], bool]) -> list[s
     return list(found)
 
 
-def newest_in(runs: Path, most: int, live: Collection[str]) -> list[str]:
-    """The newest by name of those that are not live; of a long history only names are read."""
-    from heapq import nlargest
-
+def newest_in(runs: Path, most: int, counts: Callable[[str], bool]) -> list[str]:
+    """The newest by name of those that count; of a long history only names are read."""
     try:
-        with os.scandir(runs) as entries:
-            newest = nlargest(most + len(live), (entry.name for entry in entries))
+        names = sorted((path.name for path in runs.iterdir()), reverse=True)
     except FileNotFoundError:
         return []
-    return [name for name in newest if RUN_ID.fullmatch(name) and name not in live][:most]
+    return list(islice((name for name in names if RUN_ID.fullmatch(name) and counts(name)), most))

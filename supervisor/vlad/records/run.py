@@ -25,6 +25,7 @@ from vlad.records.events import (
     decode_event,
 )
 from vlad.records.gpus import LeasedGpu, Leftover, QueuePlace
+from vlad.records.history import name_in
 from vlad.records.outcome import Cause, Diagnosis, Evidence, Exit, ProcessIdentity
 from vlad.records.progress import Phase, Reason
 from vlad.records.quiet import Quiet
@@ -65,6 +66,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     cwd: str = ""
     tty: str | None = None
     nproc: int | None = None
+    part_of: str | None = None
     ended_at: float | None = None
     why: str = ""
     wording: Wordings = ()
@@ -84,6 +86,11 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     gpus: tuple[LeasedGpu, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
     quiet: Quiet | None = None
+
+    @property
+    def full_name(self) -> str:
+        """The name; of a part of another run that one's, too."""
+        return f"{self.name} of {name_in(self.part_of)}" if self.part_of else self.name
 
     @property
     def attempt(self) -> Attempt | None:
@@ -118,6 +125,7 @@ def _after(record: RunRecord | None, event: AnyEvent) -> RunRecord:
         return RunRecord(
             run_id=event.run_id, name=event.name, state=State.QUEUED, seq=event.seq, created_at=event.at,
             updated_at=event.at, host=event.host, cwd=event.cwd, tty=event.tty, nproc=event.nproc,
+            part_of=event.part_of,
         )  # fmt: skip
     if record is None:
         raise IllegalMove(f"the journal begins with {type(event).__name__}, not with Created")

@@ -3,6 +3,7 @@
 import os
 import time
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 
 import msgspec
@@ -17,10 +18,13 @@ from vlad.records.files import (
     set_aside,
     sync_folder,
 )
-from vlad.records.history import NAME, RUN_ID, last_ended, newest_in
+from vlad.records.history import NAME, RUN_ID, last_ended, name_in, newest_in
+from vlad.records.parts import whole_of
 from vlad.records.progress import Evaluation, ProgressLine, decode_evaluations, decode_progress
 from vlad.records.run import STATE_SCHEMA, RunRecord, fold_all
 from vlad.records.spec import SPEC_SCHEMA, RunSpec
+
+MINUTE = len("YYYYmmdd-HHMM")
 
 
 def default_home() -> Path:
@@ -81,8 +85,8 @@ class Home(msgspec.Struct, frozen=True):
         """Runs that are not finished, oldest first; costs nothing for the finished ones."""
         return _ids(self.live)
 
-    def newest_ended_ids(self, most: int | None = None) -> list[str]:
-        """Runs that are not live, newest first: all of them, or the `most` that ended last.
+    def newest_ended_ids(self, most: int | None = None, *, with_parts: bool = True) -> list[str]:
+        """Runs that are not live, newest first: all of them, or the `most` that ended last, parts of others or not.
 
         The latter costs the same however long the history is: only the end of the list of ends is read. A home that
         has not kept that list for long enough is looked through.
@@ -90,8 +94,13 @@ class Home(msgspec.Struct, frozen=True):
         live = set(self.live_ids())
         if most is None:
             return [run_id for run_id in reversed(self.run_ids()) if run_id not in live]
-        listed = last_ended(self.ended, most, lambda run_id: run_id not in live and (self.runs / run_id).is_dir())
-        return sorted(listed, reverse=True) if len(listed) == most else newest_in(self.runs, most, live)
+
+        def counts(run_id: str) -> bool:
+            run = self.runs / run_id
+            return run_id not in live and run.is_dir() and (with_parts or whole_of(run / "spec.json") is None)
+
+        listed = last_ended(self.ended, most, counts)
+        return sorted(listed, reverse=True) if len(listed) == most else newest_in(self.runs, most, counts)
 
     def mark_live(self, run_id: str) -> None:
         link = self.live / run_id
@@ -106,7 +115,7 @@ class Home(msgspec.Struct, frozen=True):
         (self.live / run_id).unlink(missing_ok=True)
 
     def find(self, wanted: str) -> "RunDirectory":
-        """The run that `wanted` names: an id, a unique part of one, a run name (the newest), or "last".
+        """The run that `wanted` names: an id, a unique part of one, a name (the newest), or "last" (part of no other).
 
         Raises RecordError when none or several fit.
         """
@@ -116,8 +125,8 @@ class Home(msgspec.Struct, frozen=True):
         if wanted in ids:
             return self.run(wanted)
         if wanted == "last":
-            return self._newest(ids)
-        if named := [run_id for run_id in ids if run_id.split("-", 2)[2].rsplit("-", 1)[0] == wanted]:
+            return self._last(ids)
+        if named := [run_id for run_id in ids if name_in(run_id) == wanted]:
             return self._newest(named)
         fitting = [run_id for run_id in ids if wanted and wanted in run_id]
         if len(fitting) == 1:
@@ -126,10 +135,16 @@ class Home(msgspec.Struct, frozen=True):
             raise RecordError(f"{wanted!r} fits {len(fitting)} runs ({', '.join(fitting[-3:])}); name one of them")
         raise RecordError(f"no run fits {wanted!r}; `vlad ls --all` lists them")
 
+    def _last(self, ids: list[str]) -> "RunDirectory":
+        """The newest run that somebody started: evaluations beside it are newer."""
+        for _, same in groupby(reversed(ids), key=lambda run_id: run_id[:MINUTE]):
+            if own := [run_id for run_id in same if whole_of(self.run(run_id).spec) is None]:
+                return self._newest(own)
+        return self._newest(ids)
+
     def _newest(self, ids: list[str]) -> "RunDirectory":
         """The run that was made last; ids tell the minute, the immutable spec.json the rest."""
-        minute = len("YYYYmmdd-HHMM")
-        last = [self.run(run_id) for run_id in ids if run_id[:minute] == ids[-1][:minute]]
+        last = [self.run(run_id) for run_id in ids if run_id[:MINUTE] == ids[-1][:MINUTE]]
         return max(last, key=lambda run: run.spec.stat().st_mtime_ns if run.spec.exists() else 0)
 
 

@@ -94,6 +94,7 @@ class ConfigValue(msgspec.Struct, frozen=True, kw_only=True):
 class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Everything needed to launch an attempt again, on this host or another.
 
+    `part_of` is the id of the run that it works for, as an evaluation beside a training does.
     `tty` is the terminal where it was asked for; with `has_terminal` the job has one of its own (`vlad attach`).
     """
 
@@ -114,6 +115,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     gpus: GpuWish | None = None
     priority: int = 0
     after: tuple[Predecessor, ...] = ()
+    part_of: str | None = None
     early_stop: EarlyStopWish | None = None
     log_patterns: tuple[LinePattern, ...] = ()
     adopted: Adopted | None = None

@@ -45,6 +45,7 @@ def _fill(run: RunDirectory, spec: RunSpec) -> None:
         host=spec.host,
         tty=spec.tty,
         cwd=spec.cwd,
+        part_of=spec.part_of,
     )
     journal = JournalWriter(run.events)
     journal.append(msgspec.json.encode(created), durable=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 from command_line import Vlad
 from letterbox import Letterbox, letterbox
@@ -58,6 +59,13 @@ def test_a_notice_says_what_happened_why_and_what_to_do() -> None:
     assert notice.body.splitlines() == [
         "as it happened", "CUDA ran out of memory", "lower batch_size", "20261122-0931-demo-7f3a on box, after 1h 01m",
     ]  # fmt: skip
+
+
+def test_a_notice_about_a_part_says_of_which_run() -> None:
+    part = msgspec.structs.replace(record(State.FAILED, OOM), part_of="20261122-0930-spatial-a1b2")
+    notice = notice_of(part)
+    assert notice is not None
+    assert notice.title == "demo of spatial FAILED: CUDA ran out of memory"
 
 
 def test_progress_is_one_line_and_empty_where_nothing_was_told() -> None:

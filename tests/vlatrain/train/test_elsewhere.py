@@ -8,8 +8,11 @@ import fake_simulator
 import pytest
 from patience import until
 from training_runs import Run, Workshop, train_state
+from vlad.records.history import name_in
 from vlad.records.progress import Warned, WarningOver
 from vlad.records.rundir import Home, RunDirectory
+from vlad.records.spec import Kind, RunSpec
+from vlad.supervise.create import create_run
 from vlatrain.train.elsewhere import BEHIND, behind
 
 SETTINGS: dict[str, Any] = {
@@ -41,8 +44,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 def test_checkpoints_are_evaluated_by_runs_of_their_own_and_count_when_they_arrive(
     workshop: Workshop, home: Home
 ) -> None:
-    run = workshop.run(**SETTINGS)
-    assert run.train() == 0, run.jobs[-1].output
+    run, own = workshop.run(**SETTINGS), run_elsewhere(home, "20261122-0931-spatial-7f3a")
+    assert run.train(environment={"VLAD_RUN_ID": own.run_id}) == 0, run.jobs[-1].output
     told = [
         (seen.step, seen.successes, seen.episodes, seen.best_step, seen.bad_evaluations) for seen in run.evaluations
     ]
@@ -51,7 +54,17 @@ def test_checkpoints_are_evaluated_by_runs_of_their_own_and_count_when_they_arri
     assert train_state(run.latest).pending == ()
     assert standing_warnings(run) == [behind((1,)), None], "it goes when the first result has joined"
     assert sorted(path.name for path in run.folder.glob("step-*")) == ["step-000001", "step-000002"], "the best stays"
-    assert len(list((home.path / "runs").iterdir())) == 2
+    others = [home.run(run_id).read_record() for run_id in home.run_ids() if run_id != own.run_id]
+    assert sorted(other.full_name for other in others) == ["eval-step1 of spatial", "eval-step2 of spatial"]
+
+
+def run_elsewhere(home: Home, run_id: str) -> RunDirectory:
+    """A run on record that nobody looks after here."""
+    spec = RunSpec(
+        run_id=run_id, name=name_in(run_id), kind=Kind.TRAIN, argv=("true",), cwd="/", created_at=1.0,
+        created_by="a test", host="another-host",
+    )  # fmt: skip
+    return create_run(home, spec)
 
 
 def standing_warnings(run: Run) -> list[str | None]:

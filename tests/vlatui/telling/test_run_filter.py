@@ -1,12 +1,16 @@
 """The filter of the runs, applied to trainings that vlad did not start."""
 
+from dataclasses import replace
+
+import msgspec
 import pytest
 from dashboards import Runs
 from vlad.records.foreign import ForeignJob
 from vlad.records.home_view import HomeReader
 from vlad.records.outcome import ProcessIdentity
 from vlad.records.rundir import Home
-from vlatui.telling.run_filter import RunFilter
+from vlatui.telling.run_filter import RunFilter, RunSort, arranged
+from vlatui.telling.run_rows import run_row
 
 JOB = ForeignJob(
     process=ProcessIdentity(pid=7, start_ticks=1, boot_id="b"), pids=(7,), user=0,
@@ -25,6 +29,18 @@ def test_a_foreign_training_is_found_by_its_command_and_hidden_by_what_only_runs
     text: str, expected: bool
 ) -> None:
     assert RunFilter(text).matches_foreign(JOB) is expected
+
+
+def test_parts_follow_their_run_by_age_and_are_found_by_its_name(runs: Runs, home: Home) -> None:
+    live = HomeReader(home).read().live
+    whole, first = live[-1], live[0]
+    part = replace(first, record=msgspec.structs.replace(first.record, part_of=whole.run_id))
+    listed = [part, *live[1:]]
+    assert arranged(listed, RunSort.NEWEST) == [*live[1:], part]
+    assert RunFilter(whole.record.name).matches(part)
+    assert f"{first.record.name} of {whole.record.name}" in "".join(
+        span.text for span in run_row(part, 0).cells["name"]
+    )
 
 
 @pytest.mark.parametrize(("text", "name"), [("fail", "failed"), ("succ", "succeeded"), ("sto", "stopped")])

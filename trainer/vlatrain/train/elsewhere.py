@@ -19,7 +19,8 @@ from vlad.records.files import RecordError, replace_file
 from vlad.records.interval import wilson_interval
 from vlad.records.progress import Evaluation, Phase
 from vlad.records.requests import Action
-from vlad.records.rundir import RunDirectory
+from vlad.records.rundir import Home, RunDirectory, default_home
+from vlad.report import RUN_ID_VARIABLE
 
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.configuration.places import eval_log_folder
@@ -141,12 +142,18 @@ def _begin(session: Session, step: int) -> None:
     ]
     device = "--device=cpu" if target == "cpu" else f"--device={config.device.value}"
     words = ["start", "--json", "--name", f"eval-step{step}", "--restarts", RESTARTS]
-    words += ["--gpus", GPUS.get(target, f"{target},"), "--", *evaluate, device]
+    words += [*_part_of(), "--gpus", GPUS.get(target, f"{target},"), "--", *evaluate, device]
     done = _vlad(*words)
     if done.returncode != 0:
         _refuse(session, job, (done.stderr.strip().splitlines() or ["vlad start failed"])[-1])
         return
     replace_file(job.run, json.loads(done.stdout)["directory"].encode())
+
+
+def _part_of() -> list[str]:
+    """What makes it a part of the run that this process is of, where that is one of vlad's."""
+    run_id = os.environ.get(RUN_ID_VARIABLE, "")
+    return ["--part-of", run_id] if run_id in Home(default_home()).live_ids() else []
 
 
 def _vlad(*words: str) -> "subprocess.CompletedProcess[str]":

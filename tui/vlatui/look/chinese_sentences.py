@@ -161,6 +161,7 @@ SENTENCES: dict[str, str] = {
     "stopping: a checkpoint is saved first": "停止中:先保存检查点",
     "waits to be started": "等待启动",
     "of {count}": "共 {count}",
+    "of {run}": "属于 {run}",
     "{rate} at {step}": "{rate},第 {step} 步",
     "best {rate}": "最佳 {rate}",
     "{host} is not reached: this is how it stood {age} ago": "未连接到 {host}:这是 {age} 前的状态",

@@ -24,6 +24,7 @@ from vlad.records.events import (
     WentQuiet,
 )
 from vlad.records.gpus import LeasedGpu, Leftover, QueuePlace
+from vlad.records.history import name_in
 from vlad.records.outcome import Diagnosis, Exit
 from vlad.records.progress import Phase, Reason
 from vlad.records.run import RunRecord
@@ -69,6 +70,11 @@ def standing(record: RunRecord) -> Span:
     if record.quiet is not None and not record.state.is_final:
         return Span(tr("hung"), Tone.BAD) if record.quiet.is_hung else Span(tr("quiet"), Tone.WARN)
     return state_word(record.state)
+
+
+def whole(record: RunRecord) -> tuple[Span, ...]:
+    """Behind the name of a part of another run: of which."""
+    return (Span(f" {tr('of {run}', run=name_in(record.part_of))}", Tone.MUTED),) if record.part_of else ()
 
 
 def activity(record: RunRecord, summary: Summary) -> Span:

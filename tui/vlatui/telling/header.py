@@ -67,7 +67,13 @@ def foreign_lines(job: ForeignJob, width: int) -> list[Line]:
 
 def _title(run: RunView) -> Line:
     record, summary = run.record, run.summary
-    spans = [Span(record.name, Tone.TITLE), Span("  "), describe.state_mark(record.state), Span(" ")]
+    spans = [
+        Span(record.name, Tone.TITLE),
+        *describe.whole(record),
+        Span("  "),
+        describe.state_mark(record.state),
+        Span(" "),
+    ]
     spans.append(describe.standing(record))
     if record.state is State.RUNNING and summary.phase is not None:
         spans += [Span(" · ", Tone.FAINT), describe.phase_word(summary.phase)]

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from vlad.records.foreign import ForeignJob
 from vlad.records.home_view import RunView
+from vlad.records.parts import with_parts_below
 from vlad.records.run import State
 
 COMPARISON = re.compile(r"(success|best|step|loss)(>=|<=|>|<|=)(-?\d+(?:\.\d+)?)")
@@ -37,10 +38,10 @@ class RunSort(StrEnum):
 
 
 def arranged(runs: Sequence[RunView], sort: RunSort) -> list[RunView]:
-    """Runs in order; those that lack the number come last. `runs` are newest first."""
+    """Runs in order; those that lack the number come last. `runs` are newest first; by age, parts follow their run."""
     match sort:
         case RunSort.NEWEST:
-            return list(runs)
+            return [run for run, _ in with_parts_below(runs)]
         case RunSort.NAME:
             return sorted(runs, key=lambda run: (not run.is_live, run.record.name))
         case RunSort.SUCCESS:
@@ -84,7 +85,8 @@ def _fits(word: str, run: RunView) -> bool:
     if word.upper() in State.__members__:
         return run.record.state == word.upper()
     is_state_begun = len(word) >= LEAST_OF_A_STATE and run.record.state.lower().startswith(word)
-    return is_state_begun or word in run.run_id.lower() or word in run.record.name.lower()
+    ids = (run.run_id, run.record.part_of or "", run.record.name)
+    return is_state_begun or any(word in one.lower() for one in ids)
 
 
 def _value(name: str, run: RunView) -> float | None:

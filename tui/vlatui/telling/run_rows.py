@@ -59,7 +59,7 @@ def run_row(run: RunView, now: float) -> Row:
     record, summary = run.record, run.summary
     cells: dict[str, Cell] = {
         "mark": (describe.state_mark(record.state),),
-        "name": cell(record.name, Tone.STRONG if run.is_live else Tone.PLAIN),
+        "name": (Span(record.name, Tone.STRONG if run.is_live else Tone.PLAIN), *describe.whole(record)),
         "host": _host(run, now),
         "state": (describe.standing(record),),
         "activity": (describe.activity(record, summary),),

@@ -10,6 +10,7 @@ from vlad.commands.command import CliError, Command, our_home, print_json
 from vlad.commands.host.completion_scripts import SCRIPTS, Takes, Verb, Word
 from vlad.commands.verbs import VERBS, command_of
 from vlad.policy.launch_argv import POSITIONALS
+from vlad.records.history import name_in
 from vlad.records.shipped import shipped_configs
 
 RUNS = "runs"
@@ -39,7 +40,7 @@ def run_names() -> list[str]:
     """What RUN may be: live runs and the newest ended ones, by name and by id."""
     home = our_home()
     ids = [*home.live_ids(), *home.newest_ended_ids(RECENT)]
-    names = [run_id.split("-", 2)[2].rsplit("-", 1)[0] for run_id in ids]
+    names = [name_in(run_id) for run_id in ids]
     return list(dict.fromkeys(["last", *names, *ids])) if ids else []
 
 

@@ -9,7 +9,7 @@ import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
-from vlad.commands.command import CliError, Command, add_json, our_home, print_json, say
+from vlad.commands.command import CliError, Command, add_json, found_run, our_home, print_json, say
 from vlad.commands.host.install import warn_of_logout
 from vlad.commands.outcome import OUTCOMES, exit_code
 from vlad.commands.output import output_to
@@ -34,7 +34,7 @@ from vlad.commands.training.trainer import (
 from vlad.commands.watching.follow import follow_until_end
 from vlad.policy.launch_argv import POSITIONALS, kept_environment, trainer_argv, training_environment
 from vlad.policy.secrets import redacted
-from vlad.records.history import NAME
+from vlad.records.history import NAME, name_in
 from vlad.records.rundir import Home, RunDirectory, new_run_id
 from vlad.records.spec import Kind, OnHang, RestartPolicy, RunSpec
 
@@ -60,6 +60,7 @@ def _add(parser: ArgumentParser) -> None:
     )  # fmt: skip
     add_config_arguments(parser)
     parser.add_argument("--name", metavar="N", help="the run's name (default: from the data set or the command)")
+    parser.add_argument("--part-of", metavar="RUN", help="this run works for RUN, and is listed below it")
     parser.add_argument(
         "--tty", action="store_true", help="with a terminal of its own, for `vlad attach` (pdb, python -i)"
     )
@@ -154,12 +155,12 @@ def _training_spec(arguments: Namespace) -> RunSpec:
     python = chosen_python(arguments.python)
     spec_file = our_home().run(run_id).spec
     return RunSpec(
-        run_id=run_id, name=_name_in(run_id), kind=Kind.TRAIN, created_at=at, created_by=own_user(),
+        run_id=run_id, name=name_in(run_id), kind=Kind.TRAIN, created_at=at, created_by=own_user(),
         argv=trainer_argv(python, resolved.nproc, str(spec_file)), cwd=str(Path.cwd()), nproc=resolved.nproc,
         environment=_with_caches(training_environment(os.environ), resolved), config=resolved.config,
         config_file=str(file.absolute()), resume_from=resolved.text_of("resume_adapter_dir") or None,
         gpus=wish_of_trainer(arguments, resolved.nproc, resolved.text_of("device")), priority=arguments.priority,
-        after=followed_runs(arguments),
+        after=followed_runs(arguments), part_of=_whole(arguments),
         restart=_restart_policy(arguments, RestartPolicy().budget), stop=chosen_ladder(arguments, Kind.TRAIN),
         hang=chosen_hang_policy(arguments, OnHang.RESTART), has_terminal=_has_terminal(arguments),
         host=os.uname().nodename, tty=own_terminal(), git_commit=git_commit(Path.cwd()),
@@ -183,13 +184,13 @@ def _command_spec(arguments: Namespace) -> RunSpec:
     at, nproc = time.time(), _processes(command)
     run_id = new_run_id(_name(arguments.name, _command_name(command)), at)
     return RunSpec(
-        run_id=run_id, name=_name_in(run_id), kind=Kind.COMMAND, created_at=at, created_by=own_user(), argv=command,
+        run_id=run_id, name=name_in(run_id), kind=Kind.COMMAND, created_at=at, created_by=own_user(), argv=command,
         cwd=str(Path.cwd()), environment=kept_environment(os.environ), nproc=nproc,
         gpus=wish_of_command(arguments, nproc or 1), priority=arguments.priority, after=followed_runs(arguments),
         restart=_restart_policy(arguments, NO_RESTART), stop=chosen_ladder(arguments, Kind.COMMAND),
         hang=chosen_hang_policy(arguments, OnHang.REPORT), has_terminal=_has_terminal(arguments),
         host=os.uname().nodename, tty=own_terminal(), git_commit=git_commit(Path.cwd()),
-        early_stop=arguments.early_stop, log_patterns=chosen_patterns(arguments),
+        part_of=_whole(arguments), early_stop=arguments.early_stop, log_patterns=chosen_patterns(arguments),
     )  # fmt: skip
 
 
@@ -226,8 +227,9 @@ def _name(asked: str | None, found: str) -> str:
     return fitting if NAME.fullmatch(fitting) else "run"
 
 
-def _name_in(run_id: str) -> str:
-    return run_id.split("-", 2)[2].rsplit("-", 1)[0]
+def _whole(arguments: Namespace) -> str | None:
+    """The id of the run that this one is a part of. Raises RecordError for a run that there is not."""
+    return None if arguments.part_of is None else found_run(arguments.part_of).run_id
 
 
 def _training_name(resolved: ResolvedConfig) -> str:

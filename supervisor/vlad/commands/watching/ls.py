@@ -15,7 +15,11 @@ RECENT = 5
 
 
 def _add(parser: ArgumentParser) -> None:
-    parser.add_argument("--all", action="store_true", help=f"every run that ended, not only the last {RECENT}")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help=f"every run that ended, not only the last {RECENT} that are no part of another",
+    )
     add_json(parser)
 
 
@@ -34,9 +38,12 @@ def _run(arguments: Namespace) -> int:
 
 
 def _overviews(home: Home, most_ended: int | None) -> list[Overview]:
-    """Live runs and the newest ended ones, each newest first. Of history only names are read."""
+    """Live runs and the newest ended ones, each newest first. Of history only names are read.
+
+    What the parts of a run came to is told by that run: they are left out when they have ended.
+    """
     live = home.live_ids()
-    ended = home.newest_ended_ids(most_ended)
+    ended = home.newest_ended_ids(most_ended, with_parts=False)
     at = time.time()
     found = []
     for run_id in (*live, *ended):

@@ -1,6 +1,6 @@
 """One run at a glance, for the verbs that list and show: its record with what it last reported."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,9 @@ import msgspec
 from vlad.commands.text import STATE_TONES, Column, Ink, Tone
 from vlad.policy.eta import estimate
 from vlad.records import figures
+from vlad.records.history import name_in
 from vlad.records.outcome import Cause
+from vlad.records.parts import with_parts_below
 from vlad.records.progress import Phase
 from vlad.records.run import RunRecord, State
 from vlad.records.rundir import RunDirectory
@@ -114,6 +116,7 @@ def _failure_text(record: RunRecord) -> str:
     return diagnosis.cause.lower().replace("_", " ") if diagnosis else ""
 
 
+BELOW = "└ "
 COLUMNS = (
     Column(title="RUN"),
     Column(title="STATE"),
@@ -128,11 +131,11 @@ COLUMNS = (
 )
 
 
-def rows(overviews: Iterable[Overview], ink: Ink) -> list[list[str]]:
-    """A line of the list for each run."""
+def rows(overviews: Sequence[Overview], ink: Ink) -> list[list[str]]:
+    """A line of the list for each run, of parts below that of the run that they are of."""
     return [
         [
-            one.record.run_id,
+            _run_cell(one.record, is_below=is_below),
             ink(one.state_text(), one.tone),
             one.step_text(),
             one.eta_text(),
@@ -143,5 +146,11 @@ def rows(overviews: Iterable[Overview], ink: Ink) -> list[list[str]]:
             figures.terminal(one.record.tty),
             figures.age(one.at - one.record.created_at),
         ]
-        for one in overviews
+        for one, is_below in with_parts_below(overviews)
     ]
+
+
+def _run_cell(record: RunRecord, *, is_below: bool) -> str:
+    if is_below:
+        return f"{BELOW}{record.run_id}"
+    return f"{record.run_id} of {name_in(record.part_of)}" if record.part_of else record.run_id

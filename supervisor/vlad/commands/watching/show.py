@@ -4,6 +4,7 @@ import shlex
 import sys
 import time
 from argparse import ArgumentParser, Namespace
+from contextlib import suppress
 
 import msgspec
 
@@ -14,6 +15,8 @@ from vlad.commands.watching.why import attempt_line
 from vlad.host.processes import is_alive
 from vlad.policy.secrets import redacted
 from vlad.records import figures
+from vlad.records.files import RecordError
+from vlad.records.parts import whole_of
 from vlad.records.progress import Evaluation
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import RunSpec
@@ -59,7 +62,7 @@ def _text(
     run: RunDirectory, overview: Overview, spec: RunSpec, evaluations: list[Evaluation], ink: Ink
 ) -> str:  # fmt: skip
     parts = [
-        pairs([*_state_rows(overview, ink), *_progress_rows(overview)], ink),
+        pairs([*_state_rows(overview, ink), *_progress_rows(overview), *_part_rows(run, overview.at, ink)], ink),
         _attempts(overview, ink),
         _evaluations(evaluations, ink),
         pairs(_origin_rows(run, spec), ink),
@@ -70,6 +73,7 @@ def _text(
 def _state_rows(overview: Overview, ink: Ink) -> list[tuple[str, str]]:
     record = overview.record
     rows = [("run", record.run_id), ("state", ink(overview.state_text(), overview.tone))]
+    rows += [("part of", record.part_of)] if record.part_of else []
     if record.why:
         rows.append(("why", safe(record.why)))
     if record.quiet is not None and overview.is_live:
@@ -108,6 +112,17 @@ def _progress_rows(overview: Overview) -> list[tuple[str, str]]:
         *(("warning", safe(warning)) for warning in summary.warnings),
     ]
     return [(name, value) for name, value in candidates if value is not None]
+
+
+def _part_rows(run: RunDirectory, at: float, ink: Ink) -> list[tuple[str, str]]:
+    """The live runs that work for this one, as far as they can be read."""
+    rows = []
+    for other in map(run.home.run, run.home.live_ids()):
+        with suppress(RecordError):
+            if whole_of(other.spec) == run.run_id:
+                part = Overview.read(other, at)
+                rows.append(("part", f"{other.run_id} {ink(part.state_text(), part.tone)}"))
+    return rows
 
 
 def _attempts(overview: Overview, ink: Ink) -> str:

@@ -102,6 +102,15 @@ def test_a_grace_that_is_none_is_refused(vlad: Vlad, grace: str) -> None:
     assert "is no number of seconds from 0 to 86400" in answer.err
 
 
+def test_a_run_may_be_a_part_of_another_that_there_is(vlad: Vlad, lab: Lab) -> None:
+    whole = vlad.started("--name", "whole", "--", "true")
+    part = vlad.started("--part-of", "whole", "--", "true")
+    assert part.record.part_of == part.directory.read_spec().part_of == whole.directory.run_id
+    refused = vlad("start", "--part-of", "nothing", "--", "true")
+    assert (refused.code, refused.err) == (2, "vlad: no run fits 'nothing'; `vlad ls --all` lists them\n")
+    assert len(lab.home.run_ids()) == 2
+
+
 def test_secrets_reach_the_job_and_no_file(vlad: Vlad, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret_value")
     monkeypatch.setenv("WANDB_API_KEY", "wandb_secret_value")

@@ -41,6 +41,17 @@ def test_runs_are_listed_live_ones_first_then_by_age(vlad: Vlad, lab: Lab) -> No
     assert "SUCCEEDED early stop" in lines[2]
 
 
+def test_parts_stand_below_their_run_and_when_they_have_ended_only_in_the_whole_list(vlad: Vlad, lab: Lab) -> None:
+    old = Story(lab, "spatial", time.time() - 600).attempt().run
+    done = Story(lab, "eval-step20", part_of=old.run_id).attempt().moved(State.SUCCEEDED).run
+    now = Story(lab, "eval-step40", part_of=old.run_id).attempt().run
+    other = Story(lab, "other").attempt().run
+    told = [line.split("  ")[0] for line in vlad("ls").out.splitlines()[1:]]
+    assert told == [other.run_id, old.run_id, f"└ {now.run_id}"]
+    assert f"{done.run_id} of spatial  " in vlad("ls", "--all").out
+    assert {one["run_id"]: one["part_of"] for one in vlad("ls", "--json").json}[now.run_id] == old.run_id
+
+
 def test_of_ended_runs_only_the_last_few_are_read(vlad: Vlad, lab: Lab) -> None:
     now = time.time()
     for number in range(8):

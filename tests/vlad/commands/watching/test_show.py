@@ -1,6 +1,9 @@
 """vlad show and vlad why: everything about one run, and why it ended."""
 
 from command_line import Story, Vlad
+from supervised_runs import Lab
+from vlad.records.progress import Phase, PhaseChange
+from vlad.records.run import State
 
 
 def test_show_tells_everything_about_a_run(vlad: Vlad, training: Story) -> None:
@@ -11,6 +14,16 @@ def test_show_tells_everything_about_a_run(vlad: Vlad, training: Story) -> None:
     )
     for told in expected:
         assert told in out, told
+
+
+def test_show_tells_what_a_run_is_a_part_of_and_which_parts_it_has(vlad: Vlad, lab: Lab, training: Story) -> None:
+    part = Story(lab, "eval-step40", part_of=training.run.run_id).attempt()
+    part.reported(PhaseChange(at=5, phase=Phase.EVALUATING, step=40, done=3, total=20))
+    gone = Story(lab, "eval-step20", part_of=training.run.run_id).attempt().moved(State.SUCCEEDED)
+    assert f"part of  {training.run.run_id}" in vlad("show", "eval-step40").out
+    out = vlad("show", "last").out
+    assert f"{part.run.run_id} RUNNING evaluating 3/20" in out
+    assert gone.run.run_id not in out
 
 
 def test_show_as_json_has_spec_and_evaluations(vlad: Vlad, training: Story) -> None:
