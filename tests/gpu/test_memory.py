@@ -2,22 +2,28 @@
 
 import gc
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from gpu_models import a_batch, random_7b
+from kept_of_passes import kept_of_a_pass
 from kept_values import kept_values
 from measure_memory import SETTINGS, SIZES, configured, measured
 from reference_stack import config_of, made_base
+from vlatrain.configuration.finetune import FinetuneConfig, Precision
 from vlatrain.configuration.memory import Checkpointing
+from vlatrain.configuration.speed import Switch
 from vlatrain.model.config import OpenVLAConfig, TextConfig
 from vlatrain.model.lora import add_lora
 from vlatrain.planning import measured as calibrated
 from vlatrain.planning.cards import CARDS
 from vlatrain.planning.plan import plan
+from vlatrain.planning.sizes import sizes_of
 from vlatrain.planning.used import Way
+from whole_models import whole_config
 
 MOST_ERROR = 0.10
 
@@ -54,6 +60,29 @@ def test_blocks_keep_what_the_formula_says(name: str, way: Way) -> None:
     assert found["width"] == pytest.approx(keeps.width, abs=0.1)
     assert found["inner"] == pytest.approx(keeps.inner, abs=0.1)
     assert found["rank"] == pytest.approx(keeps.rank, abs=0.1)
+
+
+@pytest.mark.parametrize("compiled", [Switch.OFF, Switch.ON])
+def test_stems_keep_what_the_formula_says_and_compiled_no_more(compiled: Switch) -> None:
+    plain = whole_config()
+    towers = (plain.featurizer, plain.fused_featurizer)
+    first, second = (replace(tower, patch_size=4) for tower in towers)
+    plain = replace(plain, featurizer=first, fused_featurizer=second)
+    first, second = (replace(tower, stem_widths=(16, 32)) for tower in (first, second))
+    stemmed = replace(plain, featurizer=first, fused_featurizer=second)
+    config = FinetuneConfig(
+        use_lora=False, batch_size=8, precision=Precision.BF16, compile=compiled, cuda_graph=Switch.OFF
+    )
+    foretold = planned_activations(stemmed, config) - planned_activations(plain, config)
+    found = kept_of_a_pass(stemmed, config, "cuda") - kept_of_a_pass(plain, config, "cuda")
+    print(f"compiled {compiled}: {found:,} bytes, predicted {foretold:,}")
+    assert found <= 1.1 * foretold
+    assert compiled is Switch.ON or found >= 0.9 * foretold
+
+
+def planned_activations(model: OpenVLAConfig, config: FinetuneConfig) -> int:
+    parts = plan(config, sizes_of(model), CARDS["H200"], 1).account.parts
+    return next(part.size_bytes for part in parts if part.name.startswith("activations"))
 
 
 @pytest.mark.usefixtures("is_deterministic")

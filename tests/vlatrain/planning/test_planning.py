@@ -294,4 +294,4 @@ def test_a_base_in_fp8_is_proposed_on_cards_that_multiply_in_it_and_refused_on_o
 @pytest.mark.parametrize(("max_steps", "told"), [(1000, "; 1000 steps 6 min"), (100_000, "; 100000 steps 10 h")])
 def test_the_time_of_a_run_is_told_in_a_unit_that_fits(max_steps: int, told: str) -> None:
     made = replace(planned("H200", max_steps=max_steps), speed=Speed(step_s=0.36, samples_per_s=40))
-    assert any(line.endswith(told) for line in as_text(made, [], None).splitlines())
+    assert any(line.endswith(told) for line in as_text(made, [], []).splitlines())

@@ -36,11 +36,18 @@ class FrameIndex:
 
 
 def open_index(
-    shards: list[Shard], image_key: str, *, cache_dir: Path | None, verify: bool, progress: Progress
+    shards: list[Shard],
+    image_key: str,
+    *,
+    cache_dir: Path | None,
+    verify: bool,
+    progress: Progress,
+    saves: bool = True,
 ) -> FrameIndex:
     """The index of `shards`, from the cache where that is still true of them.
 
-    `verify` reads every byte for its checksum, cache or not. Raises TrainerError for broken shards.
+    `verify` reads every byte for its checksum, cache or not. Without `saves` nothing is written.
+    Raises TrainerError for broken shards.
     """
     stamp = _stamp(shards, image_key)
     places = _cache_places(shards[0].path.parent, image_key, cache_dir)
@@ -49,7 +56,8 @@ def open_index(
             if (index := _read(place, stamp)) is not None:
                 return index
     walked = walk(shards, image_key, verify=verify, progress=progress)
-    _save(places, stamp, walked)
+    if saves:
+        _save(places, stamp, walked)
     return FrameIndex(*walked)
 
 

@@ -80,20 +80,25 @@ def imported(folder: Path, cache_dir: Path, tell: Callable[[int], None] = lambda
 
     `tell` hears how many episodes have been written.
     """
-    if format_of(folder) is Format.RLDS:
-        return folder
-    root = cache_dir / "imported" / fingerprint(folder)
-    if not (root / folder.name).exists():
+    target = rlds_folder(folder, cache_dir)
+    if target != folder and not target.exists():
+        root = target.parent
         log.info("importing %s into %s, once", folder, root)
         try:
             write_rlds(root, folder.name, counted(episodes_of(folder), tell), SHARDS)
         except TrainerError:
-            if not (root / folder.name).exists():  # another run may have written it meanwhile
+            if not target.exists():  # another run may have written it meanwhile
                 raise
         except OSError as error:
             told = f"cannot be written: {error.strerror}; make room there, or set cache_dir"
             raise TrainerError(f"{folder}: is read through its import as RLDS, and {root} {told}") from error
-    return root / folder.name
+    return target
+
+
+def rlds_folder(folder: Path, cache_dir: Path) -> Path:
+    """Where the RLDS form of `folder` is, or will be once it is imported."""
+    is_rlds = format_of(folder) is Format.RLDS
+    return folder if is_rlds else cache_dir / "imported" / fingerprint(folder) / folder.name
 
 
 def fingerprint(folder: Path) -> str:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vlatrain.data.batches import IGNORED, Batch, Batches
+from vlatrain.data.batches import AHEAD, IGNORED, Batch, Batches
 from vlatrain.data.resize import resize
+from vlatrain.data.threads import done_ahead
 from vlatrain.data.training_set import told
 
 PIECE = 256
@@ -41,18 +42,28 @@ class ResidentBatches:
 
 
 def resident(loader: Batches, device: torch.device, image_size: int, pad_id: int, threads: int) -> ResidentBatches:
-    """Decodes every frame of `loader`, in pieces side by side. Raises TrainerError for one that is corrupt."""
+    """Decodes every frame of `loader`, in pieces side by side. Raises TrainerError for one that is corrupt.
+
+    Neither the device nor the host ever holds more than all small pictures once, and a few pieces.
+    """
     tell = told(f"decoding {loader.frames:,} frames once: {{:.0%}}")
     pieces = [np.arange(first, min(first + PIECE, loader.frames)) for first in range(0, loader.frames, PIECE)]
-    with ThreadPoolExecutor(max(1, threads), thread_name_prefix="resident") as pool:
-        gathered = pool.map(lambda piece: loader.gathered(piece, piece), pieces)
-        parts = []
-        for part in gathered:
-            parts.append(_small(part.to(device), image_size))
-            tell(sum(len(one.images) for one in parts) / loader.frames)
-    width = max(part.input_ids.shape[1] for part in parts)
-    parts = [_padded(part, width, pad_id) for part in parts]
-    return ResidentBatches(loader, _joined(parts))
+    threads = max(1, threads)
+    images = wrists = None
+    texts = []
+    with ThreadPoolExecutor(threads, thread_name_prefix="resident") as pool:
+        for part in done_ahead(pool, lambda piece: loader.gathered(piece, piece), pieces, threads * AHEAD):
+            first = int(part.positions[0])
+            part = part.to(device)
+            images = _put(images, resize(part.images, image_size), first, loader.frames)
+            if part.wrists is not None:
+                wrists = _put(wrists, resize(part.wrists, image_size), first, loader.frames)
+            texts.append(part._replace(images=part.images.new_empty(0), wrists=None))
+            tell((first + len(part.positions)) / loader.frames)
+    assert images is not None, "a data set has frames"
+    width = max(part.input_ids.shape[1] for part in texts)
+    whole = _joined([_padded(part, width, pad_id) for part in texts])
+    return ResidentBatches(loader, whole._replace(images=images, wrists=wrists))
 
 
 def _rows(tensor: Tensor, chosen: Tensor) -> Tensor:
@@ -62,9 +73,11 @@ def _rows(tensor: Tensor, chosen: Tensor) -> Tensor:
     return tensor.flatten(1).view(torch.int64)[chosen].view(torch.uint8).view(len(chosen), *tensor.shape[1:])
 
 
-def _small(batch: Batch, image_size: int) -> Batch:
-    wrists = None if batch.wrists is None else resize(batch.wrists, image_size)
-    return batch._replace(images=resize(batch.images, image_size), wrists=wrists)
+def _put(whole: Tensor | None, rows: Tensor, first: int, frames: int) -> Tensor:
+    """`rows` from the place `first` on among those of all frames, for which room is made with the first of them."""
+    whole = rows.new_empty((frames, *rows.shape[1:])) if whole is None else whole
+    whole[first : first + len(rows)] = rows
+    return whole
 
 
 def _padded(batch: Batch, width: int, pad_id: int) -> Batch:

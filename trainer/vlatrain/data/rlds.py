@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlatrain.data.actions import Floats, normalise, transform_for
-from vlatrain.data.frame_index import open_index
+from vlatrain.data.frame_index import FrameIndex, open_index
 from vlatrain.data.jpeg import decoded
-from vlatrain.data.shards import VERSION, find_shards, split_range, version_folder
+from vlatrain.data.shards import VERSION, Shard, find_shards, split_range, version_folder
 from vlatrain.data.statistics import DatasetStatistics, dataset_statistics
 from vlatrain.data.tfrecord import MappedFile
 from vlatrain.data.walk import STATE, Progress
@@ -87,7 +87,7 @@ class RLDSDataset:
         self.statistics: dict[str, DatasetStatistics] = {self.name: whole}
         self._action_statistics = whole["action"]
         self._state_statistics = whole["proprio"] if states else None
-        chosen = self._row_range(split, index.rows["episode"], index.episodes)
+        chosen = _row_range(self._shards, index, split)
         self._rows = index.rows[chosen]
         self._wrist_rows: NDArray[np.void] | None = None
         if wrist:
@@ -95,15 +95,6 @@ class RLDSDataset:
             self._wrist_rows = other.rows[chosen]
         if not len(self._rows):
             raise EmptySplitError(f"{folder}: split {split!r} holds no frames")
-
-    def _row_range(self, split: str, episode_of_row: NDArray[np.uint32], counts: tuple[int, ...]) -> slice:
-        borders: dict[str, tuple[int, int]] = {}
-        total = 0
-        for shard, count in zip(self._shards, counts, strict=True):
-            borders[shard.split] = (borders.get(shard.split, (total, 0))[0], total + count)
-            total += count
-        first, last = split_range(split, borders)
-        return slice(*np.searchsorted(episode_of_row, (first, last)).tolist())
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -151,6 +142,23 @@ class RLDSDataset:
     def stored_actions(self) -> Floats:
         """The actions [N,7] of this split as the files hold them."""
         return np.asarray(self._rows["action"])
+
+
+def frames_in(folder: Path, split: str, cache_dir: Path | None = None, image_key: str = "image") -> int:
+    """How many frames an `RLDSDataset` of this split has; writes nothing. Raises TrainerError for broken files."""
+    shards = find_shards(version_folder(folder))
+    index = open_index(shards, image_key, cache_dir=cache_dir, verify=False, progress=silent, saves=False)
+    return len(index.rows[_row_range(shards, index, split)])
+
+
+def _row_range(shards: list[Shard], index: FrameIndex, split: str) -> slice:
+    borders: dict[str, tuple[int, int]] = {}
+    total = 0
+    for shard, count in zip(shards, index.episodes, strict=True):
+        borders[shard.split] = (borders.get(shard.split, (total, 0))[0], total + count)
+        total += count
+    first, last = split_range(split, borders)
+    return slice(*np.searchsorted(index.rows["episode"], (first, last)).tolist())
 
 
 @lru_cache(maxsize=OPEN_FILES)

@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from vlad.records.files import replace_file
 
 from vlatrain.data.rlds_writer import EncodedEpisode
+from vlatrain.data.threads import done_ahead
 from vlatrain.errors import TrainerError
 
 SUFFIX = ".npz"
@@ -96,12 +96,7 @@ def load_episode(path: Path) -> EncodedEpisode:
 def load_ahead(files: Sequence[Path]) -> Iterator[EncodedEpisode]:
     """The episodes of these files in their order; threads read the next ones meanwhile."""
     with ThreadPoolExecutor(READERS) as threads:
-        coming = deque(threads.submit(load_episode, file) for file in files[:READERS])
-        for file in files[READERS:]:
-            yield coming.popleft().result()
-            coming.append(threads.submit(load_episode, file))
-        while coming:
-            yield coming.popleft().result()
+        yield from done_ahead(threads, load_episode, files, READERS)
 
 
 def _unpacked(arrays: Any, name: str) -> Iterator[bytes]:

@@ -9,6 +9,10 @@ from vlatrain.errors import TrainerError
 from vlatrain.model.json_files import read_json
 
 N_ACTIONS = 7
+N_STATES = 8
+PROPRIO_LOOKS = 4
+PROPRIO_WIDTH = 256
+"""Of the head that foretells the hand's state in training: looks at the patches, and the width behind them"""
 FUSED_GELU_PROJECTOR = "no-align+fused-gelu-mlp"
 
 

@@ -4,12 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlatrain.data.actions import STATE_DIM
+from vlatrain.model.config import N_STATES, PROPRIO_LOOKS, PROPRIO_WIDTH
 from vlatrain.model.initialise import initialise
 from vlatrain.model.openvla import ActionLogits
 
-LOOKS = 4
-WIDTH = 256
 BETA = 0.1  # of the smooth L1: an error above it, a twentieth of the range, counts by its size
 
 
@@ -23,9 +21,9 @@ class ProprioHead(nn.Module):
     def __init__(self, width: int, seed: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.look = nn.Linear(width, LOOKS)
-        self.fc1 = nn.Linear(LOOKS * width, WIDTH)
-        self.fc2 = nn.Linear(WIDTH, STATE_DIM)
+        self.look = nn.Linear(width, PROPRIO_LOOKS)
+        self.fc1 = nn.Linear(PROPRIO_LOOKS * width, PROPRIO_WIDTH)
+        self.fc2 = nn.Linear(PROPRIO_WIDTH, N_STATES)
         initialise(self, seed)
 
     def forward(self, patches: Tensor) -> Tensor:

@@ -2,19 +2,20 @@
 
 import json
 from argparse import ArgumentError, ArgumentParser
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from vlatrain.configuration.arguments import parse_arguments
 from vlatrain.configuration.finetune import Device, FinetuneConfig
+from vlatrain.configuration.fitting import check_inputs
 from vlatrain.configuration.places import base_model_folder
 from vlatrain.configuration.preflight import count_gpus
 from vlatrain.configuration.printed import processes
 from vlatrain.configuration.resolve import resolve
 from vlatrain.errors import ConfigError
-from vlatrain.model.config import OpenVLAConfig
+from vlatrain.model.config import N_STATES, OpenVLAConfig
 from vlatrain.planning.cards import CARDS, Card, card_here, card_named, card_of_profile
 from vlatrain.planning.measured import measured
 from vlatrain.planning.plan import Plan, Remedy, check_possible, plan, remedies
@@ -34,15 +35,47 @@ def answer(words: Sequence[str], environ: Mapping[str, str], root: Path = Path("
     chosen = chosen_card(card, resolved.config, root)
     check_possible(resolved.config, chosen)
     nproc, _ = processes(arguments.nproc, resolved.nproc, resolved.nproc_origin, count_gpus(environ))
-    base = base_model_folder(resolved.config, environ)
-    model = OpenVLAConfig.from_json_file(base / "config.json") if base else OpenVLAConfig()
-    assumed = None if base else f"({resolved.config.vla_path} is not here: the sizes of OpenVLA-7B are taken)"
-    sizes = sizes_of(model)
-    made = plan(resolved.config, sizes, chosen, nproc)
+    model = _model(resolved.config, environ)
+    frames = _frames(resolved.config) if resolved.config.keep_frames_on_device else 0
+    sizes = sizes_of(model or _published(resolved.config))
+    made = plan(resolved.config, sizes, chosen, nproc, frames=frames or 0)
     changes: list[Remedy] = [] if made.fits else remedies(made, sizes)
+    assumed = [*_assumptions(resolved.config, model, frames)]
     if "json" in arguments.switches:
         return json.dumps(as_json(made, changes, assumed)), made.fits
     return as_text(made, changes, assumed), made.fits
+
+
+def _model(config: FinetuneConfig, environ: Mapping[str, str]) -> OpenVLAConfig | None:
+    """What is trained, where it is here. Raises ConfigError where it was made for other inputs."""
+    folder = config.resume_full_model_dir or base_model_folder(config, environ)
+    if folder is None:
+        return None
+    check_inputs(config, folder)
+    return OpenVLAConfig.from_json_file(folder / "config.json")
+
+
+def _published(config: FinetuneConfig) -> OpenVLAConfig:
+    """The published sizes, with the inputs and answers of this configuration."""
+    return OpenVLAConfig(
+        pictures=2 if config.use_wrist_image else 1,
+        state_size=N_STATES if config.use_proprio else 0,
+        chunk=config.action_chunk,
+    )
+
+
+def _frames(config: FinetuneConfig) -> int | None:
+    """As `frames_of`, whose libraries are loaded where frames count only."""
+    from vlatrain.planning.frames import frames_of
+
+    return frames_of(config)
+
+
+def _assumptions(config: FinetuneConfig, model: OpenVLAConfig | None, frames: int | None) -> Iterator[str]:
+    if model is None:
+        yield f"({config.vla_path} is not here: the sizes of OpenVLA-7B are taken)"
+    if frames is None:
+        yield f"({config.dataset_name} is not here as RLDS: its frames, which would stay on the card, are not counted)"
 
 
 def _card(words: Sequence[str]) -> tuple[str | None, list[str]]:
@@ -66,7 +99,7 @@ def chosen_card(asked: str | None, config: FinetuneConfig, root: Path) -> Card:
     return card
 
 
-def as_json(made: Plan, others: list[Remedy], assumed: str | None) -> dict[str, Any]:
+def as_json(made: Plan, others: list[Remedy], assumed: Sequence[str]) -> dict[str, Any]:
     """The plan in JSON's types; sizes in bytes, times in seconds."""
     return {
         "card": made.card.name,
@@ -86,18 +119,18 @@ def as_json(made: Plan, others: list[Remedy], assumed: str | None) -> dict[str, 
             }
             for one in others
         ],
-        "assumed": assumed,
+        "assumed": " ".join(assumed) or None,
     }
 
 
-def as_text(made: Plan, others: list[Remedy], assumed: str | None) -> str:
+def as_text(made: Plan, others: list[Remedy], assumed: Sequence[str]) -> str:
     """For people: gigabytes of 10^9 bytes, as the parts add up."""
     is_replayed = made.speed.is_replayed
     config, total, memory = made.config, made.account.total_bytes, made.card.memory_bytes
     lines = [
         f"{config.vla_path} on {made.nproc} x {made.card.name} ({memory / 1e9:.1f} GB each), {made.precision}, "
         f"batch {config.batch_size} x {config.grad_accumulation_steps} x {made.nproc}",
-        *([assumed] if assumed else []),
+        *assumed,
         *(f"  {part.size_bytes / 1e9:7.2f} GB  {part.name}" for part in made.account.parts),
         f"  {total / 1e9:7.2f} GB  in all, of {memory / 1e9:.1f}: {_verdict(total, memory)}",
         _time(made),

@@ -6,12 +6,15 @@ from vlatrain.configuration.finetune import FinetuneConfig, Precision
 from vlatrain.configuration.memory import Checkpointing, Sharding
 from vlatrain.configuration.speed import keeps_transposes
 from vlatrain.fast.levers import Levers
+from vlatrain.model.config import N_STATES, PROPRIO_LOOKS, PROPRIO_WIDTH
 from vlatrain.planning.cards import Card
 from vlatrain.planning.measured import Kept, Measured
-from vlatrain.planning.sizes import BlockSize, Sizes
+from vlatrain.planning.sizes import BlockSize, EmbeddingSize, Sizes
 from vlatrain.planning.used import used_on, way_of
 
 BYTES = {Precision.BF16: 2, Precision.FP16: 2, Precision.FP32: 4}
+FP32_BYTES = BYTES[Precision.FP32]
+INT64_BYTES = 8
 NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # nibbles, and doubly quantised scales of blocks of 64
 TRAINED_BYTES = 16  # weight, gradient and two moments in fp32
 MEAN_BYTES = 4
@@ -47,13 +50,20 @@ def precision_on(config: FinetuneConfig, card: Card) -> Precision:
 
 
 def account(
-    config: FinetuneConfig, sizes: Sizes, precision: Precision, nproc: int, known: Measured, card: Card
+    config: FinetuneConfig,
+    sizes: Sizes,
+    precision: Precision,
+    nproc: int,
+    known: Measured,
+    card: Card,
+    frames: int = 0,
 ) -> Account:
-    """The memory of one rank while it trains or evaluates, whichever needs more."""
+    """The memory of one rank while it trains or evaluates, whichever needs more; `frames` may stay on the card."""
     used = used_on(card, config, precision, nproc)
     training = Part(*_training(config, sizes, precision, known, used))
     evaluating = Part("evaluation: keys and values, activations", _evaluating(config, sizes, precision))
-    fixed = (*_weights(config, sizes, precision, nproc, card), *_trained(config, sizes))
+    weights = _weights(config, sizes, precision, nproc, card)
+    fixed = (*weights, *_trained(config, sizes), *_frames(config, sizes, frames))
     working = max(training, evaluating, key=lambda part: part.size_bytes)
     foretold = sum(part.size_bytes for part in (*fixed, working))
     lost = known.graph_fragments if used.cuda_graph else known.fragments
@@ -83,16 +93,28 @@ def _weights(config: FinetuneConfig, sizes: Sizes, precision: Precision, nproc: 
 
 def _trained(config: FinetuneConfig, sizes: Sizes) -> list[Part]:
     told, count = ("adapters", sizes.lora(config.lora_rank)) if config.use_lora else ("all weights", sizes.parameters)
-    if config.ema_decay:
-        return [Part(f"{told}: weights, their means, gradients, moments in fp32", count * (TRAINED_BYTES + MEAN_BYTES))]
-    return [Part(f"{told}: weights, gradients, moments in fp32", count * TRAINED_BYTES)]
+    means, each = (", their means", TRAINED_BYTES + MEAN_BYTES) if config.ema_decay else ("", TRAINED_BYTES)
+    parts = [Part(f"{told}: weights{means}, gradients, moments in fp32", count * each)]
+    if config.foretells_proprio:
+        told = "head that foretells the hand's state: weights, gradients, moments"
+        parts.append(Part(told, sizes.proprio_head * TRAINED_BYTES))
+    return parts
+
+
+def _frames(config: FinetuneConfig, sizes: Sizes, frames: int) -> list[Part]:
+    """Pictures in bytes, ids and labels of texts, and the hand's state where it is read."""
+    if not config.keep_frames_on_device or not frames:
+        return []
+    state = N_STATES * FP32_BYTES if config.use_proprio or config.foretells_proprio else 0
+    each = sizes.embeddings[0].pixels + (2 * sizes.text_tokens + 1) * INT64_BYTES + state
+    return [Part(f"{frames:,} frames on the card", frames * each)]
 
 
 def _training(
     config: FinetuneConfig, sizes: Sizes, precision: Precision, known: Measured, used: Levers
 ) -> tuple[str, int]:
     """Activations of one micro-batch at the moment when most are kept."""
-    way, each, rank = way_of(used, precision), BYTES[precision], config.lora_rank
+    way, each, rank = way_of(used, precision), BYTES[precision], config.lora_rank if config.use_lora else 0
     level = config.activation_checkpointing
     decoder = _kept(sizes.decoder, known.decoder[way], rank, level is not Checkpointing.NONE)
     towers = [_kept(tower, known.tower[way], rank, level is Checkpointing.FULL) for tower in sizes.towers]
@@ -100,13 +122,19 @@ def _training(
     logits = sizes.actions * sizes.vocabulary * 4
     temporary = sizes.decoder.places * TEMPORARY.values(sizes.decoder, 0)
     values = decoder + sum(towers) + projector + logits + temporary
-    cast = (
-        SHADOW_BYTES if used.cuda_graph and config.use_lora else 0 if precision is Precision.FP32 else BYTES[precision]
-    )
-    casts = cast * (sizes.lora(config.lora_rank) if config.use_lora else sizes.parameters)
+    embedded = 0 if config.use_lora else sum(_embedded(one, each) for one in sizes.embeddings)
+    sample = values * each + embedded + _foretelling(config, sizes, each)
+    casts = _cast_bytes(precision, used) * (sizes.lora(rank) if config.use_lora else sizes.parameters)
     told = {Checkpointing.NONE: "all kept", Checkpointing.BLOCKS: "the towers' kept", Checkpointing.FULL: "none kept"}
     samples = f"{config.batch_size} sample{'s' * (config.batch_size > 1)}"
-    return f"activations of {samples}, {told[level]}", int(config.batch_size * values * each + casts)
+    return f"activations of {samples}, {told[level]}", int(config.batch_size * sample + casts)
+
+
+def _cast_bytes(precision: Precision, used: Levers) -> int:
+    """Of a number that is trained: those of its copy in the type in which passes compute, and what goes with it."""
+    if used.cuda_graph and used.fused_lora:
+        return SHADOW_BYTES
+    return 0 if precision is Precision.FP32 else BYTES[precision]
 
 
 def _kept(block: BlockSize, keeps: Kept, rank: int, is_recomputed: bool) -> float:
@@ -115,11 +143,35 @@ def _kept(block: BlockSize, keeps: Kept, rank: int, is_recomputed: bool) -> floa
     return block.count * block.width * block.places + own if is_recomputed else block.count * own
 
 
+def _embedded(embedding: EmbeddingSize, each: int) -> int:
+    """Bytes that making patches keeps for one sample where it is trained; frozen, it keeps nothing.
+
+    Each convolution keeps its input, each norm and each GELU theirs in fp32, under autocast too. Compiled they keep
+    less, which is not counted: what stays is torch's choice and was not measured.
+    """
+    inputs = (embedding.pixels + embedding.features) * each
+    return inputs + 2 * FP32_BYTES * (embedding.features + embedding.places)
+
+
+def _foretelling(config: FinetuneConfig, sizes: Sizes, each: int) -> int:
+    """Bytes that the head which foretells the hand's state keeps for one sample, all in fp32: patches behind its norm
+    and, cast, before it; where its looks go, what they find, and what is made of that. Those of a model that is trained
+    whole are in fp32 already.
+    """
+    if not config.foretells_proprio:
+        return 0
+    patches, width = sizes.projector.places, sizes.decoder.width
+    copies = 2 if config.use_lora and each < FP32_BYTES else 1
+    read = PROPRIO_LOOKS * (patches + width) + 2 * (patches + PROPRIO_WIDTH)
+    return FP32_BYTES * (copies * patches * width + read)
+
+
 def _evaluating(config: FinetuneConfig, sizes: Sizes, precision: Precision) -> int:
-    """Keys and values of all layers, and what one block of each kind needs at a time."""
+    """Keys and values of all layers, and what a block of the decoder needs at a time; or what making patches does."""
     if not config.enable_periodic_eval:
         return 0
     decoder, each = sizes.decoder, BYTES[precision]
     cache = decoder.count * 2 * decoder.width * decoder.places
     working = decoder.places * (TEMPORARY.values(decoder, 0) + 6 * decoder.width)
-    return int(config.eval_batch_size * (cache + working) * each)
+    embedded = max(_embedded(one, each) for one in sizes.embeddings)
+    return int(config.eval_batch_size * max((cache + working) * each, embedded))

@@ -19,11 +19,12 @@ from vlatrain.planning.speed import Speed, speed
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a configuration comes to on each of `nproc` cards."""
+    """What a configuration comes to on each of `nproc` cards; `frames` are those that may stay there."""
 
     config: FinetuneConfig
     card: Card
     nproc: int
+    frames: int
     precision: str
     account: Account
     speed: Speed
@@ -41,12 +42,18 @@ class Remedy:
     plan: Plan
 
 
-def plan(config: FinetuneConfig, sizes: Sizes, card: Card, nproc: int, known: Measured | None = None) -> Plan:
-    """Predicts, from the constants that ship or from others; starts nothing."""
+def plan(
+    config: FinetuneConfig, sizes: Sizes, card: Card, nproc: int, known: Measured | None = None, frames: int = 0
+) -> Plan:
+    """Predicts, from the constants that ship or from others; starts nothing.
+
+    `frames` are those of the data set; they count where they are kept on the card.
+    """
     known = known or measured()
     precision = precision_on(config, card)
-    need = account(config, sizes, precision, nproc, known, card)
-    return Plan(config, card, nproc, precision.value, need, speed(config, sizes, card, precision, nproc, known))
+    need = account(config, sizes, precision, nproc, known, card, frames)
+    pace = speed(config, sizes, card, precision, nproc, known)
+    return Plan(config, card, nproc, frames, precision.value, need, pace)
 
 
 def check_possible(config: FinetuneConfig, card: Card) -> None:
@@ -72,7 +79,7 @@ def remedies(failing: Plan, sizes: Sizes, most: int = 4) -> list[Remedy]:
     for changes in _changes(failing):
         values = {name: value for name, value in changes.items() if name != "nproc"}
         config = replace(failing.config, **values)
-        changed = plan(config, sizes, failing.card, changes.get("nproc", failing.nproc))
+        changed = plan(config, sizes, failing.card, changes.get("nproc", failing.nproc), frames=failing.frames)
         if changed.fits and _is_possible(config, failing.card):
             found.append(Remedy(tuple(f"--{name} {_shown(value)}" for name, value in changes.items()), changed))
     found.sort(key=lambda remedy: (-remedy.plan.speed.samples_per_s / remedy.plan.nproc, len(remedy.changes)))
@@ -81,10 +88,18 @@ def remedies(failing: Plan, sizes: Sizes, most: int = 4) -> list[Remedy]:
 
 def _changes(failing: Plan) -> Iterator[Mapping[str, Any]]:
     """Every combination of the things that save memory."""
-    for evaluated in _evaluations(failing.config):
+    for besides in _changes_besides(failing):
         for changes in _training_changes(failing):
-            if both := {**changes, **evaluated}:
+            if both := {**changes, **besides}:
                 yield both
+
+
+def _changes_besides(failing: Plan) -> Iterator[dict[str, Any]]:
+    """Frames loaded in each step, where they are kept; fewer episodes together, where there are evaluations."""
+    is_kept = failing.config.keep_frames_on_device and failing.frames
+    for loaded in ({}, {"keep_frames_on_device": False}) if is_kept else ({},):
+        for evaluated in _evaluations(failing.config):
+            yield {**loaded, **evaluated}
 
 
 def _training_changes(failing: Plan) -> Iterator[Mapping[str, Any]]:

@@ -32,7 +32,7 @@ def step_operations(config: FinetuneConfig, sizes: Sizes) -> float:
 def _block_operations(block: BlockSize, config: FinetuneConfig, is_again: bool) -> float:
     """A frozen weight costs one product forward and one backward, an adapter two backward."""
     frozen = 2 * block.places * block.count * block.weights
-    attention = 4 * block.places**2 * block.width * block.count
+    attention = 4 * block.places**2 // block.rows * block.width * block.count
     trained = 2 * block.places * block.lora(config.lora_rank) if config.use_lora else frozen
     forward = frozen + attention + (trained if config.use_lora else 0)
     backward = frozen + 2 * attention + (2 * trained if config.use_lora else trained)
