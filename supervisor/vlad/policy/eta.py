@@ -8,7 +8,7 @@ from vlad.records.summary import Summary
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Eta:
-    """Seconds until max_steps; more where evaluations or saves lie ahead whose duration is not known yet.
+    """Seconds until max_steps; more where evaluations lie ahead whose duration is not known yet, or that go on beside.
 
     Early stopping may end the run sooner.
     """
@@ -23,9 +23,10 @@ def estimate(summary: Summary, now: float) -> Eta | None:
         return None
     steps_s = max(0, summary.max_steps - summary.step) * summary.typical_step_s
     evaluations = _times_ahead(summary.step, summary.max_steps, summary.eval_every_steps)
+    waited_for = 0 if summary.evaluates_beside else evaluations
     saves = _times_ahead(summary.step, summary.max_steps, summary.save_steps)
-    ahead_s = evaluations * (summary.evaluating_s or 0.0) + saves * (summary.saving_s or 0.0)
-    is_unknown = bool(evaluations) and summary.evaluating_s is None
+    ahead_s = waited_for * (summary.evaluating_s or 0.0) + saves * (summary.saving_s or 0.0)
+    is_unknown = bool(evaluations) and (summary.evaluates_beside or summary.evaluating_s is None)
     return Eta(remaining_s=steps_s + ahead_s + _rest_of_phase_s(summary, now), is_lower_bound=is_unknown)
 
 

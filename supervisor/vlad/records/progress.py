@@ -32,7 +32,10 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_def
 
 
 class Plan(Line, frozen=True, kw_only=True, tag="plan"):
-    """What the program intends, reported once an attempt, before the first step."""
+    """What the program intends, reported once an attempt, before the first step.
+
+    With `evaluates_beside` steps go on while evaluations do.
+    """
 
     start_step: int = 0
     max_steps: int | None = None
@@ -42,13 +45,18 @@ class Plan(Line, frozen=True, kw_only=True, tag="plan"):
     ranks: int = 1
     suite: str | None = None
     samples_per_step: int | None = None
+    evaluates_beside: bool = False
 
 
 class PhaseChange(Line, frozen=True, kw_only=True, tag="phase"):
-    """The program entered `phase`; `done` of `total` (episodes, shards…) where it can tell."""
+    """The program entered `phase` at `step`; `done` of `total` (episodes, shards…) where it can tell.
+
+    `of_step` is the step whose checkpoint is evaluated, where training has gone on since.
+    """
 
     phase: Phase
     step: int | None = None
+    of_step: int | None = None
     detail: str = ""
     done: int | None = None
     total: int | None = None

@@ -47,12 +47,14 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     phase_since: float | None = None
     phase_done: int | None = None
     phase_total: int | None = None
+    phase_of_step: int | None = None
     reported_at: float | None = None
 
     start_step: int = 0
     max_steps: int | None = None
     save_steps: int | None = None
     eval_every_steps: int | None = None
+    evaluates_beside: bool = False
     ranks: int | None = None
     suite: str | None = None
     samples_per_step: int | None = None
@@ -118,8 +120,8 @@ def _new_attempt(summary: Summary, attempt: int, at: float) -> Summary:
     """A new launch loads again; what was trained, saved and evaluated before stays."""
     return msgspec.structs.replace(
         _without_warnings(summary, summary.passing), attempt=attempt, phase=Phase.LOADING, phase_detail="",
-        phase_since=at, phase_done=None, phase_total=None, step_at=None, finished=False, finished_reason=None,
-        stopped=False,
+        phase_since=at, phase_done=None, phase_total=None, phase_of_step=None, step_at=None, finished=False,
+        finished_reason=None, stopped=False,
     )  # fmt: skip
 
 
@@ -128,7 +130,8 @@ def of_attempt(summary: Summary, attempt: int) -> Summary:
     if summary.attempt >= attempt:
         return summary
     return msgspec.structs.replace(
-        summary, phase=None, phase_detail="", phase_since=None, phase_done=None, phase_total=None, step_at=None
+        summary, phase=None, phase_detail="", phase_since=None, phase_done=None, phase_total=None,
+        phase_of_step=None, step_at=None,
     )  # fmt: skip
 
 
@@ -178,13 +181,14 @@ def _planned(summary: Summary, plan: Plan) -> Summary:
     return msgspec.structs.replace(
         summary, start_step=plan.start_step, step=plan.start_step, max_steps=plan.max_steps,
         save_steps=plan.save_steps, eval_every_steps=plan.eval_every_steps, ranks=plan.ranks,
+        evaluates_beside=plan.evaluates_beside,
         patience=summary.patience if plan.patience is None else plan.patience,
         suite=plan.suite, samples_per_step=plan.samples_per_step,
     )  # fmt: skip
 
 
 def _phase_changed(summary: Summary, line: PhaseChange) -> Summary:
-    summary = _entered(summary, line.phase, line.at)
+    summary = _entered(summary, line.phase, line.at, line.of_step)
     return msgspec.structs.replace(
         summary, phase_detail=line.detail, phase_done=line.done, phase_total=line.total,
         step=summary.step if line.step is None else line.step,
@@ -206,9 +210,9 @@ def _stepped(summary: Summary, line: Step) -> Summary:
     )  # fmt: skip
 
 
-def _entered(summary: Summary, phase: Phase, at: float) -> Summary:
+def _entered(summary: Summary, phase: Phase, at: float, of_step: int | None = None) -> Summary:
     """The summary in `phase`; how long saving or evaluating took is remembered when it is left."""
-    if phase == summary.phase:
+    if (phase, of_step) == (summary.phase, summary.phase_of_step):
         return summary
     took = None if summary.phase_since is None else at - summary.phase_since
     saving_s, evaluating_s = summary.saving_s, summary.evaluating_s
@@ -218,7 +222,7 @@ def _entered(summary: Summary, phase: Phase, at: float) -> Summary:
         evaluating_s = _smoothed(evaluating_s, took, PHASE_SMOOTHING)
     return msgspec.structs.replace(
         summary, phase=phase, phase_since=at, phase_detail="", phase_done=None, phase_total=None,
-        step_at=None, saving_s=saving_s, evaluating_s=evaluating_s,
+        phase_of_step=of_step, step_at=None, saving_s=saving_s, evaluating_s=evaluating_s,
     )  # fmt: skip
 
 

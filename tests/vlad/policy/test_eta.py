@@ -25,6 +25,12 @@ CASES = {
         Summary(step=50, max_steps=100, typical_step_s=1.0, eval_every_steps=50),
         Eta(remaining_s=50.0, is_lower_bound=True),
     ),
+    "evaluations beside training are not waited for between steps": (
+        Summary(
+            step=50, max_steps=100, typical_step_s=1.0, eval_every_steps=25, evaluating_s=30.0, evaluates_beside=True
+        ),
+        Eta(remaining_s=50.0, is_lower_bound=True),
+    ),
     "evaluating, by its usual duration": (
         Summary(
             step=100, max_steps=100, typical_step_s=1.0, eval_every_steps=50, evaluating_s=30.0,

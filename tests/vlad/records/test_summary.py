@@ -66,6 +66,16 @@ def test_progress_within_a_phase_does_not_restart_its_clock() -> None:
     assert folded(PhaseChange(at=5, phase=Phase.EVALUATING), Step(at=25, step=1)).evaluating_s == 20
 
 
+def test_an_evaluation_of_an_earlier_step_leaves_the_step_where_it_is_and_each_has_its_own_clock() -> None:
+    lines = [
+        PhaseChange(at=at, phase=Phase.EVALUATING, step=60, of_step=of_step, done=done, total=50)
+        for at, of_step, done in ((5, 20, 1), (9, 20, 49), (10, 40, None), (12, 40, 2))
+    ]
+    first, second = folded(*lines[:2]), folded(*lines)
+    assert (first.step, first.phase_since, first.phase_done) == (60, 5, 49)
+    assert (second.step, second.phase_since, second.phase_done) == (60, 10, 2)
+
+
 def test_a_new_attempt_loads_again_and_keeps_what_was_saved() -> None:
     saved = CheckpointSaved(at=3, step=2, path="c", is_best=True)
     summary = folded(Step(at=2, step=2), saved, Finished(at=4, step=2, stopped=True))

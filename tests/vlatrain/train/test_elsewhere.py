@@ -9,7 +9,7 @@ import pytest
 from patience import until
 from training_runs import Run, Workshop, train_state
 from vlad.records.history import name_in
-from vlad.records.progress import Warned, WarningOver
+from vlad.records.progress import PhaseChange, Warned, WarningOver
 from vlad.records.rundir import Home, RunDirectory
 from vlad.records.spec import Kind, RunSpec
 from vlad.supervise.create import create_run
@@ -53,6 +53,9 @@ def test_checkpoints_are_evaluated_by_runs_of_their_own_and_count_when_they_arri
     assert run.finished.reason == "MAX_STEPS"
     assert train_state(run.latest).pending == ()
     assert standing_warnings(run) == [behind((1,)), None], "it goes when the first result has joined"
+    waits = {(line.step, line.of_step) for line in run.told(PhaseChange) if line.of_step is not None}
+    assert waits <= {(2, 1), (2, 2)}, "training stands at its last step while it waits"
+    assert (2, 2) in waits
     assert sorted(path.name for path in run.folder.glob("step-*")) == ["step-000001", "step-000002"], "the best stays"
     others = [home.run(run_id).read_record() for run_id in home.run_ids() if run_id != own.run_id]
     assert sorted(other.full_name for other in others) == ["eval-step1 of spatial", "eval-step2 of spatial"]

@@ -39,6 +39,15 @@ def test_it_is_timed_from_its_begin_and_keeps_its_tasks() -> None:
     assert after(*lines) == UnderWay(1, 4, 1, 3, 4, (through(5),))
 
 
+def test_an_evaluation_beside_training_is_of_the_step_of_its_checkpoint() -> None:
+    told = [
+        PhaseChange(at=at, phase=Phase.EVALUATING, step=60, of_step=of_step, done=at, total=9)
+        for at, of_step in ((1, 20), (2, 20), (4, 40))
+    ]
+    assert after(*told[:2]) == UnderWay(1, 20, 1, 2, 9)
+    assert after(*told) == UnderWay(1, 40, 4, 4, 9)
+
+
 @pytest.mark.parametrize(
     "line",
     [

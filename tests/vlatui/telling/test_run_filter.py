@@ -9,6 +9,7 @@ from vlad.records.foreign import ForeignJob
 from vlad.records.home_view import HomeReader
 from vlad.records.outcome import ProcessIdentity
 from vlad.records.rundir import Home
+from vlatui.look.columns import Row
 from vlatui.telling.run_filter import RunFilter, RunSort, arranged
 from vlatui.telling.run_rows import run_row
 
@@ -31,6 +32,10 @@ def test_a_foreign_training_is_found_by_its_command_and_hidden_by_what_only_runs
     assert RunFilter(text).matches_foreign(JOB) is expected
 
 
+def text_of(row: Row) -> str:
+    return "".join(span.text for span in row.cells["name"])
+
+
 def test_parts_follow_their_run_by_age_and_are_found_by_its_name(runs: Runs, home: Home) -> None:
     live = HomeReader(home).read().live
     whole, first = live[-1], live[0]
@@ -38,9 +43,8 @@ def test_parts_follow_their_run_by_age_and_are_found_by_its_name(runs: Runs, hom
     listed = [part, *live[1:]]
     assert arranged(listed, RunSort.NEWEST) == [*live[1:], part]
     assert RunFilter(whole.record.name).matches(part)
-    assert f"{first.record.name} of {whole.record.name}" in "".join(
-        span.text for span in run_row(part, 0).cells["name"]
-    )
+    assert text_of(run_row(part, 0)) == f"{first.record.name} of {whole.record.name}"
+    assert text_of(run_row(part, 0, is_below=True)) == f"└ {first.record.name}"
 
 
 @pytest.mark.parametrize(("text", "name"), [("fail", "failed"), ("succ", "succeeded"), ("sto", "stopped")])

@@ -6,12 +6,12 @@ from vlad.records.home_view import RunView
 from vlad.records.run import RunRecord, State
 from vlad.records.summary import Summary
 from vlatui.look.columns import Row
-from vlatui.telling.run_groups import RunGroup, group_of, under_headings
+from vlatui.telling.run_groups import RunGroup, below_their_run, group_of, under_headings
 
 
-def in_state(state: State) -> RunView:
+def in_state(state: State, run_id: str = "20261122-0931-a-7f3a", part_of: str | None = None) -> RunView:
     record = RunRecord(
-        run_id="20261122-0931-a-7f3a", name="a", state=state, seq=1, created_at=NOW, updated_at=NOW, host="h"
+        run_id=run_id, name="a", state=state, seq=1, created_at=NOW, updated_at=NOW, host="h", part_of=part_of
     )
     return RunView(record, Summary())
 
@@ -20,6 +20,22 @@ def in_state(state: State) -> RunView:
 def test_every_state_has_its_group(state: State) -> None:
     expected = RunGroup.QUEUED if state is State.QUEUED else RunGroup.ENDED if state.is_final else RunGroup.LIVE
     assert group_of(in_state(state)) is expected
+
+
+@pytest.mark.parametrize(
+    ("has_headings", "below"), [(True, {"part", "of part"}), (False, {"part", "of part", "queued"})]
+)
+def test_parts_are_below_their_run_where_nothing_stands_between(has_headings: bool, below: set[str]) -> None:
+    runs = [
+        in_state(State.RUNNING, "other part", "whole"),
+        in_state(State.RUNNING, "whole"),
+        in_state(State.RUNNING, "part", "whole"),
+        in_state(State.STARTING, "of part", "part"),
+        in_state(State.QUEUED, "queued", "whole"),
+        in_state(State.FAILED, "between"),
+        in_state(State.FAILED, "ended", "whole"),
+    ]
+    assert below_their_run(runs, has_headings=has_headings) == below
 
 
 def told(*rows: tuple[RunGroup, str]) -> list[str]:

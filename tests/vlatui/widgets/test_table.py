@@ -241,3 +241,22 @@ async def test_a_key_to_the_row_of_the_cursor_brings_it_back_into_view(key: str,
         await until(pilot, lambda: not _stands_on(app, stands_on))
         await pilot.press(key)
         await until(pilot, partial(_stands_on, app, stands_on))
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [(40, {"name": 12, "state": 8, "tty": 8}), (30, {"name": 16, "state": 8}), (20, {"name": 8, "state": 8})],
+    ids=["room for all", "what is worth little goes first", "then it is cut"],
+)
+def test_a_growing_column_is_cut_below_its_ease_only_where_nothing_of_little_worth_is_left(
+    width: int, expected: dict[str, int]
+) -> None:
+    columns = (
+        Column("name", "RUN", 4, grows=True, most=16, eased=16),
+        Column("state", "STATE", 8),
+        Column("tty", "TTY", 8, priority=9),
+    )
+    places = laid_out(columns, measured(columns, [Row("a", {"name": cell("a name of 16 ch.")})]), width)
+    found = {place.column.key: place.width for place in places}
+    assert found.keys() == expected.keys()
+    assert found["name"] >= expected["name"]

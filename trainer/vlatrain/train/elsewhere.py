@@ -10,20 +10,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
 import torch
-from vlad.records.files import RecordError, replace_file
+from vlad.records.files import replace_file
 from vlad.records.interval import wilson_interval
 from vlad.records.progress import Evaluation, Phase
 from vlad.records.requests import Action
-from vlad.records.rundir import Home, RunDirectory, default_home
+from vlad.records.rundir import Home, default_home
 from vlad.report import RUN_ID_VARIABLE
 
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.configuration.places import eval_log_folder
+from vlatrain.train.evaluation_job import Job
 from vlatrain.train.session import Session
 from vlatrain.train.state import TrainState, is_due
 
@@ -36,45 +37,6 @@ TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK"
 OURS = ("VLAD_RUN_ID", "VLAD_RUN_DIR", "VLAD_ATTEMPT")
 VLAD = (sys.executable, "-P", "-c", "from vlad.cli import main; main()")
 GPUS = {"cpu": "none", "queue": "1"}
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """The evaluation of the checkpoint of one step: its files, whoever asks."""
-
-    folder: Path
-    step: int
-
-    @property
-    def result(self) -> Path:
-        return self.folder / f"step-{self.step:06d}.json"
-
-    @property
-    def run(self) -> Path:
-        """Holds the folder of the run that evaluates."""
-        return self.folder / f"step-{self.step:06d}.run"
-
-    @property
-    def is_begun(self) -> bool:
-        return self.run.exists() or self.result.exists()
-
-    def record(self) -> Evaluation | None:
-        """The result, None before it is there."""
-        try:
-            return msgspec.json.decode(self.result.read_bytes(), type=Evaluation)
-        except (OSError, msgspec.DecodeError):
-            return None
-
-    def failure(self) -> str | None:
-        """Why there will be no result; None while there may be one."""
-        try:
-            directory = RunDirectory(Path(self.run.read_text()))
-            record = directory.read_record()
-        except (OSError, RecordError):
-            return "its run is not there"
-        if not record.state.is_final:
-            return None
-        return f"its run {directory.run_id} ended as {record.state} without a result; `vlad why {directory.run_id}`"
 
 
 def job_of(session: Session, step: int) -> Job:
@@ -246,9 +208,18 @@ def awaited(session: Session, state: TrainState) -> TrainState:
     while is_awaited(session, state) and not session.inbox.wishes().stop:
         state = joined(session, state)
         if is_awaited(session, state):
-            session.reports.phase(Phase.EVALUATING, state.pending[0])
+            _tell_waiting(session, state)
             time.sleep(POLL_S)
     return state
+
+
+def _tell_waiting(session: Session, state: TrainState) -> None:
+    """Which evaluation is waited for, and how far its own run says it is."""
+    if session.ranks.is_first:
+        step = state.pending[0]
+        done, total = job_of(session, step).episodes()
+        told = f"of step {step}, beside training"
+        session.reports.phase(Phase.EVALUATING, state.step, done, total, told, of_step=step)
 
 
 def abandoned(session: Session, state: TrainState) -> None:

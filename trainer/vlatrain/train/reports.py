@@ -49,12 +49,16 @@ class Reports:
         self._timed_s = 0.0
 
     def phase(
-        self, phase: Phase, step: int | None = None, done: int | None = None, total: int | None = None, detail: str = ""
-    ) -> None:
+        self, phase: Phase, step: int | None = None, done: int | None = None, total: int | None = None,
+        detail: str = "", of_step: int | None = None,
+    ) -> None:  # fmt: skip
         """The run entered a phase or a part of one, or got on within one that counts; nothing where it did neither."""
         if (phase, done, detail) != (self._phase, self._done, self._detail):
             self._phase, self._done, self._detail = phase, done, detail
-            self._tell(PhaseChange(at=time.time(), phase=phase, step=step, done=done, total=total, detail=detail))
+            line = PhaseChange(
+                at=time.time(), phase=phase, step=step, done=done, total=total, detail=detail, of_step=of_step
+            )
+            self._tell(line)
 
     def plan(self, config: FinetuneConfig, ranks: Ranks, state: TrainState, samples_per_step: int) -> None:
         is_evaluated = config.enable_periodic_eval
@@ -68,6 +72,7 @@ class Reports:
                 patience=config.early_stopping_patience if is_evaluated and config.early_stopping_enabled else None,
                 ranks=ranks.world_size,
                 suite=config.eval_task_suite_name if is_evaluated else None,
+                evaluates_beside=is_evaluated and config.eval_on is not None,
                 samples_per_step=samples_per_step,
             )
         )

@@ -52,7 +52,7 @@ def followed(before: UnderWay | None, line: ProgressLine) -> UnderWay | None:
     match line:
         case PhaseChange(phase=Phase.EVALUATING):
             if before is None or _is_another(before, line):
-                before = UnderWay(line.attempt, line.step, line.at)
+                before = UnderWay(line.attempt, _evaluated_step(line), line.at)
             return replace(before, done=line.done, total=line.total)
         case TaskEvaluated():
             if before is None or (before.attempt, before.step) != (line.attempt, line.step):
@@ -66,7 +66,11 @@ def followed(before: UnderWay | None, line: ProgressLine) -> UnderWay | None:
 
 def _is_another(before: UnderWay, line: PhaseChange) -> bool:
     is_begun_anew = (line.done or 0) < (before.done or 0)
-    return is_begun_anew or (before.attempt, before.step) != (line.attempt, line.step)
+    return is_begun_anew or (before.attempt, before.step) != (line.attempt, _evaluated_step(line))
+
+
+def _evaluated_step(line: PhaseChange) -> int | None:
+    return line.step if line.of_step is None else line.of_step
 
 
 def without_result(under_way: UnderWay | None, evaluations: Sequence[Evaluation]) -> UnderWay | None:

@@ -30,6 +30,24 @@ def group_of(run: RunView) -> RunGroup:
     return RunGroup.LIVE if run.is_live else RunGroup.ENDED
 
 
+def below_their_run(runs: Sequence[RunView], *, has_headings: bool) -> frozenset[str]:
+    """The ids of the parts that are listed right below the run that they are of."""
+    found: set[str] = set()
+    for members in _members(runs) if has_headings else [runs]:
+        family: set[str] = set()
+        for run in members:
+            if run.record.part_of in family:
+                found.add(run.run_id)
+            else:
+                family.clear()
+            family.add(run.run_id)
+    return frozenset(found)
+
+
+def _members(runs: Sequence[RunView]) -> list[list[RunView]]:
+    return [[run for run in runs if group_of(run) is group] for group in RunGroup]
+
+
 def under_headings(rows: Sequence[Grouped]) -> list[Row]:
     """The rows of each group, in their order, under its heading; a single group of runs needs none."""
     members = {group: [row for its, row in rows if its is group] for group in RunGroup}

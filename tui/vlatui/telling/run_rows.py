@@ -19,7 +19,7 @@ from vlatui.telling import describe, outlook
 
 COLUMNS = (
     Column("mark", "", 1),
-    Column("name", "RUN", 12, grows=True, most=48),
+    Column("name", "RUN", 12, grows=True, most=48, eased=24),
     Column("host", "HOST", 4, priority=2, most=20),
     Column("state", "STATE", 8),
     Column("phase", "PHASE", 10, priority=8),
@@ -51,15 +51,16 @@ CHOOSABLE = (
 """Columns that may be left out: key, name, what it says."""
 FOREIGN = "foreign:"
 HERE = "here"
+BELOW = "└ "
 NOTHING = cell(figures.UNKNOWN, Tone.FAINT)
 
 
-def run_row(run: RunView, now: float) -> Row:
-    """One run as a row; the ages are as of `now` (Unix seconds)."""
+def run_row(run: RunView, now: float, *, is_below: bool = False) -> Row:
+    """One run as a row, `is_below` that of the run that it is a part of; the ages are as of `now` (Unix seconds)."""
     record, summary = run.record, run.summary
     cells: dict[str, Cell] = {
         "mark": (describe.state_mark(record.state),),
-        "name": (Span(record.name, Tone.STRONG if run.is_live else Tone.PLAIN), *describe.whole(record)),
+        "name": _name(run, is_below=is_below),
         "host": _host(run, now),
         "state": (describe.standing(record),),
         "activity": (describe.activity(record, summary),),
@@ -76,6 +77,11 @@ def run_row(run: RunView, now: float) -> Row:
         "age": cell(figures.age(now - record.created_at), Tone.MUTED),
     }
     return Row(record.run_id, cells, is_dimmed=not run.is_live or run.stale_since is not None)
+
+
+def _name(run: RunView, *, is_below: bool) -> Cell:
+    name = Span(run.record.name, Tone.STRONG if run.is_live else Tone.PLAIN)
+    return (Span(BELOW, Tone.FAINT), name) if is_below else (name, *describe.whole(run.record))
 
 
 def _host(run: RunView, now: float) -> Cell:

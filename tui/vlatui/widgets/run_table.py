@@ -7,7 +7,7 @@ from textual.binding import Binding, BindingType
 from vlad.records.foreign import ForeignJob
 from vlad.records.home_view import RunView
 
-from vlatui.telling.run_groups import Grouped, RunGroup, group_of, under_headings
+from vlatui.telling.run_groups import Grouped, RunGroup, below_their_run, group_of, under_headings
 from vlatui.telling.run_rows import columns_for, foreign_row, run_row, unreadable_row
 from vlatui.widgets.table import Table
 
@@ -29,7 +29,8 @@ class RunTable(Table):
 
         A host that is being connected to is no place for the cursor once there are runs.
         """
-        rows: list[Grouped] = [(group_of(run), run_row(run, now)) for run in runs]
+        below = below_their_run(runs, has_headings=has_headings)
+        rows: list[Grouped] = [(group_of(run), run_row(run, now, is_below=run.run_id in below)) for run in runs]
         rows += ((RunGroup.UNREAD, unreadable_row(run_id, words)) for run_id, words in unreadable)
         rows += ((RunGroup.FOREIGN, foreign_row(job, now, site)) for site, job in foreign)
         was_on_connecting = self.cursor_key in self._connecting

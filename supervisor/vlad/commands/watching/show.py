@@ -18,6 +18,7 @@ from vlad.records import figures
 from vlad.records.files import RecordError
 from vlad.records.parts import whole_of
 from vlad.records.progress import Evaluation
+from vlad.records.run import State
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import RunSpec
 
@@ -74,7 +75,7 @@ def _state_rows(overview: Overview, ink: Ink) -> list[tuple[str, str]]:
     record = overview.record
     rows = [("run", record.run_id), ("state", ink(overview.state_text(), overview.tone))]
     rows += [("part of", record.part_of)] if record.part_of else []
-    if record.why:
+    if record.why and record.state is not State.RUNNING:  # then it is the number of the attempt, which stands below
         rows.append(("why", safe(record.why)))
     if record.quiet is not None and overview.is_live:
         rows.append(("quiet", ink(safe(record.quiet.told(overview.at)), overview.tone)))
