@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from patience import PATIENCE_S
 from vlatrain.data.rlds import RLDSDataset
-from vlatrain.data.rlds_writer import write_rlds
+from vlatrain.data.rlds_writer import ENCODERS, EncodedEpisode, write_rlds
 from vlatrain.errors import TrainerError
 from vlatrain.sim.episode import Episode
 
@@ -53,6 +54,42 @@ def test_nothing_is_left_when_the_episodes_end_in_an_error(tmp_path: Path, make_
     with pytest.raises(TrainerError, match="libero_x: no episodes to write"):
         write_rlds(tmp_path, "libero_x", [])
     assert visible(tmp_path) == []
+
+
+class Pictures(list[bytes]):
+    """A list that can be watched."""
+
+
+def encoded(number: int, frames: int = 3) -> EncodedEpisode:
+    actions = np.full((frames, 7), number, np.float32)
+    pictures = Pictures(b"%d of %d" % (frame, number) for frame in range(frames))
+    return EncodedEpisode(task="t", instruction="go", image_shape=(8, 8, 3), images=pictures, actions=actions)
+
+
+def test_shards_hold_the_bytes_that_writing_one_episode_after_the_other_gives(tmp_path: Path) -> None:
+    shards, count = 5, 43
+    folder = write_rlds(tmp_path, "libero_x", map(encoded, range(count)), shards) / "1.0.0"
+    for shard in range(shards):
+        own = write_rlds(tmp_path, f"libero_{shard}", map(encoded, range(shard, count, shards))) / "1.0.0"
+        (alone,) = own.glob("*.tfrecord-*")
+        assert (folder / f"libero_x-train.tfrecord-{shard:05d}-of-{shards:05d}").read_bytes() == alone.read_bytes()
+
+
+def test_a_few_episodes_are_held_at_a_time_however_many_shards_there_are(tmp_path: Path) -> None:
+    held: set[int] = set()
+    counts: list[int] = []
+
+    def watched() -> Iterator[EncodedEpisode]:
+        for number in range(120):
+            episode = encoded(number)
+            held.add(number)
+            weakref.finalize(episode.images, held.discard, number)
+            counts.append(len(held))
+            yield episode
+
+    write_rlds(tmp_path, "libero_x", watched(), shards=60)
+    assert len(counts) == 120
+    assert max(counts) <= 2 * ENCODERS + 2, "those under way, and what their threads have yet to let go of"
 
 
 KILLED_WRITER = """

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from vlad.records.files import sync_folder
 from vlatrain.data import jpeg
 from vlatrain.data.example import FeatureValue, encode_example
 from vlatrain.data.tfrecord import TFRecordWriter
+from vlatrain.data.threads import done_ahead
 from vlatrain.errors import TrainerError
 from vlatrain.sim.episode import Episode
 
@@ -72,7 +73,8 @@ def write_rlds(
 ) -> Path:
     """Writes `folder/name/1.0.0` and returns `folder/name`: all of it appears at once, by rename, or nothing does.
 
-    Episodes go to the shards in turn. Two writers of one set wait for each other; what a killed one left is removed.
+    Episodes go to the shards in turn, and a few are held at a time, however many shards there are. Two writers of one
+    set wait for each other; what a killed one left is removed.
     Raises TrainerError where the set exists already or there are no episodes.
     """
     target, aside = folder / name, folder / f".{name}.new"
@@ -105,24 +107,27 @@ def _locked(path: Path) -> Iterator[None]:
 def _write_version(
     version: Path, name: str, episodes: Iterable[Episode | EncodedEpisode], shards: int, jpeg_quality: int
 ) -> None:
-    first: EncodedEpisode | None = None
     with ExitStack() as stack:
         paths = [version / f"{name}-train.tfrecord-{number:05d}-of-{shards:05d}" for number in range(shards)]
         writers = [stack.enter_context(TFRecordWriter(path)) for path in paths]
         threads = stack.enter_context(ThreadPoolExecutor(ENCODERS))
         coming = (encoded(one, jpeg_quality) if isinstance(one, Episode) else one for one in episodes)
-        while row := list(islice(coming, shards)):  # one for each shard, written side by side
-            first = first or row[0]
-            for _ in threads.map(_write, writers, row):
-                pass
-    if first is None:
+        # never more at a time than there are shards: those of one shard are written one after the other
+        written = done_ahead(threads, _write, zip(cycle(writers), coming), min(shards, ENCODERS))
+        features = next(written, None)
+        for _ in written:
+            pass
+    if features is None:
         raise TrainerError(f"{name}: no episodes to write")
     _write_json(version / "dataset_info.json", _dataset_info(name, writers))
-    _write_json(version / "features.json", _features_document(first))
+    _write_json(version / "features.json", features)
 
 
-def _write(writer: TFRecordWriter, episode: EncodedEpisode) -> None:
+def _write(given: tuple[TFRecordWriter, EncodedEpisode]) -> dict[str, Any]:
+    """Appends an episode to its shard; what its features are."""
+    writer, episode = given
     writer.write(encode_example(_features(episode)))
+    return _features_document(episode)
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:
