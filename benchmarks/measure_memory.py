@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from kept_values import kept_values
-from reference_stack import config_of, made_base
+from made_base import config_of, made_base
 from vlatrain.configuration.finetune import FinetuneConfig, Precision
 from vlatrain.configuration.memory import Checkpointing
 from vlatrain.configuration.speed import BasePrecision, Switch
@@ -105,7 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--levers", action="store_true", help="with the levers of speed that the trainer takes itself")
-    parser.add_argument("--base", type=Path, help="model folder as reference_stack.made_base leaves it")
+    parser.add_argument("--base", type=Path, help="model folder as made_base.made_base leaves it")
     options = parser.parse_args()
     told = {"device": torch.cuda.get_device_name(), "torch": torch.__version__, "kept": dict(kept_values())}
     print(json.dumps(told))

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 import yaml
-from reference_stack import INSTRUCTIONS, config_of, made_base
+from made_base import INSTRUCTIONS, config_of, made_base
 from vlad.host.gpu_probe import read_gpus
 from vlad.records.progress import CheckpointSaved, Phase, PhaseChange, Plan, ProgressLine, Step
 from vlad.records.run import State

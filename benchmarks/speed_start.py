@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import yaml
-from reference_stack import config_of, made_base
+from made_base import config_of, made_base
 from seven_b_run import BOOT, SETTINGS, episodes
 from speed_place import DEVICE, IS_TRIAL, SMALL_BATCH, release
 from timed_parts import Note

@@ -11,8 +11,8 @@ import torch
 from gpu_models import a_batch, random_7b
 from kept_of_passes import kept_of_a_pass
 from kept_values import kept_values
+from made_base import config_of, made_base
 from measure_memory import SETTINGS, SIZES, configured, measured
-from reference_stack import config_of, made_base
 from vlatrain.configuration.finetune import FinetuneConfig, Precision
 from vlatrain.configuration.memory import Checkpointing
 from vlatrain.configuration.speed import Switch

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from reference_stack import compare, config_of, made_base
+from made_base import config_of, made_base
+from reference_stack import compare
 from vlatrain.configuration.finetune import FinetuneConfig, Precision
 
 pytest.importorskip("timm")

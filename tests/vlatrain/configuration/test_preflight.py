@@ -1,4 +1,4 @@
-"""What is told to fail before a model is loaded."""
+"""Files that training would miss, and settings that cannot be had, are told before a model is loaded."""
 
 import json
 import os
@@ -8,45 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vlatrain.configuration import preflight
+from model_files import write_model_config, write_safetensors
 from vlatrain.configuration.finetune import Device, FinetuneConfig
 from vlatrain.configuration.memory import Sharding
 from vlatrain.configuration.method import ThermostatMode
-from vlatrain.configuration.places import placed
-from vlatrain.configuration.preflight import check_files, check_machine, check_room, check_safetensors, count_gpus
-from vlatrain.configuration.speed import Switch
+from vlatrain.configuration.preflight import check_files, check_room, check_safetensors
 from vlatrain.errors import ConfigError
-
-
-def safetensors(path: Path, size_bytes: int = 8, cut: int = 0) -> None:
-    header = json.dumps({"t": {"dtype": "U8", "shape": [size_bytes], "data_offsets": [0, size_bytes]}}).encode()
-    content = len(header).to_bytes(8, "little") + header + bytes(size_bytes)
-    path.write_bytes(content[: len(content) - cut])
 
 
 def adapter(folder: Path, rank: int = 32) -> Path:
     folder.mkdir(parents=True)
     (folder / "adapter_config.json").write_text(json.dumps({"r": rank}))
-    safetensors(folder / "adapter_model.safetensors")
+    write_safetensors(folder / "adapter_model.safetensors")
     return folder
-
-
-def model(folder: Path, **inputs: int) -> None:
-    """What a base tells of itself."""
-    (folder / "config.json").write_text(json.dumps({"model_type": "openvla", **inputs}))
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> FinetuneConfig:
-    """One whose files are all there."""
-    (tmp_path / "base").mkdir()
-    model(tmp_path / "base")
-    safetensors(tmp_path / "base" / "model.safetensors")
-    (tmp_path / "datasets" / "libero_spatial_no_noops").mkdir(parents=True)
-    (tmp_path / "datasets" / "libero_spatial_no_noops" / "libero-train.tfrecord-00000-of-00001").touch()
-    return placed(
-        FinetuneConfig(project_root=tmp_path, vla_path="base", dataset_name="libero_spatial_no_noops"), tmp_path
-    )
 
 
 def test_nothing_is_refused_where_everything_is_there(config: FinetuneConfig, tmp_path: Path) -> None:
@@ -71,8 +45,8 @@ def test_of_a_folder_of_whole_models_the_newest_is_looked_at(config: FinetuneCon
     for number, saved_at in ((2, 10.0), (4, 20.0)):
         step = tmp_path / "run" / f"step-{number:06d}"
         step.mkdir(parents=True)
-        model(step)
-        safetensors(step / "model.safetensors", cut=number == 2)
+        write_model_config(step)
+        write_safetensors(step / "model.safetensors", cut=number == 2)
         (step / "manifest.json").write_text(json.dumps({"saved_at": saved_at, "files": {}}))
     check_files(replace(config, resume_adapter_dir=tmp_path / "run", use_lora=False), {})
 
@@ -117,7 +91,7 @@ def written(name: str, content: bytes) -> Break:
 
 
 def truncated(config: FinetuneConfig, root: Path) -> FinetuneConfig:
-    safetensors(root / "base" / "model.safetensors", cut=1)
+    write_safetensors(root / "base" / "model.safetensors", cut=1)
     return config
 
 
@@ -129,7 +103,7 @@ def without_a_shard(config: FinetuneConfig, root: Path) -> FinetuneConfig:
 
 def made_for(**inputs: int) -> Break:
     def broken(config: FinetuneConfig, root: Path) -> FinetuneConfig:
-        model(root / "base", **inputs)
+        write_model_config(root / "base", **inputs)
         return config
 
     return broken
@@ -137,8 +111,8 @@ def made_for(**inputs: int) -> Break:
 
 def made_for_two_cameras_and_gone_on_from(config: FinetuneConfig, root: Path) -> FinetuneConfig:
     (root / "merged").mkdir()
-    model(root / "merged", num_images_in_input=2)
-    safetensors(root / "merged" / "model.safetensors")
+    write_model_config(root / "merged", num_images_in_input=2)
+    write_safetensors(root / "merged" / "model.safetensors")
     return replace(config, resume_full_model_dir=root / "merged")
 
 
@@ -172,7 +146,7 @@ def adapter_without_weights(config: FinetuneConfig, root: Path) -> FinetuneConfi
 
 def damaged_adapter(config: FinetuneConfig, root: Path) -> FinetuneConfig:
     folder = adapter(root / "a")
-    safetensors(folder / "adapter_model.safetensors", cut=3)
+    write_safetensors(folder / "adapter_model.safetensors", cut=3)
     return replace(config, resume_adapter_dir=folder)
 
 
@@ -247,121 +221,12 @@ def test_a_full_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_whole_safetensors_file_passes(tmp_path: Path) -> None:
-    safetensors(tmp_path / "x.safetensors")
+    write_safetensors(tmp_path / "x.safetensors")
     check_safetensors(tmp_path / "x.safetensors")
 
 
 @pytest.mark.parametrize("cut", range(0, 70, 3))
 def test_a_safetensors_file_cut_anywhere_is_refused(tmp_path: Path, cut: int) -> None:
-    safetensors(tmp_path / "x.safetensors", cut=cut + 1)
+    write_safetensors(tmp_path / "x.safetensors", cut=cut + 1)
     with pytest.raises(ConfigError):
         check_safetensors(tmp_path / "x.safetensors")
-
-
-@pytest.mark.parametrize(
-    ("device", "nproc", "gpus", "told"),
-    [
-        (Device.AUTO, 8, 2, "8 processes on 2 visible GPUs: start 2, or set device cpu"),
-        (Device.AUTO, 2, 1, "2 processes on 1 visible GPU: start 1"),
-        (Device.CUDA, 1, 0, "--device cuda: no GPU is visible"),
-        (Device.AUTO, 1, 0, "no GPU is visible, and openvla/openvla-7b is too large for the CPU"),
-    ],
-)
-def test_a_machine_with_too_few_gpus_is_refused(device: Device, nproc: int, gpus: int, told: str) -> None:
-    with pytest.raises(ConfigError, match=told):
-        check_machine(FinetuneConfig(device=device), {}, nproc, gpus)
-
-
-@pytest.mark.parametrize(
-    ("device", "nproc", "gpus"), [(Device.CPU, 8, 2), (Device.CPU, 1, 0), (Device.AUTO, 2, 2), (Device.CUDA, 1, 8)]
-)
-def test_a_machine_that_suffices_passes(device: Device, nproc: int, gpus: int) -> None:
-    check_machine(FinetuneConfig(device=device), {}, nproc, gpus)
-
-
-def test_a_small_model_may_be_trained_without_a_gpu(config: FinetuneConfig) -> None:
-    check_machine(config, {}, 2, 0)
-
-
-def test_a_large_model_is_not_trained_without_a_gpu_unless_asked_for(config: FinetuneConfig) -> None:
-    assert config.project_root is not None
-    with (config.project_root / "base" / "model.safetensors").open("ab") as file:
-        file.truncate(3 * 10**9)
-    with pytest.raises(ConfigError, match="too large for the CPU"):
-        check_machine(config, {}, 1, 0)
-    check_machine(replace(config, device=Device.CPU), {}, 1, 0)
-
-
-@pytest.mark.parametrize(
-    ("target", "nproc", "environ"),
-    [("0", 1, {}), ("1", 2, {}), ("3", 1, {"CUDA_VISIBLE_DEVICES": "3"}), ("queue", 99, {})],
-    ids=["first", "second of two", "the one visible", "none left"],
-)
-def test_an_evaluation_that_would_wait_for_trainings_own_gpu_is_refused(
-    target: str, nproc: int, environ: dict[str, str]
-) -> None:
-    with pytest.raises(ConfigError, match=r"--eval_on .*: training"):
-        check_machine(FinetuneConfig(eval_on=target), environ, nproc, 100)
-
-
-@pytest.mark.parametrize(("target", "environ"), [("1", {}), ("0", {"CUDA_VISIBLE_DEVICES": "3"}), ("cpu", {})])
-def test_another_gpu_may_evaluate(target: str, environ: dict[str, str]) -> None:
-    check_machine(FinetuneConfig(eval_on=target), environ, 1, 4)
-
-
-@pytest.mark.parametrize("target", ["queue", "0"])
-def test_an_evaluation_on_a_gpu_needs_one_also_where_training_does_not(
-    target: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(preflight, "count_gpus", lambda _: 0)
-    with pytest.raises(ConfigError, match=f"--eval_on {target}: this host has no GPU; take cpu, or null"):
-        check_machine(FinetuneConfig(eval_on=target, device=Device.CPU), {}, 1, 0)
-    check_machine(FinetuneConfig(eval_on="cpu", device=Device.CPU), {}, 1, 0)
-    monkeypatch.setattr(preflight, "count_gpus", lambda _: 1)
-    check_machine(FinetuneConfig(eval_on=target, device=Device.CPU), {}, 1, 0)
-
-
-@pytest.mark.parametrize(
-    ("chosen", "count"), [("0,1,3", 3), ("", 0), ("-1", 0), ("0,-1,2", 1), ("GPU-1a2b, GPU-3c4d", 2), ("NoDevFiles", 0)]
-)
-def test_visible_gpus_are_counted_as_the_driver_does(chosen: str, count: int) -> None:
-    assert count_gpus({"CUDA_VISIBLE_DEVICES": chosen}) == count
-
-
-@pytest.mark.parametrize(
-    ("files", "count"),
-    [
-        ([], 0),
-        (["proc/driver/nvidia/gpus/0000:01:00.0", "proc/driver/nvidia/gpus/0000:02:00.0", "dev/nvidia0"], 2),
-        (["dev/nvidia0", "dev/nvidia1", "dev/nvidiactl", "dev/nvidia-uvm"], 2),
-        (["dev/dxg"], 1),
-    ],
-)
-def test_gpus_are_counted_without_a_driver(tmp_path: Path, files: list[str], count: int) -> None:
-    for name in files:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    assert count_gpus({}, tmp_path) == count
-
-
-@pytest.mark.parametrize(
-    ("settings", "nproc", "gpus", "told"),
-    [
-        ({"cuda_graph": Switch.ON}, 1, 0, "--cuda_graph on: no GPU"),
-        ({"compile": Switch.ON, "device": Device.CPU}, 1, 8, "--compile on: no GPU"),
-        ({"fused_lora": Switch.ON, "lora_dropout": 0.1}, 1, 1, "--fused_lora on: lora_dropout is not 0"),
-        (
-            {"compile": Switch.ON, "sharding": Sharding.FULL},
-            2,
-            2,
-            "--compile on: the base model is spread over the ranks",
-        ),
-    ],
-)
-def test_a_lever_that_cannot_be_had_is_refused_before_anything_is_loaded(
-    settings: dict[str, Any], nproc: int, gpus: int, told: str, config: FinetuneConfig
-) -> None:
-    with pytest.raises(ConfigError, match=f"{told}; set it auto or off"):
-        check_machine(replace(config, **settings), {}, nproc, gpus)
-    wishes: dict[str, Any] = {name: Switch.AUTO if value is Switch.ON else value for name, value in settings.items()}
-    check_machine(replace(config, **wishes), {}, nproc, gpus)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from reference_stack import compare, config_of, made_base
+from made_base import config_of, made_base
+from reference_stack import compare
 from vlatrain.configuration.finetune import FinetuneConfig, Precision
 
 
