@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from vlad.records.outcome import Cause, Diagnosis, Exit
-from vlad.records.progress import Finished, Reason
+from vlad.records.progress import CheckpointSaved, Finished, Reason
 from vlad.records.run import Attempt
 from vlad.records.spec import Kind, RestartPolicy
 from vlad.records.wording import Wording, Wordings, english, worded
@@ -133,6 +133,19 @@ def failures_without_progress(attempts: Sequence[Attempt]) -> int:
         if has_progress(attempt):
             break
     return failures
+
+
+def restarts_spent(attempts: Sequence[Attempt], checkpoint: CheckpointSaved | None) -> int:
+    """How much of its budget a run has spent now: `attempts` since it was started or resumed, and its last checkpoint.
+
+    What it spent is paid back as soon as an attempt that still goes on has saved more than it began with.
+    """
+    last = attempts[-1] if attempts else None
+    if last is not None and last.exit is None and checkpoint is not None and checkpoint.attempt == last.number:
+        last = msgspec.structs.replace(last, checkpoint_step=checkpoint.step)
+        if has_progress(last):
+            return 0
+    return failures_without_progress([attempt for attempt in attempts if attempt.exit is not None])
 
 
 def has_progress(attempt: Attempt) -> bool:

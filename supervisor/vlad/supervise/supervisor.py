@@ -105,7 +105,7 @@ class Supervisor:
             self._inbox.record(request, "resumed")
 
     def _announce(self) -> None:
-        why = "first" if self._record.supervisor is None else "the one before has ended"
+        why = "" if self._record.supervisor is None else "the supervisor before has ended"
         me = processes.own_identity()
         self._run.home.mark_live(self._run.run_id)
         self._chronicle.append(Supervised(**self._chronicle.stamp(), keeper=self._keeper, supervisor=me, why=why))

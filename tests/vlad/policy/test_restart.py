@@ -14,9 +14,10 @@ from vlad.policy.restart import (
     decide,
     failures_without_progress,
     plain_diagnosis,
+    restarts_spent,
 )
 from vlad.records.outcome import Cause, Diagnosis, Exit
-from vlad.records.progress import Finished, Reason
+from vlad.records.progress import CheckpointSaved, Finished, Reason
 from vlad.records.run import Attempt
 from vlad.records.spec import Kind, RestartPolicy
 
@@ -111,6 +112,27 @@ def test_a_new_checkpoint_refills_the_budget() -> None:
     attempts = [attempt(), attempt(), attempt(saved=100), attempt(start=100, saved=100)]
     assert failures_without_progress(attempts) == 2
     assert failures_without_progress(attempts[:3]) == 1
+
+
+LIVE = Attempt(number=3, started_at=0, start_step=100)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "checkpoint", "spent"),
+    [
+        ([], None, 0),
+        ([attempt(), attempt()], None, 2),
+        ([attempt(), attempt(), LIVE], None, 2),
+        ([attempt(), attempt(), LIVE], CheckpointSaved(at=1, attempt=3, step=100, path="c"), 2),
+        ([attempt(), attempt(), LIVE], CheckpointSaved(at=1, attempt=2, step=150, path="c"), 2),
+        ([attempt(), attempt(), LIVE], CheckpointSaved(at=1, attempt=3, step=150, path="c"), 0),
+    ],
+    ids=["none yet", "between two", "begun again", "saved the same again", "saved before", "saved something new"],
+)
+def test_the_budget_is_spent_by_failures_until_something_new_is_saved(
+    attempts: list[Attempt], checkpoint: CheckpointSaved | None, spent: int
+) -> None:
+    assert restarts_spent(attempts, checkpoint) == spent
 
 
 def test_failing_forever_at_the_same_step_gives_up_although_checkpoints_exist() -> None:

@@ -218,3 +218,12 @@ def test_the_budget_of_restarts_is_told_while_some_is_spent(
     told = "\n".join("".join(span.text for span in line) for line in header_lines(run, NOW, 120, 3, budget))
     assert words in told
     assert ("restarts" in told) == bool(words)
+
+
+def test_a_resume_pays_back_what_was_spent_of_the_budget() -> None:
+    killed, running = Attempt(number=1, started_at=NOW, exit=Exit(at=NOW, signal=9)), Attempt(number=2, started_at=NOW)
+    run = view(State.RUNNING, step=5, loss=0.5)
+    record = msgspec.structs.replace(run.record, attempts=(killed, running))
+    resumed = msgspec.structs.replace(record, first_attempt=2)
+    told = [text_of(header_lines(replace(run, record=one), NOW, 120, 3, 5)) for one in (record, resumed)]
+    assert ["restarts" in words for words in told] == [True, False]

@@ -79,6 +79,20 @@ async def test_the_cursor_stays_on_its_row_when_rows_come_and_go() -> None:
         assert app.table.cursor_key == "a"
 
 
+async def test_where_the_newest_is_followed_the_cursor_leaves_it_only_by_hand() -> None:
+    app = TableApp()
+    async with app.run_test(size=(40, 8)) as pilot:
+        app.table.follows_first = True
+        app.table.focus()
+        app.table.show_rows([row("a", 1)])
+        app.table.show_rows([row("b", 2), row("a", 1)])
+        assert app.table.cursor_key == "b"
+        await pilot.press("j")
+        await until(pilot, lambda: app.table.cursor_key == "a")
+        app.table.show_rows([row("c", 3), row("b", 2), row("a", 1)])
+        assert app.table.cursor_key == "a"
+
+
 def _stands_on(app: TableApp, key: str) -> bool:
     return app.table.cursor_key == key and f"run {key}" in widget_text(app.table)
 

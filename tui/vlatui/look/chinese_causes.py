@@ -14,7 +14,7 @@ CAUSES: dict[str, str] = {
     "asks for {wanted}, and there are only {count}": "需要 {wanted},但只有 {count} 块",
     "waits for {wanted}: {held}": "等待 {wanted}:{held}",
     "waits for GPUs: {error}": "等待 GPU:{error}",
-    "the one before has ended": "前一个已结束",
+    "the supervisor before has ended": "前一个监督进程已结束",
     # silence
     "no step for {time}": "{time} 没有新的步",
     "nothing in its log for {time}": "日志 {time} 没有新内容",

@@ -66,7 +66,7 @@ class DashboardScreen(Showing):
             yield EvaluationsPane(id="evaluations-pane")
             yield MetricsPane(id="metrics-pane")
             yield Table(tables.PROCESS_COLUMNS, id="processes-pane")
-            yield Table(tables.EVENT_COLUMNS, id="events-pane")
+            yield Table(tables.EVENT_COLUMNS, id="events-pane", follows_first=True)
             yield ConfigTable(id="config-pane")
         yield Lines(id="gpus")
         yield Footer(compact=True, show_command_palette=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from vlad.policy.restart import failures_without_progress
+from vlad.policy.restart import restarts_spent
 from vlad.records import figures
 from vlad.records.foreign import ForeignJob
 from vlad.records.home_view import RunView
@@ -117,7 +117,7 @@ def facts(run: RunView, now: float, budget: int | None = None) -> list[Fact]:
     found = [
         *_loss_facts(summary),
         *_success_facts(summary),
-        *(_restart_facts(run.record, budget) if run.is_live else []),
+        *(_restart_facts(run, budget) if run.is_live else []),
     ]
     found += [*(_next_facts(summary) if run.is_live else []), *_pace_facts(summary)]
     if run.is_live and summary.phase_since is not None and summary.step is None:
@@ -149,10 +149,10 @@ def _success_facts(summary: Summary) -> Iterable[Fact]:
         yield [Span(f"{tr('early stop')} ", Tone.MUTED), *squares, Span(count if squares else count.strip())]
 
 
-def _restart_facts(record: RunRecord, budget: int | None) -> Iterable[Fact]:
+def _restart_facts(run: RunView, budget: int | None) -> Iterable[Fact]:
     """How much of the budget is spent, while some is."""
-    failed = sum(attempt.exit is not None and not attempt.exit.is_success for attempt in record.attempts)
-    spent = min(failed, failures_without_progress(record.attempts)) if failed else 0
+    since_start = run.record.attempts[run.record.first_attempt - 1 :]
+    spent = restarts_spent(since_start, run.summary.last_checkpoint)
     if budget and spent:
         tone = Tone.BAD if spent >= budget else Tone.WARN
         yield [

@@ -78,7 +78,7 @@ class EvaluationsPane(Vertical):
     def compose(self) -> ComposeResult:
         yield Lines(id="under-way")
         with Horizontal():
-            yield Table(COLUMNS, id="evaluations")
+            yield Table(COLUMNS, id="evaluations", follows_first=True)
             with Vertical(id="evaluation-side"):
                 yield SuccessChart(id="success")
                 yield TaskLines(id="tasks")

@@ -20,7 +20,8 @@ from vlatui.look.words import tr
 class Table(PaintedScroll, can_focus=True):
     """Rows under a pinned header, a cursor on one of them, marks on any.
 
-    Give it rows with `show_rows`; the cursor stays on the row with the same key, and never stands on a heading.
+    Give it rows with `show_rows`; the cursor stays on the row with the same key, and never stands on a heading. In a
+    table that `follows_first` it stays on the first row instead, as long as it is there: the newest.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -59,8 +60,12 @@ class Table(PaintedScroll, can_focus=True):
         def control(self) -> "Table":
             return self.table
 
-    def __init__(self, columns: Sequence[Column], *, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(
+        self, columns: Sequence[Column], *, id: str | None = None, classes: str | None = None,
+        follows_first: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(id=id, classes=classes)
+        self.follows_first = follows_first
         self.columns = tuple(columns)
         self.rows: tuple[Row, ...] = ()
         self.marked: frozenset[str] = frozenset()
@@ -109,7 +114,8 @@ class Table(PaintedScroll, can_focus=True):
 
     def _follow_cursor(self, key: str | None) -> None:
         keys = [row.key for row in self.rows]
-        self.cursor = keys.index(key) if key in keys else self._choosable(self.cursor, 1)
+        is_kept = key in keys and not (self.follows_first and self.cursor == 0)
+        self.cursor = keys.index(key) if key is not None and is_kept else self._choosable(self.cursor, 1)
 
     def _choosable(self, number: int, by: int) -> int:
         """The row nearest to `number` that is no heading: looked for downwards (`by` 1) or upwards first."""

@@ -46,14 +46,15 @@ def _as_json(record: RunRecord) -> dict[str, Any]:
 
 
 def _lines(run: RunDirectory, record: RunRecord, ink: Ink) -> list[str]:
-    """The last attempt in full, those before it in a line each."""
+    """The last attempt that was diagnosed in full, all in a line each."""
     lines = [ink(safe(in_words(record)), STATE_TONES[record.state])]
     if record.why and record.reason:
         lines.append(safe(record.why))
     if record.quiet is not None and not record.state.is_final:
         lines += ["", *_quiet_lines(run, record.quiet, ink)]
-    if record.diagnosis is not None:
-        lines += ["", _told(run, record.diagnosis, ink)]
+    told = next((one for one in reversed(record.attempts) if one.diagnosis is not None), None)
+    if told is not None and told.diagnosis is not None and (told is record.attempt or not record.state.is_final):
+        lines += ["", _told(run, told.number, told.diagnosis, ink)]
     if not record.has_begun:
         lines += ["", pairs(_unbegun_rows(run, record), ink)]
     elif len(record.attempts) > 1 or record.diagnosis is None:
@@ -90,11 +91,12 @@ def _quiet_lines(run: RunDirectory, quiet: Quiet, ink: Ink) -> list[str]:
     return [pairs(rows, ink)]
 
 
-def _told(run: RunDirectory, diagnosis: Diagnosis, ink: Ink) -> str:
+def _told(run: RunDirectory, attempt: int, diagnosis: Diagnosis, ink: Ink) -> str:
     where = "" if diagnosis.rank is None else f", rank {diagnosis.rank}"
     sureness = "cause unknown" if diagnosis.confidence == "unknown" else diagnosis.confidence
     tone = Tone.CARE if diagnosis.confidence == "unknown" else Tone.BAD
     rows = [
+        ("attempt", str(attempt)),
         ("cause", f"{ink(diagnosis.cause, tone)}, {sureness}{where}"),
         ("that is", safe(diagnosis.summary)),
         *(("evidence", quote) for quote in _quotes(run, diagnosis)),

@@ -2,7 +2,8 @@
 
 from command_line import Story, Vlad
 from supervised_runs import Lab
-from vlad.records.progress import Phase, PhaseChange
+from vlad.records.outcome import Cause, Diagnosis
+from vlad.records.progress import Phase, PhaseChange, Reason
 from vlad.records.run import State
 
 
@@ -51,5 +52,19 @@ def test_why_as_json(vlad: Vlad, failed: Story) -> None:
 
 def test_why_of_a_healthy_run_says_how_it_stands(vlad: Vlad, training: Story) -> None:
     out = vlad("why", "spatial").out
-    assert "RUNNING" in out
+    assert out.splitlines()[0] == f"{training.run.run_id} RUNNING"
     assert "1  not ended" in out
+
+
+def test_why_of_a_run_that_was_restarted_tells_why_it_had_to_be(vlad: Vlad, lab: Lab) -> None:
+    killed = Diagnosis(cause=Cause.KILLED, summary="rank 1 was killed by SIGKILL", rank=1)
+    story = Story(lab, "spatial").attempt().ended(killed, signal=9).moved(State.BACKOFF, why="killed").attempt()
+    out = vlad("why", "spatial").out
+    assert out.splitlines()[0] == f"{story.run.run_id} RUNNING"
+    assert "attempt  1\ncause    KILLED" in out
+    assert "  2  not ended" in out
+    story.ended(code=0).moved(State.SUCCEEDED, reason=Reason.MAX_STEPS)
+    out = vlad("why", "spatial").out
+    assert "SUCCEEDED after" in out.splitlines()[0]
+    assert out.splitlines()[0].endswith(": max steps")
+    assert "cause" not in out
