@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from vlatrain.fast.shadows import Shadows
 from vlatrain.model.fp8 import Fp8Linear
-from vlatrain.model.fused_lora import FusedLoraLinear
+from vlatrain.model.fused_lora import FusedLoraLinear, weight_of
 from vlatrain.model.grouped_lora import Group
 from vlatrain.model.llama import DecoderLayer
 from vlatrain.model.openvla import OpenVLA
@@ -45,7 +45,7 @@ def grouped(linears: Sequence[nn.Module], shadows: Shadows) -> Group | None:
 def _wide_weights(members: Sequence[FusedLoraLinear], downs: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
     """[W, s U] and s U in it. Each W becomes a view: rows of the group's, without the further columns."""
     ranks, n_in = downs.shape
-    frozen = [_weight(one) for one in members]
+    frozen = [weight_of(one.base_layer) for one in members]
     wide = frozen[0].new_zeros(sum(len(one) for one in frozen), n_in + ranks)
     for place, weight in zip(torch.split(wide, [len(one) for one in frozen]), frozen, strict=True):
         place[:, :n_in] = weight
@@ -81,9 +81,3 @@ def _let_follow(members: Sequence[FusedLoraLinear], ups: Tensor, shadows: Shadow
 
 def _is_fp8(member: FusedLoraLinear) -> bool:
     return isinstance(member.base_layer, Fp8Linear)
-
-
-def _weight(member: FusedLoraLinear) -> Tensor:
-    weight = member.base_layer.weight
-    assert isinstance(weight, Tensor)
-    return weight

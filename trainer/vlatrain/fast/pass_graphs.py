@@ -15,8 +15,8 @@ Capture = Callable[[Callable[[], None]], Callable[[], None]]
 """Makes of work what does it again."""
 WARM_UPS = 2
 MOST_GRAPHS = 24
-"""Kept at a time: texts between the shortest and 48 tokens longer, by steps of 2. Each is captured once, which takes
-some steps' time; they share their working memory."""
+"""Kept at a time: for texts of as many lengths, which differ by steps of 2. Each is captured once, which takes some
+steps' time; they share their working memory."""
 
 log = logging.getLogger(__name__)
 

@@ -108,6 +108,10 @@ def read_tensors(path: Path, device: torch.device, *, is_mapped: bool = False) -
 
 
 def weight_files(folder: Path) -> list[Path]:
+    """The files that hold the weights: the single one, else all that the index names.
+
+    Raises TrainerError where one is not there.
+    """
     if (single := folder / SINGLE_FILE).exists():
         return [single]
     if not (index := folder / INDEX_FILE).exists():

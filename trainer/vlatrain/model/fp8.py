@@ -41,23 +41,32 @@ def scaled_product(rows: Tensor, row_scales: Tensor, columns: Tensor, column_sca
     return ((rows.float() @ columns.float()) * row_scales * column_scales).to(to)
 
 
+def product(rows: Tensor, weight: Tensor, scales: Tensor) -> Tensor:
+    """rows [M, K] times W^T [K, N], in the type of `rows`; `scales` [N, 1] are of the rows of W's bytes `weight`."""
+    return scaled_product(*rounded(rows), weight.t(), scales.t(), rows.dtype)
+
+
+def product_back(gradient: Tensor, weight: Tensor, scales: Tensor, transposed: Tensor) -> Tensor:
+    """gradient [M, N] times W [N, K], in its type. `transposed` is W's bytes as [K, N], or empty: then they are
+    transposed here.
+    """
+    columns = (transposed if transposed.numel() else weight.t().contiguous()).t()
+    ones = torch.ones(1, weight.shape[1], device=gradient.device)
+    return scaled_product(*rounded(gradient.float() * scales.t()), columns, ones, gradient.dtype)
+
+
 class _Product(torch.autograd.Function):
-    """x W^T of a frozen W. `transposed` is W's bytes as [K, N], or empty: then they are transposed when needed."""
+    """x W^T of a frozen W, with `transposed` as in `product_back`."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, scales: Tensor, transposed: Tensor) -> Tensor:
         ctx.save_for_backward(weight, scales, transposed)
-        flat = inputs.reshape(-1, inputs.shape[-1])
-        out = scaled_product(*rounded(flat), weight.t(), scales.t(), inputs.dtype)
+        out = product(inputs.reshape(-1, inputs.shape[-1]), weight, scales)
         return out.view(*inputs.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        weight, scales, transposed = ctx.saved_tensors
-        flat = gradient.reshape(-1, gradient.shape[-1]).float() * scales.t()
-        columns = (transposed if transposed.numel() else weight.t().contiguous()).t()
-        ones = torch.ones(1, weight.shape[1], device=gradient.device)
-        inner = scaled_product(*rounded(flat), columns, ones, gradient.dtype)
+        inner = product_back(gradient.reshape(-1, gradient.shape[-1]), *ctx.saved_tensors)
         return inner.view(*gradient.shape[:-1], -1), None, None, None
 
 

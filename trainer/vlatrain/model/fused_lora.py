@@ -48,15 +48,17 @@ class FusedLoraLinear(Linear):
     def masters(self) -> tuple[Tensor, Tensor]:
         """The adapter's own parameters, fp32 [rank, in] and [out, rank]."""
         (name,) = self.active_adapters
-        return _weight(self.lora_A[name]), _weight(self.lora_B[name])
+        return weight_of(self.lora_A[name]), weight_of(self.lora_B[name])
 
     @property
     def scale(self) -> float:
+        """alpha / rank."""
         (name,) = self.active_adapters
         return float(self.scaling[name])
 
 
-def _weight(linear: nn.Module) -> Tensor:
+def weight_of(linear: nn.Module) -> Tensor:
+    """[out, in] of what PEFT's types call a module."""
     weight = linear.weight
     assert isinstance(weight, Tensor)
     return weight

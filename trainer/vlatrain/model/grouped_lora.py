@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vlatrain.model.fp8 import rounded, scaled_product
+from vlatrain.model.fp8 import product, product_back
 
 Gradients = tuple[Tensor | None, ...]
 
@@ -36,20 +36,22 @@ class Group:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """[..., in] to [..., sum of outs]."""
-        shape = (self.outs, self.scale)
+        outs_and_scale = (self.outs, self.scale)
         if len(self.weights) == 1:
-            out: Tensor = _Wide.apply(inputs, *self.weights, self.downs, shape, *self.adapters)  # type: ignore[no-untyped-call]  # torch's gap
+            out: Tensor = _Wide.apply(inputs, *self.weights, self.downs, outs_and_scale, *self.adapters)  # type: ignore[no-untyped-call]  # torch's gap
         else:
-            out = _WideFp8.apply(inputs, *self.weights, self.ups, self.downs, shape, *self.adapters)  # type: ignore[no-untyped-call]  # torch's gap
+            out = _WideFp8.apply(inputs, *self.weights, self.ups, self.downs, outs_and_scale, *self.adapters)  # type: ignore[no-untyped-call]  # torch's gap
         return out
 
 
 class _Wide(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, wide: Tensor, downs: Tensor, shape: Any, *adapters: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, inputs: Tensor, wide: Tensor, downs: Tensor, outs_and_scale: Any, *adapters: Tensor
+    ) -> Tensor:
         flat = inputs.reshape(-1, inputs.shape[-1])
         narrow = flat @ downs.t()
-        ctx.shape = shape
+        ctx.outs_and_scale = outs_and_scale
         ctx.save_for_backward(flat, narrow, wide, downs)
         return (torch.cat((flat, narrow), dim=1) @ wide.t()).view(*inputs.shape[:-1], -1)
 
@@ -59,29 +61,27 @@ class _Wide(torch.autograd.Function):
         of_outs = gradient.reshape(-1, gradient.shape[-1])
         both = of_outs @ wide
         of_flat, of_narrow = both[:, : flat.shape[1]], both[:, flat.shape[1] :]
-        to_adapters = _of_adapters(of_outs, flat, narrow, of_narrow, ctx.shape)
+        to_adapters = _of_adapters(of_outs, flat, narrow, of_narrow, ctx.outs_and_scale)
         return _sum(gradient, of_flat, of_narrow @ downs), *[None] * 3, *to_adapters
 
 
 class _WideFp8(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, *others: Any) -> Tensor:
-        weight, scales, transposed, ups, downs, shape = others[:6]  # then the adapters
+        weight, scales, transposed, ups, downs, outs_and_scale = others[:6]  # then the adapters
         flat = inputs.reshape(-1, inputs.shape[-1])
         narrow = flat @ downs.t()
-        ctx.shape = shape
+        ctx.outs_and_scale = outs_and_scale
         ctx.save_for_backward(flat, narrow, weight, scales, transposed, ups, downs)
-        return _sum(inputs, scaled_product(*rounded(flat), weight.t(), scales.t(), flat.dtype), narrow @ ups.t())
+        return _sum(inputs, product(flat, weight, scales), narrow @ ups.t())
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Gradients:
         flat, narrow, weight, scales, transposed, ups, downs = ctx.saved_tensors
         of_outs = gradient.reshape(-1, gradient.shape[-1])
         of_narrow = of_outs @ ups
-        columns = (transposed if transposed.numel() else weight.t().contiguous()).t()
-        ones = torch.ones(1, weight.shape[1], device=gradient.device)
-        of_flat = scaled_product(*rounded(of_outs.float() * scales.t()), columns, ones, gradient.dtype)
-        to_adapters = _of_adapters(of_outs, flat, narrow, of_narrow, ctx.shape)
+        of_flat = product_back(of_outs, weight, scales, transposed)
+        to_adapters = _of_adapters(of_outs, flat, narrow, of_narrow, ctx.outs_and_scale)
         return _sum(gradient, of_flat, of_narrow @ downs), *[None] * 6, *to_adapters
 
 
@@ -93,10 +93,10 @@ def _sum(like: Tensor, one: Tensor, other: Tensor) -> Tensor:
 
 
 def _of_adapters(
-    of_outs: Tensor, flat: Tensor, narrow: Tensor, of_narrow: Tensor, shape: tuple[tuple[int, ...], float]
+    of_outs: Tensor, flat: Tensor, narrow: Tensor, of_narrow: Tensor, outs_and_scale: tuple[tuple[int, ...], float]
 ) -> list[Tensor]:
     """D and U of each linear in turn. All U together are one product, of whose blocks those on the diagonal count."""
-    outs, scale = shape
+    outs, scale = outs_and_scale
     rank = narrow.shape[1] // len(outs)
     to_ups = torch.split(of_outs.t() @ narrow, list(outs))
     to_downs = torch.split(of_narrow.t() @ flat, rank)

@@ -1,18 +1,17 @@
 """Where the base model lies: a folder, or a repository of the Hugging Face hub brought into its local cache."""
 
 import logging
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
+from vlatrain.configuration.places import HUB_ID
 from vlatrain.errors import TrainerError
 
 log = logging.getLogger(__name__)
 
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 WANTED_FILES = ["*.json", "*.safetensors", "*.py", "*.model"]
 """The model's own code is never run here; a merged model carries it along for programs that do."""
 TELL_EVERY_S = 10.0

@@ -22,4 +22,5 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Indented, as the published ones are."""
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

@@ -62,10 +62,12 @@ class LayerCache:
         return self.keys.shape[2]
 
     def fill(self, keys: Tensor, values: Tensor) -> None:
+        """Those of a prompt, [B, H, S, head_size], from the first place on."""
         self.keys[:, :, : keys.shape[2]] = keys
         self.values[:, :, : values.shape[2]] = values
 
     def put(self, keys: Tensor, values: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Those of one token a row, [B, H, 1, head_size], at `places` [B]; all keys and values that there are then."""
         rows = torch.arange(len(places), device=places.device)
         self.keys[rows, :, places] = keys[:, :, 0].to(self.keys.dtype)
         self.values[rows, :, places] = values[:, :, 0].to(self.values.dtype)

@@ -16,10 +16,12 @@ def quantise(vla: OpenVLA, device: torch.device, dtype: torch.dtype) -> None:
     bitsandbytes is not installed.
     """
     kinds = _kinds()
-    decoder = vla.language_model.model
-    for name, matrix in list(decoder.layers.named_modules()):
-        if isinstance(matrix, nn.Linear):
-            decoder.layers.set_submodule(name, _quantised(kinds, matrix, device, dtype))
+    layers = vla.language_model.model.layers
+    names = [name for name, module in layers.named_modules() if isinstance(module, nn.Linear)]
+    for name in names:  # by name: whoever held the modules would keep all of their weights until the end
+        matrix = layers.get_submodule(name)
+        assert isinstance(matrix, nn.Linear)
+        layers.set_submodule(name, _quantised(kinds, matrix, device, dtype))
     vla.__dict__["is_loaded_in_4bit"] = True  # PEFT looks at it to choose its adapters' kind
 
 

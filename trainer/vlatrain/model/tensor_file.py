@@ -10,7 +10,7 @@ MOST_HEADER_BYTES = 100_000_000  # the format's own limit
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One tensor: its format's name such as BF16, its shape, and its first and last-but-one byte in the file."""
+    """One tensor: its format's name such as BF16, its shape, its first byte in the file and the one behind its last."""
 
     dtype: str
     shape: tuple[int, ...]

@@ -12,7 +12,7 @@ from vlatrain.model.config import OpenVLAConfig, TextConfig, TowerConfig
 from vlatrain.model.initialise import initialise, position_encodings
 from vlatrain.model.openvla import OpenVLA
 from vlatrain.model.prompt import PROMPT
-from vlatrain.model.word_tokenizer import build_word_tokenizer
+from vlatrain.model.word_tokenizer import build_word_tokenizer, padding_id
 
 HEAD_SIZE = 64
 PATCH_SIZE = 16
@@ -28,9 +28,7 @@ def write(arguments: argparse.Namespace) -> Path:
         raise TrainerError(f"--out {out}: exists already")
     before, after = PROMPT.split(" {instruction}")
     tokenizer = build_word_tokenizer(RLDSDataset(arguments.data).instructions, phrases=(before, after))
-    pad = tokenizer.token_to_id("<PAD>")
-    assert pad is not None
-    model = OpenVLA(config_of(arguments, pad))
+    model = OpenVLA(config_of(arguments, padding_id(tokenizer)))
     initialise(model, arguments.seed)
     _tell_places(model)
     save_base(model, out)
