@@ -6,7 +6,7 @@ from pathlib import Path
 from textual.app import App, ComposeResult
 from textual.widgets import DataTable, Static
 from vlad.records.rundir import Home
-from vlad.records.summary import read_summary
+from vlad.records.summary_reading import read_summary
 
 COLUMNS = ("RUN", "STATE", "STEP", "LOSS", "SPEED")
 

@@ -194,6 +194,7 @@ def evaluating_run(home: Home) -> FakeRun:
     run.evaluation(1000, 21, 100, 21.0, 0, at=NOW - 4000)
     run.evaluation(2000, 58, 100, 58.0, 0, at=NOW - 2000)
     run.progress(
+        PhaseChange(at=NOW - 45, phase=Phase.EVALUATING, step=3000, done=0, total=100, detail="episodes"),
         PhaseChange(at=NOW - 45, phase=Phase.EVALUATING, step=3000, done=37, total=100, detail="episodes"),
         Warned(at=NOW - 44, message="min_delta 0.1 is below what 100 episodes can tell apart"),
     )

@@ -18,7 +18,12 @@ class Eta:
 
 
 def estimate(summary: Summary, now: float) -> Eta | None:
-    """What is left at Unix time `now`; None where the run does not tell enough, or has ended."""
+    """What is left at Unix time `now`; None where the run does not tell enough, or has ended.
+
+    A program that makes no steps is done when its evaluation is.
+    """
+    if only_evaluates(summary) and summary.phase_done and summary.phase_total:
+        return Eta(remaining_s=_rest_of_phase_s(summary, now))
     if summary.finished or summary.step is None or summary.max_steps is None or summary.typical_step_s is None:
         return None
     steps_s = max(0, summary.max_steps - summary.step) * summary.typical_step_s
@@ -27,7 +32,14 @@ def estimate(summary: Summary, now: float) -> Eta | None:
     saves = _times_ahead(summary.step, summary.max_steps, summary.save_steps)
     ahead_s = waited_for * (summary.evaluating_s or 0.0) + saves * (summary.saving_s or 0.0)
     is_unknown = bool(evaluations) and (summary.evaluates_beside or summary.evaluating_s is None)
+    is_unknown |= summary.phase_of_step not in (None, summary.step)  # the later ones are waited for, too
     return Eta(remaining_s=steps_s + ahead_s + _rest_of_phase_s(summary, now), is_lower_bound=is_unknown)
+
+
+def only_evaluates(summary: Summary) -> bool:
+    """Whether the program makes no steps of its own: it is an evaluation."""
+    makes_steps = summary.max_steps is not None or summary.typical_step_s is not None or summary.loss is not None
+    return summary.phase is Phase.EVALUATING and not makes_steps
 
 
 def _times_ahead(step: int, max_steps: int, every: int | None) -> int:
@@ -40,7 +52,8 @@ def _rest_of_phase_s(summary: Summary, now: float) -> float:
     if summary.phase not in (Phase.EVALUATING, Phase.SAVING) or summary.phase_since is None:
         return 0.0
     elapsed_s = max(0.0, now - summary.phase_since)
-    if summary.phase_done and summary.phase_total:
-        return elapsed_s * max(0, summary.phase_total - summary.phase_done) / summary.phase_done
+    done = (summary.phase_done or 0) - summary.phase_first_done
+    if done > 0 and summary.phase_total:
+        return elapsed_s * max(0, summary.phase_total - (summary.phase_done or 0)) / done
     usual_s = summary.evaluating_s if summary.phase is Phase.EVALUATING else summary.saving_s
     return max(0.0, (usual_s or 0.0) - elapsed_s)

@@ -9,7 +9,7 @@ import msgspec
 from vlad.records.files import read_lines
 from vlad.records.progress import Evaluation, decode_evaluations
 from vlad.records.rundir import RunDirectory
-from vlad.records.summary import read_summary
+from vlad.records.summary_reading import read_summary
 
 MARK = "adapter_config.json"
 TRAINER_STATE = "trainer_state.pt"

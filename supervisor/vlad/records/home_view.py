@@ -10,7 +10,8 @@ from vlad.records.outcome import ProcessIdentity
 from vlad.records.run import RunRecord, State
 from vlad.records.rundir import Home, RunDirectory
 from vlad.records.spec import Kind
-from vlad.records.summary import Summary, SummaryRead, of_attempt, read_summary
+from vlad.records.summary import Summary, of_attempt
+from vlad.records.summary_reading import SummaryRead, read_summary
 
 MOST_ENDED = 200
 IsAlive = Callable[[ProcessIdentity], bool]

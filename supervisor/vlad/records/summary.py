@@ -1,13 +1,9 @@
-"""What a run's own reports tell about it now: the fold of progress.jsonl and evaluations.jsonl, read incrementally."""
+"""What a run's own reports tell about it now: the fold of progress.jsonl and evaluations.jsonl."""
 
-import mmap
-import os
 from collections.abc import Collection
-from pathlib import Path
 
 import msgspec
 
-from vlad.records.files import read_lines
 from vlad.records.progress import (
     CheckpointSaved,
     Evaluation,
@@ -20,25 +16,20 @@ from vlad.records.progress import (
     Step,
     Warned,
     WarningOver,
-    decode_evaluations,
-    decode_progress,
 )
-from vlad.records.rundir import RunDirectory
 
 STEP_SMOOTHING = 0.1  # weight of the newest duration: about the last 20 steps count
 PHASE_SMOOTHING = 0.5  # evaluations and saves are few
 LOSS_HISTORY = 240
 KEPT_WARNINGS = 20
-HEAD_BYTES = 4 * 1024
-TAIL_BYTES = 24 * 1024
-GAP_BYTES = 4 * 1024 * 1024
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Live numbers of a run. None = not reported (yet). Rates in percent, durations in seconds, `_at` in Unix seconds.
 
-    `typical_step_s`, `evaluating_s` and `saving_s` are smoothed durations, the inputs of an ETA; `loss_history` holds
-    the newest losses for a small plot; `passing` are those of the `warnings` that can be over, by what they are about.
+    `typical_step_s`, `evaluating_s` and `saving_s` are smoothed durations, the inputs of an ETA; `phase_first_done` is
+    how much was done when the phase was first told of; `loss_history` holds the newest losses for a small plot;
+    `passing` are those of the `warnings` that can be over, by what they are about.
     """
 
     attempt: int = 0
@@ -47,6 +38,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     phase_since: float | None = None
     phase_done: int | None = None
     phase_total: int | None = None
+    phase_first_done: int = 0
     phase_of_step: int | None = None
     reported_at: float | None = None
 
@@ -119,7 +111,7 @@ def fold_evaluation(summary: Summary, evaluation: Evaluation) -> Summary:
 def _new_attempt(summary: Summary, attempt: int, at: float) -> Summary:
     """A new launch loads again; what was trained, saved and evaluated before stays."""
     return msgspec.structs.replace(
-        _without_warnings(summary, summary.passing), attempt=attempt, phase=Phase.LOADING, phase_detail="",
+        without_passing(summary), attempt=attempt, phase=Phase.LOADING, phase_detail="",
         phase_since=at, phase_done=None, phase_total=None, phase_of_step=None, step_at=None, finished=False,
         finished_reason=None, stopped=False,
     )  # fmt: skip
@@ -153,7 +145,7 @@ def _after(summary: Summary, line: ProgressLine) -> Summary:
             return _without_warnings(summary, {line.about})
         case Finished():
             return msgspec.structs.replace(
-                _without_warnings(summary, summary.passing), step=line.step, finished=True,
+                without_passing(summary), step=line.step, finished=True,
                 finished_reason=line.reason, stopped=line.stopped, phase=None,
             )  # fmt: skip
         case _:
@@ -165,6 +157,11 @@ def _warned(summary: Summary, line: Warned) -> Summary:
     others = tuple(message for message in summary.warnings if message != line.message)
     passing = {**summary.passing, line.about: line.message} if line.about else summary.passing
     return msgspec.structs.replace(summary, warnings=(*others, line.message)[-KEPT_WARNINGS:], passing=passing)
+
+
+def without_passing(summary: Summary) -> Summary:
+    """Without the warnings that could be over."""
+    return _without_warnings(summary, summary.passing)
 
 
 def _without_warnings(summary: Summary, about: Collection[str]) -> Summary:
@@ -188,9 +185,11 @@ def _planned(summary: Summary, plan: Plan) -> Summary:
 
 
 def _phase_changed(summary: Summary, line: PhaseChange) -> Summary:
-    summary = _entered(summary, line.phase, line.at, line.of_step)
+    is_another = (line.phase, line.of_step) != (summary.phase, summary.phase_of_step)
+    first_done = line.done or 0 if is_another else summary.phase_first_done
     return msgspec.structs.replace(
-        summary, phase_detail=line.detail, phase_done=line.done, phase_total=line.total,
+        _entered(summary, line.phase, line.at, line.of_step), phase_first_done=first_done,
+        phase_detail=line.detail, phase_done=line.done, phase_total=line.total,
         step=summary.step if line.step is None else line.step,
     )  # fmt: skip
 
@@ -233,62 +232,3 @@ def _smoothed(old: float | None, new: float | None, weight: float = STEP_SMOOTHI
 
 
 EMPTY = Summary()
-
-
-class SummaryRead(msgspec.Struct, frozen=True):
-    """A summary and how far into the two files it reaches, in bytes."""
-
-    summary: Summary = EMPTY
-    progress_end: int = 0
-    evaluations_end: int = 0
-
-
-def read_summary(run: RunDirectory, previous: SummaryRead | None = None, *, whole: bool = False) -> SummaryRead:
-    """The run's summary now; with `previous` only what was appended since is read.
-
-    Without it a long progress file costs a bounded amount (its head, its tail, and the last plan and checkpoint of
-    the few MB before the tail) unless `whole` is asked for. A file that shrank is read anew.
-    """
-    if previous is None:
-        previous = SummaryRead(*_first_reading(run.progress, whole))
-    progress, progress_end = read_lines(run.progress, previous.progress_end)
-    evaluations, evaluations_end = read_lines(run.evaluations, previous.evaluations_end)
-    if progress_end < previous.progress_end or evaluations_end < previous.evaluations_end:
-        return read_summary(run, whole=whole)
-    summary = _folded(previous.summary, progress)
-    for evaluation in decode_evaluations(evaluations):
-        summary = fold_evaluation(summary, evaluation)
-    return SummaryRead(summary, progress_end, evaluations_end)
-
-
-def _folded(summary: Summary, lines: list[bytes]) -> Summary:
-    for line in decode_progress(lines):
-        summary = fold_progress(summary, line)
-    return summary
-
-
-def _first_reading(path: Path, whole: bool) -> tuple[Summary, int]:
-    """What a long file tells without reading it whole, and the offset from which it must be read on."""
-    try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if whole or size <= HEAD_BYTES + TAIL_BYTES:
-                return EMPTY, 0
-            with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as content:
-                return _sampled(content, size)
-    except FileNotFoundError:
-        return EMPTY, 0
-
-
-def _sampled(content: mmap.mmap, size: int) -> tuple[Summary, int]:
-    """The summary of the head and of the last plan and checkpoint before the tail, and where the tail starts."""
-    head_end = content.rfind(b"\n", 0, HEAD_BYTES) + 1
-    tail_start = content.find(b"\n", size - TAIL_BYTES) + 1
-    gap_start = max(head_end, tail_start - GAP_BYTES)
-    marks = {content.rfind(f'"kind":"{kind}"'.encode(), gap_start, tail_start) for kind in ("plan", "checkpoint")}
-    gap = [content[content.rfind(b"\n", 0, mark) + 1 : content.find(b"\n", mark)] for mark in sorted(marks) if mark > 0]
-    summary = _folded(EMPTY, content[:head_end].split(b"\n"))
-    # times across the gap lie, and so would a plot of losses; what could pass may have passed there
-    summary = _without_warnings(summary, summary.passing)
-    summary = msgspec.structs.replace(summary, phase=None, phase_since=None, step_at=None, loss_history=())
-    return msgspec.structs.replace(_folded(summary, gap), phase=None, phase_since=None, step_at=None), tail_start

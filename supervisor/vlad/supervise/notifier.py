@@ -12,7 +12,7 @@ from vlad.host.user_config import read_user_config
 from vlad.policy.notices import progress_line
 from vlad.records.files import RecordError
 from vlad.records.rundir import RunDirectory
-from vlad.records.summary import read_summary
+from vlad.records.summary_reading import read_summary
 from vlad.supervise.notifying import Message
 
 PATIENCE_S = 120

@@ -12,7 +12,7 @@ from vlad.records.files import RecordError
 from vlad.records.progress import CheckpointSaved, decode_progress
 from vlad.records.run import RunRecord
 from vlad.records.rundir import Home, RunDirectory
-from vlad.records.summary import read_summary
+from vlad.records.summary_reading import read_summary
 from vlad.supervise import locks
 
 LOCK_PATIENCE_S = 1.0

@@ -90,7 +90,8 @@ class Vigil:
 
     def _read_usual(self) -> Usual:
         from vlad.policy.hang import usual_of
-        from vlad.records.summary import of_attempt, read_summary  # few runs are ever quiet for so long
+        from vlad.records.summary import of_attempt  # few runs are ever quiet for so long
+        from vlad.records.summary_reading import read_summary
 
         summary = of_attempt(read_summary(self._run).summary, self._attempt)
         return usual_of(self._spec.hang, self._spec.kind, summary)

@@ -31,6 +31,27 @@ CASES = {
         ),
         Eta(remaining_s=50.0, is_lower_bound=True),
     ),
+    "an evaluation beside training whose begin nobody waited for, and others after it": (
+        Summary(
+            step=100, max_steps=100, typical_step_s=1.0, phase=Phase.EVALUATING, phase_since=990.0, phase_first_done=5,
+            phase_done=7, phase_total=10, phase_of_step=50, evaluates_beside=True,
+        ),
+        Eta(remaining_s=15.0, is_lower_bound=True),
+    ),
+    "the last evaluation beside training": (
+        Summary(
+            step=100, max_steps=100, typical_step_s=1.0, phase=Phase.EVALUATING, phase_since=990.0, phase_done=5,
+            phase_total=10, phase_of_step=100, evaluates_beside=True,
+        ),
+        Eta(remaining_s=10.0),
+    ),
+    "a program that only evaluates": (
+        Summary(step=100, phase=Phase.EVALUATING, phase_since=990.0, phase_done=5, phase_total=10),
+        Eta(remaining_s=10.0),
+    ),
+    "a program that only evaluates and has not begun to": (
+        Summary(step=100, phase=Phase.EVALUATING, phase_since=990.0, phase_done=0, phase_total=10), None,
+    ),
     "evaluating, by its usual duration": (
         Summary(
             step=100, max_steps=100, typical_step_s=1.0, eval_every_steps=50, evaluating_s=30.0,

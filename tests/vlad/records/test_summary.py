@@ -1,7 +1,5 @@
 """The live numbers of a run, folded from what its trainer reports."""
 
-from pathlib import Path
-
 import msgspec
 import pytest
 from vlad.records import summary as summary_module
@@ -18,9 +16,7 @@ from vlad.records.progress import (
     Warned,
     WarningOver,
 )
-from vlad.records.rundir import RunDirectory
-from vlad.records.summary import EMPTY, Summary, fold_evaluation, fold_progress, of_attempt, read_summary
-from vlad.report import Reporter
+from vlad.records.summary import EMPTY, Summary, fold_evaluation, fold_progress, of_attempt
 
 
 def folded(*lines: ProgressLine) -> Summary:
@@ -34,11 +30,6 @@ def evaluation(step: int, rate: float, **more: object) -> Evaluation:
     successes = round(rate / 10)
     fixed = {"at": 1.0, "suite": "s", "successes": successes, "episodes": 10, "low": 0.0, "high": 100.0}
     return msgspec.convert({**fixed, "step": step, "success_rate": rate, **more}, Evaluation)
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> RunDirectory:
-    return RunDirectory(tmp_path)
 
 
 def test_a_step_is_training_and_brings_its_numbers() -> None:
@@ -74,6 +65,7 @@ def test_an_evaluation_of_an_earlier_step_leaves_the_step_where_it_is_and_each_h
     first, second = folded(*lines[:2]), folded(*lines)
     assert (first.step, first.phase_since, first.phase_done) == (60, 5, 49)
     assert (second.step, second.phase_since, second.phase_done) == (60, 10, 2)
+    assert (first.phase_first_done, second.phase_first_done) == (1, 0)
 
 
 def test_a_new_attempt_loads_again_and_keeps_what_was_saved() -> None:
@@ -125,16 +117,6 @@ def test_another_thing_that_is_over_takes_no_warning_back() -> None:
     assert folded(behind(2), WarningOver(at=3, about="disk")).warnings == ("step 2 is behind",)
 
 
-def test_what_could_have_passed_in_the_unread_middle_of_a_long_file_is_not_told(run: RunDirectory) -> None:
-    with Reporter(run.path) as reporter:
-        for line in (Warned(at=1, message="no room"), behind(2)):
-            reporter.progress(line)
-        for step in range(1000):
-            reporter.progress(Step(at=3, step=step, loss=1.0))
-    assert read_summary(run).summary.warnings == ("no room",)
-    assert read_summary(run, whole=True).summary.warnings == ("no room", "step 2 is behind")
-
-
 def test_a_failed_evaluation_changes_neither_best_nor_counter() -> None:
     good = fold_evaluation(EMPTY, evaluation(10, 50.0, bad_evaluations=1, patience=5))
     failed = fold_evaluation(good, evaluation(20, 0.0, failure="simulator died"))
@@ -146,52 +128,6 @@ def test_a_failed_evaluation_changes_neither_best_nor_counter() -> None:
 def test_best_is_found_where_the_trainer_does_not_tell_it() -> None:
     summary = fold_evaluation(fold_evaluation(EMPTY, evaluation(10, 50.0)), evaluation(20, 40.0))
     assert (summary.best, summary.best_step) == (50.0, 10)
-
-
-def test_a_run_that_reported_nothing_has_an_empty_summary(run: RunDirectory) -> None:
-    assert read_summary(run).summary == EMPTY
-
-
-def test_reading_on_equals_reading_anew(run: RunDirectory) -> None:
-    reporter = Reporter(run.path)
-    read = None
-    for step in range(1, 6):
-        reporter.progress(Step(at=step, step=step, loss=1.0 / step))
-        if step == 3:
-            reporter.evaluation(evaluation(3, 20.0))
-        read = read_summary(run, read)
-    assert read == read_summary(run)
-    assert read is not None
-    assert read.summary.step == 5
-
-
-def test_a_file_that_shrank_is_read_anew(run: RunDirectory) -> None:
-    Reporter(run.path).progress(Step(at=1, step=500))
-    read = read_summary(run)
-    run.progress.write_bytes(b'{"kind":"step","at":1,"step":1}\n')
-    assert read_summary(run, read).summary.step == 1
-
-
-def test_a_torn_last_line_is_read_when_it_is_whole(run: RunDirectory) -> None:
-    run.progress.write_bytes(b'{"kind":"step","at":1,"step":1}\n{"kind":"step","at":2,"st')
-    read = read_summary(run)
-    assert read.summary.step == 1
-    run.progress.write_bytes(run.progress.read_bytes() + b'ep":2}\n')
-    assert read_summary(run, read).summary.step == 2
-
-
-def test_a_long_file_is_sampled_and_tells_the_same(run: RunDirectory) -> None:
-    reporter = Reporter(run.path)
-    reporter.progress(Plan(at=0, max_steps=9000, patience=5))
-    for step in range(1, 9001):
-        reporter.progress(Step(at=step, step=step, loss=1.0, step_s=1.0))
-        if step == 5000:
-            reporter.progress(CheckpointSaved(at=step, step=step, path="adapter"))
-    assert run.progress.stat().st_size > 4 * (summary_module.HEAD_BYTES + summary_module.TAIL_BYTES)
-    sampled, whole = read_summary(run), read_summary(run, whole=True)
-    assert sampled.progress_end == whole.progress_end
-    for name in ("step", "max_steps", "patience", "last_checkpoint", "phase", "typical_step_s"):
-        assert getattr(sampled.summary, name) == getattr(whole.summary, name), name
 
 
 def test_a_checkpoint_that_turns_out_best_later_is_not_the_last_one() -> None:

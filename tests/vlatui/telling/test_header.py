@@ -27,7 +27,7 @@ from vlad.records.events import (
 from vlad.records.gpus import LeasedGpu, Leftover, QueuePlace
 from vlad.records.home_view import RunView
 from vlad.records.outcome import Exit
-from vlad.records.progress import CheckpointSaved, Evaluation, ProgressLine, Reason, Warned, WarningOver
+from vlad.records.progress import CheckpointSaved, Evaluation, Phase, ProgressLine, Reason, Warned, WarningOver
 from vlad.records.quiet import Quiet
 from vlad.records.run import Attempt, RunRecord
 from vlad.records.summary import Summary, fold_progress
@@ -227,3 +227,10 @@ def test_a_resume_pays_back_what_was_spent_of_the_budget() -> None:
     resumed = msgspec.structs.replace(record, first_attempt=2)
     told = [text_of(header_lines(replace(run, record=one), NOW, 120, 3, 5)) for one in (record, resumed)]
     assert ["restarts" in words for words in told] == [True, False]
+
+
+def test_an_evaluation_on_its_own_shows_its_episodes_where_a_training_shows_its_steps() -> None:
+    run = view(step=20, phase=Phase.EVALUATING, phase_since=NOW - 10, phase_done=50, phase_total=200)
+    told = " ".join(text_of(header_lines(run, NOW, 80)[1:2]).split())
+    assert told.startswith("step 20 ━")
+    assert told.endswith("25% ETA 30s")

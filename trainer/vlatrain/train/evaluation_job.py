@@ -7,7 +7,7 @@ import msgspec
 from vlad.records.files import RecordError
 from vlad.records.progress import Evaluation
 from vlad.records.rundir import RunDirectory
-from vlad.records.summary import read_summary
+from vlad.records.summary_reading import read_summary
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from vlad.policy.eta import only_evaluates
 from vlad.policy.restart import restarts_spent
 from vlad.records import figures
 from vlad.records.foreign import ForeignJob
@@ -101,10 +102,13 @@ def _progress(run: RunView, now: float, width: int) -> Line | None:
         return None
     part = outlook.progress(summary)
     of = f"/{summary.max_steps:,}" if summary.max_steps else ""
-    left = [Span(f"{summary.step:,}", Tone.STRONG), Span(of, Tone.MUTED), Span(" ")]
+    step = f"{summary.step:,}"
+    makes_steps = not only_evaluates(summary)
+    words = step if makes_steps else tr("step {step}", step=step)
+    left = [Span(words, Tone.STRONG), Span(of, Tone.MUTED), Span(" ")]
     right = [Span(f" {part:4.0%}" if part is not None else "", Tone.STRONG)]
     if run.is_live:
-        right += [Span(f"  {format.pace(summary.typical_step_s)}", Tone.MUTED)]
+        right += [Span(f"  {format.pace(summary.typical_step_s)}", Tone.MUTED)] if makes_steps else []
         right += [Span(f"  {tr('ETA')} ", Tone.MUTED), Span(outlook.to_end(summary, now), Tone.STRONG)]
     tone = Tone.ACCENT if run.is_live else describe.state_mark(run.record.state).tone
     room = width - width_of(left) - width_of(right)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vlad.policy.eta import estimate
+from vlad.policy.eta import estimate, only_evaluates
 from vlad.records import figures
 from vlad.records.summary import Summary
 
@@ -34,7 +34,9 @@ def to_next(summary: Summary, every: int | None) -> Due | None:
 
 
 def progress(summary: Summary) -> float | None:
-    """The part of the steps that is done, from 0 to 1."""
+    """The part of the steps that is done, from 0 to 1; of a program that only evaluates, of its episodes."""
+    if only_evaluates(summary) and summary.phase_total:
+        return min(1.0, (summary.phase_done or 0) / summary.phase_total)
     if summary.step is None or not summary.max_steps:
         return None
     return min(1.0, max(0.0, summary.step / summary.max_steps))

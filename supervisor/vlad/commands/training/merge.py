@@ -7,7 +7,7 @@ from vlad.commands.command import RUN_HELP, CliError, Command, found_run, say
 from vlad.commands.training.tool import run_tool
 from vlad.commands.training.trainer import add_python
 from vlad.records.rundir import RunDirectory
-from vlad.records.summary import read_summary
+from vlad.records.summary_reading import read_summary
 
 
 def _add(parser: ArgumentParser) -> None:

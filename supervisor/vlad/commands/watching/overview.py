@@ -15,7 +15,8 @@ from vlad.records.parts import with_parts_below
 from vlad.records.progress import Phase
 from vlad.records.run import RunRecord, State
 from vlad.records.rundir import RunDirectory
-from vlad.records.summary import Summary, of_attempt, read_summary
+from vlad.records.summary import Summary, of_attempt
+from vlad.records.summary_reading import read_summary
 
 
 @dataclass(frozen=True, slots=True)
