@@ -28,8 +28,8 @@ class ActionLogits(NamedTuple):
     """Logits at the places that predict the action tokens, 7 an action, and the end token: [B, N, V]; targets [B, N].
 
     Targets of actions behind an episode's end are IGNORED; the first action has all of its own. `patches` is what the
-    decoder gets of the pictures, [B, n_patches, hidden_size]; `proprio_loss` is there where the hand's state was
-    foretold from them.
+    decoder gets between BOS and the text, [B, n_patches, hidden_size]; `proprio_loss` is there where the hand's state
+    was foretold from it.
     """
 
     logits: Tensor
