@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from vlad.records.progress import Phase
 from vlad.records.summary import Summary
 
+TELLING_S = 1.0
+"""That it takes longer than less than this says nothing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Eta:
@@ -33,7 +36,8 @@ def estimate(summary: Summary, now: float) -> Eta | None:
     ahead_s = waited_for * (summary.evaluating_s or 0.0) + saves * (summary.saving_s or 0.0)
     is_unknown = bool(evaluations) and (summary.evaluates_beside or summary.evaluating_s is None)
     is_unknown |= summary.phase_of_step not in (None, summary.step)  # the later ones are waited for, too
-    return Eta(remaining_s=steps_s + ahead_s + _rest_of_phase_s(summary, now), is_lower_bound=is_unknown)
+    remaining_s = steps_s + ahead_s + _rest_of_phase_s(summary, now)
+    return None if is_unknown and remaining_s < TELLING_S else Eta(remaining_s=remaining_s, is_lower_bound=is_unknown)
 
 
 def only_evaluates(summary: Summary) -> bool:

@@ -121,7 +121,7 @@ class HomeReader:
         kind = known.view.kind if known else None
         if kind is None and not record.state.is_final:
             kind = _kind_of(run)
-        view = RunView(record, of_attempt(read.summary, len(record.attempts)), kind=kind)
+        view = RunView(record, of_attempt(read.summary, record.current_attempt), kind=kind)
         self._known[run.run_id] = _Known(view, read, signature)
         return view
 

@@ -102,6 +102,12 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.attempts)
 
     @property
+    def current_attempt(self) -> int:
+        """The number of the attempt that goes on, or comes next where none does; of a run that ended the last one."""
+        is_between = self.attempt is not None and self.attempt.exit is not None and not self.state.is_final
+        return len(self.attempts) + is_between
+
+    @property
     def diagnosis(self) -> Diagnosis | None:
         return self.attempt.diagnosis if self.attempt else None
 

@@ -45,6 +45,10 @@ CASES = {
         ),
         Eta(remaining_s=10.0),
     ),
+    "longer than nothing tells nothing": (
+        Summary(step=100, max_steps=100, typical_step_s=1.0, phase=Phase.EVALUATING, phase_since=1.0, phase_of_step=50),
+        None,
+    ),
     "a program that only evaluates": (
         Summary(step=100, phase=Phase.EVALUATING, phase_since=990.0, phase_done=5, phase_total=10),
         Eta(remaining_s=10.0),

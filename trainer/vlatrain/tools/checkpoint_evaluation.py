@@ -95,7 +95,7 @@ def step_of(checkpoint: Path) -> int | None:
 
 def evaluate_checkpoint(config: FinetuneConfig, checkpoint: Path, reports: Reports) -> EvaluationResult:
     """Loads an adapter with its base, or a whole model, and rolls it out in this process."""
-    reports.phase(Phase.LOADING)
+    reports.phase(Phase.LOADING, step_of(checkpoint))
     device = torch.device(chosen_device(config.device))
     base = base_of(config, checkpoint)
     codec = Codec.from_folder(base)

@@ -7,6 +7,7 @@ import msgspec
 from vlad.records.files import RecordError
 from vlad.records.progress import Evaluation
 from vlad.records.rundir import RunDirectory
+from vlad.records.summary import of_attempt
 from vlad.records.summary_reading import read_summary
 
 
@@ -40,9 +41,11 @@ class Job:
     def episodes(self) -> tuple[int | None, int | None]:
         """How many of all are played; None while its run does not tell."""
         try:
-            summary = read_summary(RunDirectory(Path(self.run.read_text()))).summary
-        except OSError:
+            directory = RunDirectory(Path(self.run.read_text()))
+            attempt = directory.read_record().current_attempt
+        except (OSError, RecordError):
             return None, None
+        summary = of_attempt(read_summary(directory).summary, attempt)
         return summary.phase_done, summary.phase_total
 
     def failure(self) -> str | None:

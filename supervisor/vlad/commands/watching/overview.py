@@ -31,7 +31,7 @@ class Overview:
     def read(cls, run: RunDirectory, at: float) -> "Overview":
         """Raises RecordError for a run that cannot be read."""
         record = run.read_record()
-        return cls(record, of_attempt(read_summary(run).summary, len(record.attempts)), at)
+        return cls(record, of_attempt(read_summary(run).summary, record.current_attempt), at)
 
     @property
     def is_live(self) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 from vlad.commands.command import Command, add_json, add_run, found_run, print_json
 from vlad.commands.outcome import in_words
 from vlad.commands.text import STATE_TONES, Ink, Tone, pairs, safe
+from vlad.policy.advice import Advice
 from vlad.records.files import RecordError
 from vlad.records.outcome import Diagnosis, Exit
 from vlad.records.quiet import Quiet
@@ -54,7 +55,7 @@ def _lines(run: RunDirectory, record: RunRecord, ink: Ink) -> list[str]:
         lines += ["", *_quiet_lines(run, record.quiet, ink)]
     told = next((one for one in reversed(record.attempts) if one.diagnosis is not None), None)
     if told is not None and told.diagnosis is not None and (told is record.attempt or not record.state.is_final):
-        lines += ["", _told(run, told.number, told.diagnosis, ink)]
+        lines += ["", _told(run, told.number, told.diagnosis, ink, is_live=not record.state.is_final)]
     if not record.has_begun:
         lines += ["", pairs(_unbegun_rows(run, record), ink)]
     elif len(record.attempts) > 1 or record.diagnosis is None:
@@ -91,7 +92,7 @@ def _quiet_lines(run: RunDirectory, quiet: Quiet, ink: Ink) -> list[str]:
     return [pairs(rows, ink)]
 
 
-def _told(run: RunDirectory, attempt: int, diagnosis: Diagnosis, ink: Ink) -> str:
+def _told(run: RunDirectory, attempt: int, diagnosis: Diagnosis, ink: Ink, *, is_live: bool) -> str:
     where = "" if diagnosis.rank is None else f", rank {diagnosis.rank}"
     sureness = "cause unknown" if diagnosis.confidence == "unknown" else diagnosis.confidence
     tone = Tone.CARE if diagnosis.confidence == "unknown" else Tone.BAD
@@ -101,7 +102,10 @@ def _told(run: RunDirectory, attempt: int, diagnosis: Diagnosis, ink: Ink) -> st
         ("that is", safe(diagnosis.summary)),
         *(("evidence", quote) for quote in _quotes(run, diagnosis)),
     ]
-    return pairs([*rows, ("to do", diagnosis.advice)] if diagnosis.advice else rows, ink)
+    if is_live:  # what a resume would do, the restart has done
+        rows.append(("since", "it was restarted, or will be"))
+    advice = diagnosis.advice.removesuffix(Advice.RESUME).removesuffix("; ") if is_live else diagnosis.advice
+    return pairs([*rows, ("to do", advice)] if advice else rows, ink)
 
 
 def _quotes(run: RunDirectory, diagnosis: Diagnosis) -> list[str]:

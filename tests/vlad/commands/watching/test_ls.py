@@ -4,9 +4,12 @@ import time
 
 from command_line import Story, Vlad
 from supervised_runs import Lab
+from vlad.commands.watching.overview import Overview
 from vlad.records.outcome import Cause, Diagnosis
 from vlad.records.progress import Phase, PhaseChange, Reason
 from vlad.records.run import State
+from vlad.records.summary import of_attempt
+from vlad.records.summary_reading import read_summary
 
 
 def test_without_runs_it_says_how_to_start_one(vlad: Vlad) -> None:
@@ -28,7 +31,10 @@ def test_how_far_an_evaluation_is_stands_beside_it_until_another_attempt_begins(
     story = Story(lab, "spatial").attempt()
     story.reported(PhaseChange(at=time.time(), phase=Phase.EVALUATING, step=40, done=3, total=20))
     assert "RUNNING evaluating 3/20 " in vlad("ls").out
-    story.ended(signal=9).moved(State.BACKOFF).attempt()
+    story.ended(signal=9).moved(State.BACKOFF)
+    told = read_summary(story.run).summary
+    assert Overview.read(story.run, time.time()).summary == of_attempt(told, 2), "between two attempts nothing goes on"
+    story.attempt()
     assert "evaluating" not in vlad("ls").out
 
 

@@ -2,6 +2,7 @@
 
 from command_line import Story, Vlad
 from supervised_runs import Lab
+from vlad.policy.advice import Advice
 from vlad.records.outcome import Cause, Diagnosis
 from vlad.records.progress import Phase, PhaseChange, Reason
 from vlad.records.run import State
@@ -57,12 +58,16 @@ def test_why_of_a_healthy_run_says_how_it_stands(vlad: Vlad, training: Story) ->
 
 
 def test_why_of_a_run_that_was_restarted_tells_why_it_had_to_be(vlad: Vlad, lab: Lab) -> None:
-    killed = Diagnosis(cause=Cause.KILLED, summary="rank 1 was killed by SIGKILL", rank=1)
+    killed = Diagnosis(
+        cause=Cause.KILLED, summary="rank 1 was killed by SIGKILL", rank=1, advice=Advice.NOT_OUT_OF_MEMORY
+    )
     story = Story(lab, "spatial").attempt().ended(killed, signal=9).moved(State.BACKOFF, why="killed").attempt()
     out = vlad("why", "spatial").out
     assert out.splitlines()[0] == f"{story.run.run_id} RUNNING"
     assert "attempt  1\ncause    KILLED" in out
     assert "  2  not ended" in out
+    assert "since    it was restarted" in out
+    assert "no kill for lack of memory\n" in out, "nobody needs to resume it"
     story.ended(code=0).moved(State.SUCCEEDED, reason=Reason.MAX_STEPS)
     out = vlad("why", "spatial").out
     assert "SUCCEEDED after" in out.splitlines()[0]
