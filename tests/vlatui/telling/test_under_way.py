@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from fake_runs import NOW
 from vlad.records.home_view import HomeReader, RunView
+from vlad.records.run import State
 from vlad.records.rundir import Home, RunDirectory
 from vlad.records.spec import ConfigValue, Kind, RunSpec
 from vlatui.reading.under_way import UnderWay
@@ -46,6 +47,13 @@ def test_where_there_is_none_yet_it_says_when_the_first_one_comes(view: RunView)
     assert nothing_yet(view, switched(True), None)[1] == "the first one comes at step 350 ~14s"
     assert nothing_yet(view, None, GOING)[1] == "the first one goes on"
     assert nothing_yet(view, switched(False), None)[1] == "this run makes none: enable_periodic_eval is false"
+
+
+def test_of_a_run_that_is_evaluated_beside_it_says_so_whether_it_goes_on_or_not(view: RunView) -> None:
+    beside = replace(view, summary=msgspec.structs.replace(view.summary, evaluates_beside=True))
+    ended = replace(beside, record=msgspec.structs.replace(view.record, state=State.STOPPED))
+    told = {nothing_yet(run, switched(True), None)[1] for run in (beside, ended)}
+    assert told == {"its evaluations are runs of their own, and appear here in the order of their steps"}
 
 
 def test_without_a_plan_it_promises_nothing(home: Home, runs: dict[str, RunDirectory], view: RunView) -> None:

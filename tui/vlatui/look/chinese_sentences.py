@@ -162,6 +162,9 @@ SENTENCES: dict[str, str] = {
     "waits to be started": "等待启动",
     "of {count}": "共 {count}",
     "of {run}": "属于 {run}",
+    "its evaluations are runs of their own, and appear here in the order of their steps": (
+        "它的评估是独立的运行,按步数顺序显示在这里"
+    ),
     "{rate} at {step}": "{rate},第 {step} 步",
     "best {rate}": "最佳 {rate}",
     "{host} is not reached: this is how it stood {age} ago": "未连接到 {host}:这是 {age} 前的状态",

@@ -43,6 +43,8 @@ def _first_one(run: RunView | None, spec: RunSpec | None, under_way: UnderWay | 
         return tr("this run makes none: enable_periodic_eval is false")
     if run is None:
         return tr("each one appears here with its interval and its tasks")
+    if run.summary.evaluates_beside:
+        return tr("its evaluations are runs of their own, and appear here in the order of their steps")
     if not run.is_live:
         return tr("the run ended before its first one")
     due = outlook.to_next(run.summary, run.summary.eval_every_steps)

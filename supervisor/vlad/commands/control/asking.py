@@ -7,6 +7,7 @@ from vlad.commands.command import CliError, Command, add_run, add_runs, found_ru
 from vlad.commands.outcome import exit_code, in_words
 from vlad.commands.output import output_to
 from vlad.commands.watching.follow import follow_until_end, wait_until_ended
+from vlad.commands.watching.overview import live_parts
 from vlad.records.requests import Action
 from vlad.records.run import State
 from vlad.records.rundir import RunDirectory
@@ -33,10 +34,17 @@ def _stop(arguments: Namespace) -> int:
             record = wait_until_ended(run)
             assert record is not None
             say(in_words(record))
+            _tell_of_parts(run)
     except KeyboardInterrupt:
         say("no longer waiting; it stays asked to stop")
         return DETACHED
     return 0
+
+
+def _tell_of_parts(run: RunDirectory) -> None:
+    """A run that is resumed finds the evaluations that went on without it."""
+    for part in live_parts(run):
+        say(f"{part.run_id} works for it and goes on; `vlad stop {part.run_id}` ends it, too")
 
 
 def _ask_to_stop(run: RunDirectory, now: bool) -> bool:

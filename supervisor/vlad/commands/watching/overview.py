@@ -11,7 +11,7 @@ from vlad.policy.eta import estimate
 from vlad.records import figures
 from vlad.records.history import name_in
 from vlad.records.outcome import Cause
-from vlad.records.parts import with_parts_below
+from vlad.records.parts import whole_of, with_parts_below
 from vlad.records.progress import Phase
 from vlad.records.run import RunRecord, State
 from vlad.records.rundir import RunDirectory
@@ -115,6 +115,12 @@ def _failure_text(record: RunRecord) -> str:
     if ended is not None and ended.code and diagnosis is not None and diagnosis.cause is Cause.EXITED:
         return f"exit {ended.code}"
     return diagnosis.cause.lower().replace("_", " ") if diagnosis else ""
+
+
+def live_parts(run: RunDirectory) -> list[RunDirectory]:
+    """The live runs that work for this one."""
+    others = map(run.home.run, run.home.live_ids())
+    return [other for other in others if whole_of(other.spec) == run.run_id]
 
 
 BELOW = "└ "

@@ -10,13 +10,12 @@ import msgspec
 
 from vlad.commands.command import Command, add_json, add_run, found_run, our_home, print_json
 from vlad.commands.text import Column, Ink, Tone, pairs, safe, table
-from vlad.commands.watching.overview import Overview
+from vlad.commands.watching.overview import Overview, live_parts
 from vlad.commands.watching.why import attempt_line
 from vlad.host.processes import is_alive
 from vlad.policy.secrets import redacted
 from vlad.records import figures
 from vlad.records.files import RecordError
-from vlad.records.parts import whole_of
 from vlad.records.progress import Evaluation
 from vlad.records.run import State
 from vlad.records.rundir import RunDirectory
@@ -118,11 +117,10 @@ def _progress_rows(overview: Overview) -> list[tuple[str, str]]:
 def _part_rows(run: RunDirectory, at: float, ink: Ink) -> list[tuple[str, str]]:
     """The live runs that work for this one, as far as they can be read."""
     rows = []
-    for other in map(run.home.run, run.home.live_ids()):
+    for other in live_parts(run):
         with suppress(RecordError):
-            if whole_of(other.spec) == run.run_id:
-                part = Overview.read(other, at)
-                rows.append(("part", f"{other.run_id} {ink(part.state_text(), part.tone)}"))
+            part = Overview.read(other, at)
+            rows.append(("part", f"{other.run_id} {ink(part.state_text(), part.tone)}"))
     return rows
 
 

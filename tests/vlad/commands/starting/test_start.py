@@ -213,6 +213,16 @@ def test_stop_resume_and_wait(vlad: Vlad) -> None:
     assert vlad("wait", "long").code == 130
 
 
+def test_stopping_a_run_tells_of_what_works_for_it_and_goes_on(vlad: Vlad, lab: Lab) -> None:
+    whole = vlad.started("--name", "whole", "--", "sleep", "600")
+    part = vlad.started("--name", "part", "--part-of", "whole", "--", "sleep", "600").directory.run_id
+    done = vlad("stop", "--now", "whole")
+    assert done.code == 0
+    assert f"vlad: {part} works for it and goes on; `vlad stop {part}` ends it, too\n" in done.err
+    assert whole.record.state is State.STOPPED
+    assert "works for it" not in vlad("stop", "--now", part).err
+
+
 def test_the_processes_of_a_run_are_listed_with_their_roles(vlad: Vlad) -> None:
     run = vlad.started("--name", "seen", "--", "bash", "-c", "sleep 600 & RANK=1 LOCAL_RANK=1 setsid sleep 601")
     run.until_state(State.RUNNING)
