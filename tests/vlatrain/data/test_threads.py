@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
+from patience import PATIENCE_S
 from vlatrain.data.threads import done_ahead
 
 
@@ -28,6 +30,23 @@ def test_an_error_comes_in_the_place_of_its_result() -> None:
         assert next(results) == 2
         with pytest.raises(ZeroDivisionError):
             next(results)
+
+
+def test_what_has_not_begun_is_not_done_once_nobody_asks_any_more() -> None:
+    may_go_on = Event()
+    done: list[int] = []
+
+    def work(item: int) -> int:
+        assert item == 0 or may_go_on.wait(PATIENCE_S)
+        done.append(item)
+        return item
+
+    with ThreadPoolExecutor(1) as threads:
+        results = done_ahead(threads, work, range(100), 50)
+        assert next(results) == 0
+        results.close()
+        may_go_on.set()
+    assert done in ([0], [0, 1]), "the second may have begun"
 
 
 def test_nothing_gives_nothing() -> None:

@@ -1,8 +1,8 @@
 """The batch of one rank at a global position: decoded, tokenised and padded, the same whoever computes it and when."""
 
-from collections import deque
 from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from vlatrain.data.order import indices_at, rank_positions
 from vlatrain.data.resize import resize
 from vlatrain.data.rlds import Frame
+from vlatrain.data.threads import done_ahead
 from vlatrain.errors import TrainerError
 
 IGNORED = -100
@@ -144,16 +145,8 @@ class Batches:
                 yield self.at(position)
                 position += self.samples_per_batch
         with ThreadPoolExecutor(self._num_workers, thread_name_prefix="batches") as pool:
-            waiting: deque[Future[Batch]] = deque()
-            try:
-                while True:
-                    while len(waiting) < self._num_workers * AHEAD:
-                        waiting.append(pool.submit(self.at, position))
-                        position += self.samples_per_batch
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+            places = count(position, self.samples_per_batch)
+            yield from done_ahead(pool, self.at, places, self._num_workers * AHEAD)
 
     def _collate(self, frames: list[Frame], positions: NDArray[np.int64]) -> Batch:
         texts = self._texts(frames)
