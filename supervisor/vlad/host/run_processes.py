@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vlad.host.processes import (
     RUN_TAG,
+    SUPERVISES_TAG,
     ProcessStat,
     all_processes,
     descendants,
@@ -55,12 +56,18 @@ class ProcessReader:
     _known: "dict[tuple[int, int], psutil.Process]" = field(default_factory=dict)
 
     def read(self, record: RunRecord) -> tuple[RunProcess, ...]:
-        """The processes of a run, parents before children; empty where none is left on this host."""
+        """The processes of a run, parents before children; empty where none is left on this host.
+
+        The guards of a run that this one has started are children of its keeper, but none of its processes.
+        """
         processes = all_processes()
         roles = _roles(record)
         tag = record.run_id.encode()
-        tagged = {pid for pid in processes if environment_of(pid).get(RUN_TAG) == tag}
-        mine = descendants({*roles, *tagged}, processes)
+        environments = {pid: environment_of(pid) for pid in processes}
+        tagged = {pid for pid in processes if environments[pid].get(RUN_TAG) == tag}
+        guards_of_others = {pid for pid in processes if environments[pid].get(SUPERVISES_TAG, tag) != tag}
+        own = {pid: stat for pid, stat in processes.items() if pid not in guards_of_others}
+        mine = descendants({*roles, *tagged}, own)
         ordered = _as_tree({pid: processes[pid] for pid in mine})
         found = tuple(self._process(processes[pid], depth, roles.get(pid, Role.OTHER)) for pid, depth in ordered)
         keys = {(process.pid, processes[process.pid].start_ticks) for process in found}
@@ -102,7 +109,7 @@ def _as_tree(processes: dict[int, ProcessStat]) -> list[tuple[int, int]]:
     """(pid, depth), each parent right before its children, oldest first."""
     children: dict[int, list[int]] = {}
     roots: list[int] = []
-    for pid, stat in sorted(processes.items(), key=lambda item: item[1].start_ticks):
+    for pid, stat in sorted(processes.items(), key=lambda item: (item[1].start_ticks, item[0])):
         (children.setdefault(stat.parent, []) if stat.parent in processes else roots).append(pid)
     ordered: list[tuple[int, int]] = []
     waiting = [(pid, 0) for pid in reversed(roots)]

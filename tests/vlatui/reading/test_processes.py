@@ -1,5 +1,6 @@
 """The process tree of a real run: who is who, beyond doubt."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import pytest
 from fake_runs import NOW
 from patience import until
 from screen_text import until_shown
-from supervised_runs import Lab
+from supervised_runs import Lab, Run
+from vlad.host.processes import all_processes
 from vlad.host.run_processes import ProcessReader, Role, RunProcess
+from vlad.records.run import State
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import Kind
 from vlatui.app import VlatuiApp
@@ -38,6 +41,29 @@ def test_keeper_supervisor_agent_and_ranks_are_told_apart(lab: Lab) -> None:
     ranks = [process for process in processes if process.role is Role.RANK]
     assert {process.depth for process in ranks} == {3}
     assert all(process.tty is None and process.memory_bytes and process.cpu is not None for process in processes)
+
+
+STARTS_ANOTHER = """
+import subprocess, sys, time
+vlad = [sys.executable, "-c", "from vlad.cli import main; main()"]
+subprocess.run([*vlad, "start", "--name", "inner", "--", "sleep", "600"])
+time.sleep(600)
+"""
+
+
+def test_the_guards_of_a_run_that_a_run_has_started_are_in_their_own_tree_only(lab: Lab) -> None:
+    outer = lab.start(sys.executable, "-c", STARTS_ANOTHER, environment={"VLAD_HOME": str(lab.home.path)})
+    inner = until(
+        lambda: next((Run(lab.home.run(one)) for one in lab.home.live_ids() if "-inner-" in one), None), outer
+    )
+    lab.runs.append(inner)
+    keeper, _ = inner.guard()
+    inner.until_state(State.RUNNING)
+    guards = {one.pid for one in outer.guard()}
+    assert all_processes()[keeper.pid].parent in guards, "an orphan goes to the next guard above it"
+    trees = [{process.pid for process in ProcessReader().read(run.record)} for run in (outer, inner)]
+    assert trees[0].isdisjoint(trees[1])
+    assert keeper.pid in trees[1]
 
 
 def test_a_run_whose_processes_are_gone_has_none(runs: dict[str, RunDirectory]) -> None:
