@@ -25,8 +25,11 @@ class KeepRule:
 
 @dataclass(frozen=True, slots=True)
 class EndedRun:
+    """`part_of` is the run that it works for, where that is still there."""
+
     run_id: str
     ended_at: float
+    part_of: str | None = None
 
 
 def keep_rule(text: str) -> KeepRule:
@@ -39,14 +42,18 @@ def keep_rule(text: str) -> KeepRule:
 
 
 def doomed(runs: Sequence[EndedRun], rules: Sequence[KeepRule], now: float) -> list[str]:
-    """The runs that no rule keeps, oldest end first. Without a rule nothing is doomed."""
-    in_order = sorted(runs, key=lambda run: (run.ended_at, run.run_id))
+    """The runs that no rule keeps, oldest end first, each before its parts. Without a rule nothing is doomed.
+
+    Parts count for no rule: they go and stay with their run.
+    """
+    in_order = sorted((run for run in runs if run.part_of is None), key=lambda run: (run.ended_at, run.run_id))
     if not rules:
         return []
     newest = max(rule.newest for rule in rules)
     since = now - max(rule.within_s for rule in rules)
     kept = {run.run_id for run in in_order[len(in_order) - newest :]} if newest else set()
-    return [run.run_id for run in in_order if run.run_id not in kept and run.ended_at <= since]
+    going = [run.run_id for run in in_order if run.run_id not in kept and run.ended_at <= since]
+    return [one for run_id in going for one in (run_id, *(run.run_id for run in runs if run.part_of == run_id))]
 
 
 def best_checkpoints(saved: Sequence[CheckpointSaved], summary: Summary) -> set[str]:

@@ -6,9 +6,11 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 
 from vlad.commands.command import CliError, Command, add_json, add_runs, found_run, our_home, print_json, say
+from vlad.commands.watching.overview import live_parts
 from vlad.policy.keep import BadRule, EndedRun, KeepRule, doomed, keep_rule
 from vlad.records import figures
 from vlad.records.files import RecordError
+from vlad.records.parts import whole_of
 from vlad.records.rundir import Home, RunDirectory
 from vlad.supervise.adopt import is_resume_asked
 from vlad.supervise.remove import Removal, plan_removal, remove
@@ -37,9 +39,15 @@ def _add_rm(parser: ArgumentParser) -> None:
 
 def _rm(arguments: Namespace) -> int:
     home = our_home()
-    runs = list({run.run_id: run for run in map(found_run, arguments.runs)}.values())
+    runs = _with_parts(home, {run.run_id: run for run in map(found_run, arguments.runs)})
     removals = plan_removal(home, runs, checkpoints=arguments.checkpoints, best_too=arguments.best_too)
     return _carry_out(home, removals, arguments)
+
+
+def _with_parts(home: Home, runs: dict[str, RunDirectory]) -> list[RunDirectory]:
+    """These runs, and those that worked for them."""
+    others = (home.run(run_id) for run_id in home.run_ids() if run_id not in runs)
+    return [*runs.values(), *(other for other in others if whole_of(other.spec) in runs)]
 
 
 def _add_prune(parser: ArgumentParser) -> None:
@@ -62,6 +70,9 @@ def _prune(arguments: Namespace) -> int:
 
 
 def _can_go(home: Home, run: RunDirectory, best_too: bool) -> bool:
+    if parts := live_parts(run):
+        say(f"stays: {run.run_id}, for which {parts[0].run_id} still works")
+        return False
     try:
         plan_removal(home, [run], checkpoints=False, best_too=best_too)
     except RecordError as error:
@@ -81,7 +92,8 @@ def _ended(home: Home) -> list[EndedRun]:
             say(f"stays: {error}")
             continue
         if record.state.is_final and not is_resume_asked(run):
-            found.append(EndedRun(run_id, record.ended_at or record.updated_at))
+            whole = record.part_of if record.part_of and (home.runs / record.part_of).is_dir() else None
+            found.append(EndedRun(run_id, record.ended_at or record.updated_at, whole))
     return found
 
 
@@ -130,7 +142,7 @@ RM = Command(
     run=_rm,
     add=_add_rm,
     examples="""
-    vlad rm last                          its records and logs; its checkpoints stay
+    vlad rm last                          its records and logs, and those of its parts; its checkpoints stay
     vlad rm --checkpoints first second    and all checkpoints but the best of each
     """,
 )

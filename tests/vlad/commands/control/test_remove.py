@@ -144,6 +144,27 @@ def test_a_run_whose_records_are_damaged_can_be_removed_by_name_only(vlad: Vlad,
     assert vlad("rm", story.run.run_id).code == 0
 
 
+def test_parts_go_and_stay_with_their_run_and_count_for_no_rule(vlad: Vlad, lab: Lab) -> None:
+    old, new = ended(lab, "old", days=9), ended(lab, "new", days=8)
+    parts = [ended(lab, f"part{number}", part_of=story.run.run_id).run for number, story in enumerate((old, new, new))]
+    orphan = ended(lab, "orphan", days=20, part_of="20261122-0931-gone-7f3a")
+    vlad("prune", "--keep", "1", "--yes")
+    assert set(lab.home.run_ids()) == {new.run.run_id, parts[1].run_id, parts[2].run_id}
+    assert not orphan.run.path.exists()
+    vlad("rm", "new")
+    assert lab.home.run_ids() == []
+
+
+def test_a_run_with_a_live_part_is_not_removed(vlad: Vlad, lab: Lab) -> None:
+    whole = ended(lab, "whole")
+    part = Story(lab, "part", part_of=whole.run.run_id).attempt().run
+    refused = vlad("rm", "whole")
+    assert (refused.code, f"{part.run_id} is RUNNING; `vlad stop {part.run_id}` ends it" in refused.err) == (2, True)
+    pruned = vlad("prune", "--keep", "0", "--yes")
+    assert f"stays: {whole.run.run_id}, for which {part.run_id} still works" in pruned.err
+    assert whole.run.path.exists()
+
+
 def test_prune_keeps_what_any_rule_keeps(vlad: Vlad, lab: Lab) -> None:
     stories = [ended(lab, f"days-{days}", days=days) for days in (40, 10, 3, 1)]
     assert vlad("prune", "--keep", "1", "--keep", "20d", "--dry-run").code == 0
