@@ -180,7 +180,7 @@ class VlatuiApp(KeysInOrder):
         from vlatui.keys import key_groups
 
         groups = key_groups((type(self), DashboardScreen), self.get_key_display, self.focused)
-        self.push_screen(TextScreen(tr("Keys"), key_lines(groups)))
+        self.push_screen(TextScreen(tr("Keys"), lambda _: key_lines(groups)))
 
     def action_command_palette(self) -> None:
         """Textual's, which asks in the user's language."""

@@ -31,7 +31,7 @@ from vlatui.look.chinese import CHINESE
 from vlatui.look.chinese_causes import CAUSES
 from vlatui.look.chinese_sentences import SENTENCES
 from vlatui.look.columns import Column, Place, Row, laid_out, measured
-from vlatui.look.tones import broken_text, cell
+from vlatui.look.tones import Span, Tone, broken_line, broken_text, cell
 from vlatui.look.words import Language, catalogue_of, choose, language_of, told, tr
 from vlatui.screens.ends import SAID
 from vlatui.screens.navigation import TABS
@@ -191,3 +191,21 @@ async def test_english_is_what_the_code_says(dashboard: Make, runs: Runs) -> Non
     async with app.run_test(size=(110, 30)) as pilot:
         await until_read(pilot)
         await until_shown(pilot, "SUCCESS", "q Quit")
+
+
+@pytest.mark.parametrize(
+    ("texts", "width", "expected"),
+    [
+        (("  s     ", "stops the run, first it saves"), 28, ["  s     stops the run, first", "        it saves"]),
+        (("    at one.py:12 in a function",), 24, ["    at one.py:12 in a", "    function"]),
+        (("short",), 24, ["short"]),
+        (("far to the right ", "no room for it here"), 24, ["far to the right no room for it here"]),
+        (("wordwithoutanybreakatall",), 20, ["wordwithoutanybreaka", "tall"]),
+    ],
+    ids=["a key", "indented", "fits", "no room", "one word"],
+)
+def test_a_long_line_goes_on_below_where_its_last_part_began(
+    texts: tuple[str, ...], width: int, expected: list[str]
+) -> None:
+    lines = broken_line([Span(text, Tone.MUTED) for text in texts], width)
+    assert ["".join(span.text for span in line) for line in lines] == expected

@@ -14,7 +14,7 @@ from vlatui.screens.text import TextScreen
 HOSTILE = "[/red]x[@click=app.quit]y\x1b[31m"
 AS_IT_STANDS = "[/red]x[@click=app.quit]y"
 PAGES: dict[str, Callable[[], ModalScreen[Any]]] = {
-    "text": lambda: TextScreen(HOSTILE, []),
+    "text": lambda: TextScreen(HOSTILE, lambda _: []),
     "adapters": lambda: AdapterScreen(HOSTILE, tuple, lambda: 0.0),
     "runs": lambda: RunChoiceScreen(HOSTILE, [], 0.0),
 }

@@ -33,6 +33,7 @@ class Tone(StrEnum):
     SERIES_4 = "series-4"
 
 
+LEAST_ROOM = 16
 SERIES = (Tone.SERIES_1, Tone.SERIES_2, Tone.SERIES_3, Tone.SERIES_4)
 
 
@@ -69,6 +70,19 @@ def broken_text(text: str, width: int) -> list[str]:
         if line or not part.isspace():
             line, room = line + part, room - cell_len(part)
     return [*lines, line.rstrip()] if line.strip() else lines
+
+
+def broken_line(line: Line, width: int) -> list[Line]:
+    """The line within `width` cells: its last part goes on below where it begins, where that leaves it some room."""
+    if width_of(line) <= width:
+        return [line]
+    *before, last = line
+    lead = " " * (len(last.text) - len(last.text.lstrip(" ")))
+    indent = width_of(before) + len(lead)
+    if width - indent < LEAST_ROOM:
+        return [line]
+    first, *rest = broken_text(last.text.strip(), width - indent)
+    return [[*before, Span(lead + first, last.tone)], *([Span(" " * indent + text, last.tone)] for text in rest)]
 
 
 def cut(text: str, width: int) -> str:

@@ -154,7 +154,8 @@ class Control(Selection):
         answer = self.session.ask_vlad("stacks", run.run_id, site=run.site)
         if answer.is_done:
             lines = [[Span(line)] for line in answer.output.splitlines()]
-            self.app.call_from_thread(self.app.push_screen, TextScreen(f"{tr('Stacks')} · {run.record.name}", lines))
+            page = TextScreen(f"{tr('Stacks')} · {run.record.name}", lambda _: lines)
+            self.app.call_from_thread(self.app.push_screen, page)
         else:
             self.post_message(ActionFailed(answer.words))
 
@@ -164,6 +165,6 @@ class Control(Selection):
         if run is None:
             self.warn(tr("no run is selected"))
             return
-        width = min(100, self.size.width - 8)
-        lines = why_lines(run, self.session.clock(), width)
-        self.app.push_screen(TextScreen(f"{tr('Why')} · {run.record.name}", lines))
+        now = self.session.clock()
+        page = TextScreen(f"{tr('Why')} · {run.record.name}", lambda width: why_lines(run, now, width))
+        self.app.push_screen(page)

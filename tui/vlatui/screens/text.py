@@ -1,17 +1,34 @@
 """Pages of text over the dashboard: the keys, and why a run ended."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 
 from vlatui.look.painting import literal
-from vlatui.look.tones import Line, Span, Tone
+from vlatui.look.tones import Line, Span, Tone, broken_line
 from vlatui.look.words import tr
 from vlatui.widgets.lines import Lines
+
+Draw = Callable[[int], Sequence[Line]]
+"""The lines of a page that is so many cells wide."""
+
+
+class Page(Lines):
+    """Lines drawn for the width that there is; what is longer all the same goes on below."""
+
+    def __init__(self, draw: Draw) -> None:
+        super().__init__(id="page")
+        self._draw = draw
+
+    def on_resize(self, event: events.Resize) -> None:
+        width = event.size.width
+        if width:
+            self.show_lines([part for line in self._draw(width) for part in broken_line(line, width)])
 
 
 class TextScreen(ModalScreen[None]):
@@ -23,20 +40,19 @@ class TextScreen(ModalScreen[None]):
         Binding("k", "scroll(-1)", "Up", show=False),
     ]
 
-    def __init__(self, title: str, lines: Sequence[Line]) -> None:
+    def __init__(self, title: str, draw: Draw) -> None:
         super().__init__()
         self._title = title
-        self._lines = list(lines)
+        self._draw = draw
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide") as dialog:
             dialog.border_title = literal(self._title)
             dialog.border_subtitle = tr("escape closes")
             with VerticalScroll():
-                yield Lines(id="page")
+                yield Page(self._draw)
 
     def on_mount(self) -> None:
-        self.query_one(Lines).show_lines(self._lines)
         self.query_one(VerticalScroll).focus()
 
     def action_scroll(self, by: int) -> None:
