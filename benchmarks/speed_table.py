@@ -114,6 +114,9 @@ def _start(row: dict[str, Any]) -> str:
 
 
 def _scaling(rows: list[dict[str, Any]]) -> list[str]:
+    """Samples a second by GPUs; of one alone nothing."""
+    if len(rows) < 2:
+        return []
     alone = next((one["samples_per_s"] for one in rows if one["gpus"] == 1 and "step_s" in one), None)
     lines = []
     for one in rows:

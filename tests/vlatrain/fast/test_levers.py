@@ -24,8 +24,7 @@ def used(place: Place, **settings: Any) -> Levers:
 
 
 def test_a_new_card_gets_all_levers() -> None:
-    told = "fused_lora on, compile on, cuda_graph on, grouped_lora on, answer_kernels off"
-    assert str(used(H200)) == told, "the last one is not used unasked until it is measured"
+    assert str(used(H200)) == "fused_lora on, compile on, cuda_graph on, grouped_lora on, answer_kernels on"
 
 
 def test_over_a_base_in_fp8_adapters_are_columns_only_when_asked() -> None:
@@ -150,10 +149,9 @@ def test_asking_for_what_cannot_be_had_is_refused(name: str) -> None:
         used(CPU, **{name: Switch.ON})
 
 
-def test_a_lever_that_is_not_measured_yet_is_used_when_asked_for() -> None:
-    assert not used(H200).answer_kernels
-    assert used(H200, answer_kernels=Switch.ON).answer_kernels
-    assert used(H200, deterministic=True, cuda_graph=Switch.ON, answer_kernels=Switch.AUTO).answer_kernels
+def test_answers_have_their_kernels_wherever_they_are_captured() -> None:
+    assert used(H200, deterministic=True, cuda_graph=Switch.ON).answer_kernels
+    assert not used(H200, answer_kernels=Switch.OFF).answer_kernels
 
 
 def test_whole_models_are_compiled_and_captured_but_their_answers_are_not() -> None:
@@ -168,7 +166,7 @@ def test_whole_models_are_compiled_and_captured_but_their_answers_are_not() -> N
 def test_recipes_of_small_models_have_what_there_is_on_a_new_card(recipe: str) -> None:
     told = (
         "fused_lora off (all weights are trained), compile on, cuda_graph on, grouped_lora off (fused_lora is off), "
-        "answer_kernels off"
+        "answer_kernels off (answers are not captured: cuda_graph or fused_lora is off)"
     )
     assert str(levers(resolve(CONFIGS / f"{recipe}.yaml", {}, {}).config, H200)) == told
     asked = resolve(CONFIGS / f"{recipe}.yaml", {"cuda_graph": "on"}, {}).config

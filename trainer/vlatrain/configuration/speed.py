@@ -36,7 +36,7 @@ class Speed:
         Switch.AUTO, "adapters of one input as further columns of the frozen weights: fewer, wider products"
     )
     answer_kernels: Switch = option(
-        Switch.OFF,
+        Switch.AUTO,
         "answers of the policy: to one row by kernels of our own; to many rows over an fp8 base by its products",
     )
     base_precision: BasePrecision = option(
