@@ -107,6 +107,11 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
         is_between = self.attempt is not None and self.attempt.exit is not None and not self.state.is_final
         return len(self.attempts) + is_between
 
+    def ran_s(self, at: float) -> float:
+        """For how many seconds its attempts have gone on until `at` (Unix seconds): waits between them do not count."""
+        ends = [attempt.exit.at if attempt.exit else self.ended_at or at for attempt in self.attempts]
+        return sum(max(0.0, end - attempt.started_at) for end, attempt in zip(ends, self.attempts, strict=True))
+
     @property
     def diagnosis(self) -> Diagnosis | None:
         return self.attempt.diagnosis if self.attempt else None

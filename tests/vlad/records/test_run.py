@@ -11,6 +11,7 @@ from vlad.records.run import (
     MOVES,
     AgentStarted,
     AnyEvent,
+    Attempt,
     AttemptEnded,
     AttemptStarted,
     Created,
@@ -171,3 +172,13 @@ def test_the_reason_of_a_success_is_on_record() -> None:
     record = msgspec.structs.replace(fold(None, CREATED), state=State.RUNNING)
     record = fold(record, Moved(seq=2, at=5.0, state=State.SUCCEEDED, reason=Reason.EARLY_STOP))
     assert (record.reason, record.ended_at) == (Reason.EARLY_STOP, 5.0)
+
+
+@pytest.mark.parametrize(("ended_at", "at", "ran_s"), [(None, 100.0, 10 + 40), (80.0, 100.0, 10 + 20)])
+def test_a_run_ran_as_long_as_its_attempts_did(ended_at: float | None, at: float, ran_s: float) -> None:
+    attempts = (Attempt(number=1, started_at=20.0, exit=Exit(at=30.0, code=1)), Attempt(number=2, started_at=60.0))
+    record = RunRecord(
+        run_id="r", name="n", state=State.RUNNING, seq=1, created_at=0.0, updated_at=0.0, host="h", attempts=attempts,
+        ended_at=ended_at,
+    )  # fmt: skip
+    assert record.ran_s(at) == ran_s

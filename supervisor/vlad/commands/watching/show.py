@@ -83,13 +83,9 @@ def _state_rows(overview: Overview, ink: Ink) -> list[tuple[str, str]]:
         rows.append(("cause", f"{safe(record.diagnosis.summary)} (`vlad why {record.run_id}`)"))
     rows += [("left behind", ink(safe(one.told), Tone.BAD)) for one in record.leftovers if is_alive(one.process)]
     until = record.ended_at or overview.at
-    rows.append(
-        (
-            "age",
-            f"{figures.duration(overview.at - record.created_at)}, {'ran' if record.has_begun else 'waited'} "
-            f"{figures.duration(until - record.created_at)}",
-        )
-    )
+    spent_s = record.ran_s(overview.at) if record.has_begun else until - record.created_at
+    spent = f"{'ran' if record.has_begun else 'waited'} {figures.duration(spent_s)}"
+    rows.append(("age", f"{figures.duration(overview.at - record.created_at)}, {spent}"))
     return rows
 
 
