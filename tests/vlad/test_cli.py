@@ -44,6 +44,7 @@ REFUSALS = {
     "path as run": (["show", "../../etc"], "there are no runs"),
     "lines that are no number": (["logs", "-n", "x", "last"], "'x' is neither a number of lines nor `all`"),
     "negative time": (["wait", "--timeout=-1", "last"], "is no number of seconds"),
+    "time that is no number": (["wait", "--timeout=nan", "last"], "is no number of seconds"),
     "no command": (["start", "--"], "nothing stands after --"),
     "command not found": (["start", "--", "no-such-program"], "no-such-program: command not found"),
     "name like a path": (["start", "--name", "../x", "--", "true"], "'../x' is not allowed"),

@@ -263,7 +263,7 @@ class RunDirectory(msgspec.Struct, frozen=True):
         if record is None:
             record = fold_all(read_lines(self.events)[0])
         if record is None:
-            raise RecordError(f"{self.path} has neither a readable state.json nor a journal")
+            raise RecordError(f"{self.path} has neither a readable state.json nor a journal; `vlad rm` removes it")
         return record
 
     def repaired_record(self) -> RunRecord:
@@ -273,7 +273,7 @@ class RunDirectory(msgspec.Struct, frozen=True):
         if record is not None and (told is None or record.seq >= told.seq):
             return record
         if told is None:
-            raise RecordError(f"{self.path} has neither a readable state.json nor a journal")
+            raise RecordError(f"{self.path} has neither a readable state.json nor a journal; `vlad rm` removes it")
         if record is None and self.state.exists():
             set_aside(self.state)
         self.write_record(told)

@@ -40,7 +40,8 @@ def plan_removal(home: Home, runs: Sequence[RunDirectory], *, checkpoints: bool,
     for run in runs:
         _refuse_living(run)
         if run.run_id in awaited:
-            raise RecordError(f"{awaited[run.run_id]} is to follow {run.run_id}, and has not begun")
+            other = awaited[run.run_id]
+            raise RecordError(f"{other} is to follow {run.run_id}, and has not begun; `vlad stop {other}` first")
         best |= set() if best_too else _best_of(run)
     if not checkpoints:
         return [_without_checkpoints(run, best) for run in runs]

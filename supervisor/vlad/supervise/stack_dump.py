@@ -43,7 +43,7 @@ def dump(run: RunDirectory, file: Path) -> str:
     """
     found = _wanted_processes(run)
     if not found:
-        raise RecordError(f"{run.run_id} has no process now")
+        raise RecordError(f"{run.run_id} has no process now; `vlad why {run.run_id}` says how it stands")
     stacks = read_stacks([process for process, _ in found], file.parent)
     labels = dict(found)
     text = "\n".join([_header(stacks), *(_section(labels[stack.process], stack) for stack in stacks)])

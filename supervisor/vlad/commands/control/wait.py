@@ -1,28 +1,19 @@
 """vlad wait: until runs have ended."""
 
 import time
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 
 from vlad.commands.command import Command, add_json, add_runs, found_run, print_json, say
 from vlad.commands.outcome import OUTCOMES, exit_code, in_words
+from vlad.commands.seconds import seconds
 from vlad.commands.watching.follow import wait_until_ended
 
 TIMED_OUT = 124
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if seconds < 0:
-        raise ArgumentTypeError(f"{text!r} is no number of seconds")
-    return seconds
-
-
 def _add(parser: ArgumentParser) -> None:
     add_runs(parser)
-    parser.add_argument("--timeout", type=_seconds, metavar="SECONDS", help=f"give up after so long: exit {TIMED_OUT}")
+    parser.add_argument("--timeout", type=seconds, metavar="SECONDS", help=f"give up after so long: exit {TIMED_OUT}")
     add_json(parser)
     parser.description = f"{parser.description}\n{OUTCOMES}; of several runs the first that is not 0."
 
