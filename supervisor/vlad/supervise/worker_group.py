@@ -109,11 +109,19 @@ def members(run: RunDirectory) -> list[ProcessIdentity]:
 
 
 def _orphans(run: RunDirectory, table: dict[int, ProcessStat]) -> set[int]:
-    """Processes that the kernel gave to a subreaper of this run: only a descendant's orphan gets there."""
-    own, keeper = os.getpid(), os.getppid()
-    is_ours = processes.environment_of(keeper).get(SUPERVISES_TAG) == run.run_id.encode()
+    """Processes that the kernel gave to a subreaper of this run: only a descendant's orphan gets there.
+
+    Of a run that was started from inside this one they are that run's, whether its own guards live or not.
+    """
+    own, keeper, run_id = os.getpid(), os.getppid(), run.run_id.encode()
+    is_ours = processes.environment_of(keeper).get(SUPERVISES_TAG) == run_id
     guardians = {own, keeper} if is_ours else {own}
-    return {pid for pid, process in table.items() if process.parent in guardians and not _supervises(pid)}
+    return {pid for pid, process in table.items() if process.parent in guardians and not _is_of_another(pid, run_id)}
+
+
+def _is_of_another(pid: int, run_id: bytes) -> bool:
+    environment = processes.environment_of(pid)
+    return SUPERVISES_TAG in environment or environment.get(RUN_TAG, run_id) != run_id
 
 
 def _adopted(run: RunDirectory, table: dict[int, ProcessStat]) -> set[int]:

@@ -3,16 +3,19 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import msgspec
 import pytest
 from patience import until
-from supervised_runs import Lab, Run
+from supervised_runs import Lab, Run, kill
 from vlad.host import processes
 from vlad.records.attemptdir import AttemptDirectory
 from vlad.records.outcome import AgentClaim, ProcessIdentity
+from vlad.records.requests import Action
+from vlad.records.run import State
 from vlad.supervise import exits
 from vlad.supervise.worker_group import Life, WorkerGroup, members, signal_all
 
@@ -75,6 +78,42 @@ def test_a_process_that_cannot_be_proven_to_be_the_runs_is_none_of_it(run: Run, 
 def test_the_guard_of_any_run_is_nobodys_worker(run: Run) -> None:
     with orphan({**tag(run), "VLAD_SUPERVISES": "20261122-0931-inner-7f3a"}) as pid:
         assert pid not in pids(run)
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_ours"),
+    [({}, True), ({"VLAD_RUN_ID": "20261122-0931-inner-7f3a"}, False)],
+    ids=["untagged", "of a run inside"],
+)
+def test_an_orphan_given_to_the_guard_is_its_own_unless_another_runs_tag_is_on_it(
+    run: Run, environment: dict[str, str], is_ours: bool
+) -> None:
+    """To a supervisor all its children are orphans, and this process stands for one."""
+    with subprocess.Popen(["sleep", "600"], env={"PATH": os.environ["PATH"], **environment}) as child:
+        until(lambda: (stat := processes.read_stat(child.pid)) and stat.name == "sleep", "execution")
+        try:
+            assert (child.pid in pids(run)) is is_ours
+        finally:
+            child.kill()
+
+
+def test_a_run_that_a_run_has_started_outlives_it_also_without_its_guards(lab: Lab) -> None:
+    """The kernel gives its orphaned job to the guards of the outer run, which must not end it."""
+    vlad = [sys.executable, "-c", "from vlad.cli import main; main()"]
+    start = f"import subprocess; subprocess.run({[*vlad, 'start', '--name', 'inner', '--', 'sleep', '600']})"
+    script = f"import time; {start}; time.sleep(600)"
+    outer = lab.start(sys.executable, "-c", script, environment={"VLAD_HOME": str(lab.home.path)})
+    inner_id = until(lambda: next((one for one in lab.home.live_ids() if "-inner-" in one), None), outer)
+    inner = Run(lab.home.run(inner_id))
+    lab.runs.append(inner)
+    guards, agent = inner.guard(), inner.agent()
+    for guard in guards:
+        os.kill(guard.pid, signal.SIGSTOP)
+    for guard in guards:
+        kill(guard)
+    outer.ask(Action.STOP_NOW)
+    assert outer.until_ended().state is State.STOPPED
+    assert processes.is_alive(agent)
 
 
 def test_the_end_of_an_agent_that_is_our_child_is_recorded_before_it_is_reaped(run: Run) -> None:
