@@ -1,12 +1,13 @@
 """The processes of one run as a tree: who each is, how busy, on which terminal. Touches the host."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from vlad.host.processes import (
+    OUR_TAGS,
     RUN_TAG,
-    SUPERVISES_TAG,
     ProcessStat,
     all_processes,
     descendants,
@@ -58,15 +59,15 @@ class ProcessReader:
     def read(self, record: RunRecord) -> tuple[RunProcess, ...]:
         """The processes of a run, parents before children; empty where none is left on this host.
 
-        The guards of a run that this one has started are children of its keeper, but none of its processes.
+        Guards and orphans of a run that this one has started are children of its guards, but none of its processes.
         """
         processes = all_processes()
         roles = _roles(record)
         tag = record.run_id.encode()
         environments = {pid: environment_of(pid) for pid in processes}
         tagged = {pid for pid in processes if environments[pid].get(RUN_TAG) == tag}
-        guards_of_others = {pid for pid in processes if environments[pid].get(SUPERVISES_TAG, tag) != tag}
-        own = {pid: stat for pid, stat in processes.items() if pid not in guards_of_others}
+        others = {pid for pid in processes if _is_of_another(environments[pid], tag)}
+        own = {pid: stat for pid, stat in processes.items() if pid not in others}
         mine = descendants({*roles, *tagged}, own)
         ordered = _as_tree({pid: processes[pid] for pid in mine})
         found = tuple(self._process(processes[pid], depth, roles.get(pid, Role.OTHER)) for pid, depth in ordered)
@@ -97,6 +98,10 @@ class ProcessReader:
             started_at=started_at(stat), rank=int(rank) if is_rank else None, cpu=cpu, memory_bytes=memory,
             threads=threads, tty=terminal_name(stat.tty), command=command,
         )  # fmt: skip
+
+
+def _is_of_another(environment: Mapping[bytes, bytes], run_id: bytes) -> bool:
+    return any(environment.get(tag, run_id) != run_id for tag in OUR_TAGS)
 
 
 def _roles(record: RunRecord) -> dict[int, Role]:
