@@ -4,7 +4,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +17,7 @@ from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.configuration.speed import BasePrecision, Switch
 from vlatrain.data.batches import IGNORED, Batch
 from vlatrain.distributed import Ranks
-from vlatrain.fast.feeding import Feed
+from vlatrain.fast.feeding import Feed, common_width
 from vlatrain.model.action_tokens import ActionTokenizer
 from vlatrain.model.codec import Codec
 from vlatrain.model.config import OpenVLAConfig
@@ -28,6 +28,8 @@ from vlatrain.train.learner import Learner, learner_of
 from vlatrain.train.step import model_inputs, train_step
 
 TEXT_TOKENS = 34
+UNEQUAL = tuple("-" * count for count in range(26, 43))
+"""Texts of so many tokens"""
 REFERENCE_TFLOP_A_SAMPLE = 8.84
 """Of the published class, batch 16: the yardstick for both sides, whatever they really compute."""
 
@@ -109,6 +111,8 @@ def step_of(
         return _reference(codec, config, batches)
     learner = learner_of(random_model(), config, None, Ranks(), device)
     release()  # a run reads its weights from files, and never has them on the device in two types
+    if not setting.has_equal_texts:
+        learner = replace(learner, text_width=common_width(UNEQUAL, len, model_config().n_patches))
     return our_step(learner, batches, codec, config)
 
 
@@ -195,7 +199,7 @@ def made_batches(setting: Setting, count: int = 8, seed: int = 3) -> Iterator[Ba
     for number in range(count):
         images = rng.integers(0, 256, (setting.batch, 256, 256, 3), dtype=np.uint8)
         equal = np.full(setting.batch, TEXT_TOKENS)
-        lengths = equal if setting.has_equal_texts else rng.integers(26, 43, setting.batch)
+        lengths = equal if setting.has_equal_texts else rng.choice(list(map(len, UNEQUAL)), setting.batch)
         ids = torch.full((setting.batch, int(lengths.max())), config.pad_token_id)
         labels = torch.full_like(ids, IGNORED)
         for row, length in enumerate(lengths):

@@ -53,7 +53,7 @@ def _episode(number: int, frames: int) -> Episode:
     rng = np.random.default_rng(number)
     return Episode(
         task=f"task {number}",
-        instruction=f"Put the block {number % 3} in the bowl",
+        instruction=f"Put the {'small ' * (number % 3)}block in the bowl",
         images=rng.integers(0, 256, (frames, 24, 32, 3), dtype=np.uint8),
         actions=rng.uniform(-1, 1, (frames, 7)).astype(np.float32),
     )

@@ -255,6 +255,7 @@ def test_with_all_levers_a_stopped_run_is_one_never_stopped(workshop: Workshop, 
     whole = workshop.run("whole", **settings)
     assert whole.train() == 0, whole.jobs[-1].output
     assert "compile on, cuda_graph on" in whole.jobs[-1].output
+    assert whole.jobs[-1].output.count("capturing a pass") == 1, "texts of three lengths are padded to one"
     parts = workshop.run("parts", **settings)
     assert parts.train(environment={"VLAD_FAILPOINTS": "step_5:term"}) == 0, parts.jobs[-1].output
     assert parts.train(*parts.resume()) == 0, parts.jobs[-1].output

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from vlatrain.data.batches import IGNORED, Batch
-from vlatrain.fast.feeding import TEXT_STEP, Feed, with_even_texts
+from vlatrain.fast.feeding import ENDS_LOOKED_AT, TEXT_STEP, Feed, common_width, with_few_widths
 
 CPU = torch.device("cpu")
 
@@ -48,9 +48,46 @@ def test_the_end_of_the_batches_is_the_end() -> None:
 
 @pytest.mark.parametrize("length", [TEXT_STEP, TEXT_STEP + 1, TEXT_STEP + 2])
 def test_texts_are_padded_to_whole_steps_with_nothing_to_learn(length: int) -> None:
-    padded = with_even_texts(batch(7, length), pad_token_id=99)
+    padded = with_few_widths(batch(7, length), pad_token_id=99)
     assert (padded.input_ids.shape[1] - 1) % TEXT_STEP == 0, "the last place is not read"
     assert padded.input_ids.shape[1] - length < TEXT_STEP
     assert (padded.input_ids[:, :length] == 7).all()
     assert (padded.input_ids[:, length:] == 99).all()
     assert (padded.labels[:, length:] == IGNORED).all()
+
+
+def test_texts_up_to_the_common_width_get_it_and_longer_ones_whole_steps() -> None:
+    widths = [with_few_widths(batch(7, length), 99, common=9).input_ids.shape[1] for length in (4, 8, 9, 10)]
+    assert widths == [9, 9, 9, 11]
+
+
+def words(count: int) -> str:
+    return "a" * count
+
+
+@pytest.mark.parametrize(
+    ("lengths", "others", "common"),
+    [
+        ((34, 34), 256, 35),
+        ((26, 42, 30), 256, 43),
+        ((20, 80), 256, 0),
+        ((20, 80), 448, 81),
+        ((5,), 0, 5),
+    ],
+)
+def test_texts_have_one_width_where_the_shortest_leaves_few_places_idle(
+    lengths: tuple[int, ...], others: int, common: int
+) -> None:
+    assert common_width([words(length) for length in lengths], len, others) == common
+
+
+def test_of_many_instructions_the_shortest_and_the_longest_are_looked_at() -> None:
+    asked: list[int] = []
+
+    def width_of(text: str) -> int:
+        asked.append(len(text))
+        return len(text)
+
+    many = [words(30 + number % 5) for number in range(1000)]
+    assert common_width([*many, words(28), words(45)], width_of, 256) == 45
+    assert len(asked) <= 2 * ENDS_LOOKED_AT

@@ -1,6 +1,6 @@
 """Batches on their way to the model: copied and prepared on a stream of their own while the GPU works on the last."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -12,6 +12,10 @@ from vlatrain.fast.streams import urgent_stream
 Inputs = Mapping[str, Tensor]
 TEXT_STEP = 2
 """What a captured pass reads of texts is a multiple of it: half as many graphs, for at most one idle place a row."""
+MOST_IDLE = 1 / 8
+"""Of a row's places that the shortest text may leave idle for all texts to be padded to the longest: one graph, instead
+of a working memory for capturing a second one beside that of the first."""
+ENDS_LOOKED_AT = 64
 
 
 class Feed:
@@ -48,10 +52,28 @@ class Feed:
             self._next = self._prepare(next(self._batches))
 
 
-def with_even_texts(batch: Batch, pad_token_id: int) -> Batch:
-    """The batch with its texts padded, so that what is read of them, all but the last place, is in whole steps."""
-    missing = -(batch.input_ids.shape[1] - 1) % TEXT_STEP
+def with_few_widths(batch: Batch, pad_token_id: int, common: int = 0) -> Batch:
+    """The batch with its texts padded to the `common` width, if it is that wide at most, or to the next whole step."""
+    width = batch.input_ids.shape[1]
+    missing = max(common, _whole(width)) - width
     return batch._replace(
         input_ids=F.pad(batch.input_ids, (0, missing), value=pad_token_id),
         labels=F.pad(batch.labels, (0, missing), value=IGNORED),
     )
+
+
+def common_width(instructions: Sequence[str], width_of: Callable[[str], int], others: int) -> int:
+    """The width that all texts of a data set are padded to where passes are captured; 0 where they differ too much.
+
+    `width_of` an instruction: tokens of its text, actions and end among them. `others`: further places of a row. Of
+    many instructions only the shortest and the longest, by their letters, are looked at.
+    """
+    by_letters = sorted(instructions, key=len)
+    widths = [width_of(text) for text in {*by_letters[:ENDS_LOOKED_AT], *by_letters[-ENDS_LOOKED_AT:]}]
+    longest = _whole(max(widths))
+    return longest if longest - min(widths) <= MOST_IDLE * (others + longest) else 0
+
+
+def _whole(width: int) -> int:
+    """The next width of which all but the last place, which is not read, are whole steps."""
+    return width + -(width - 1) % TEXT_STEP

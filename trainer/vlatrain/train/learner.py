@@ -50,7 +50,7 @@ class Learner:
     Captured passes add to `gradients`, which holds those of all parameters, and then `wrapped` averages nothing; they
     compute with the adapters' `shadows`. With an `ema` its means are what is evaluated and saved. A `proprio_head` is
     the last group of the optimizer, and nothing that is evaluated or exported. Pictures go through `look`, where there
-    is one, and else operator by operator.
+    is one, and else operator by operator. Texts of captured passes are padded to `text_width`, where it is not 0.
     """
 
     vla: OpenVLA
@@ -70,6 +70,7 @@ class Learner:
     ema: Ema | None = None
     proprio_head: ProprioHead | None = None
     look: Look | None = None
+    text_width: int = 0
 
     def arithmetic(self) -> AbstractContextManager[Any]:
         """The context of every forward pass."""

@@ -31,6 +31,7 @@ from vlatrain.evaluate.together import Together
 from vlatrain.evaluate.venue import Observation, Suite
 from vlatrain.fast.answers import Answers
 from vlatrain.fast.compiling import uncompiled
+from vlatrain.fast.feeding import common_width
 from vlatrain.method.drift import Student
 from vlatrain.method.live import open_method
 from vlatrain.model.codec import Codec
@@ -164,6 +165,8 @@ def _load(config: FinetuneConfig, ranks: Ranks, starting: Starting, inbox: Inbox
         starting.begins("the method")
         student = Student(vla=learner.vla, codec=codec, device=device, dtype=learner.dtype)
         learner = replace(learner, method=open_method(config, student, ranks, reports.warn))
+    if learner.graphs is not None:
+        learner = replace(learner, text_width=_text_width(dataset, codec, learner))
     checkpoints = _checkpoints(config, dataset, ranks, reports, base)
     answers = _answers(learner, codec, config)
     starting.begins("a first look")
@@ -189,6 +192,15 @@ def _load(config: FinetuneConfig, ranks: Ranks, starting: Starting, inbox: Inbox
         early_stop=early_stop_policy(config),
         start=_starting_state(config, resumed, learner, checkpoints),
         profile=StepProfile(config.profile_steps if ranks.is_first else 0, device, reports.profile),
+    )
+
+
+def _text_width(dataset: TrainingSet, codec: Codec, learner: Learner) -> int:
+    """What all texts of captured passes are padded to; 0: they differ too much."""
+    own = learner.vla.config
+    answer = own.action_dim * own.chunk + 1
+    return common_width(
+        dataset.instructions, lambda text: len(codec.prompts.inference_ids(text)) + answer, own.n_patches
     )
 
 

@@ -11,7 +11,7 @@ from vlatrain.configuration.finetune import FinetuneConfig, LrScheduler
 from vlatrain.data.augment import augment, draw
 from vlatrain.data.batches import Batch
 from vlatrain.data.resize import resize
-from vlatrain.fast.feeding import Inputs, with_even_texts
+from vlatrain.fast.feeding import Inputs, with_few_widths
 from vlatrain.fast.pictures import Look
 from vlatrain.model.codec import Codec
 from vlatrain.model.images import normalise, on_device
@@ -65,7 +65,7 @@ def rate_at(step: int, config: FinetuneConfig) -> float:
 def model_inputs(learner: Learner, batch: Batch, codec: Codec, config: FinetuneConfig) -> dict[str, Tensor]:
     """A batch as the model takes it, augmented, on the model's device."""
     if learner.graphs is not None:
-        batch = with_even_texts(batch, codec.prompts.pad_token_id)
+        batch = with_few_widths(batch, codec.prompts.pad_token_id, learner.text_width)
     batch = batch.to(learner.device)
     seed = config.seed if config.image_aug else None
     pixel_values = pixels(batch, codec, augmentation_seed=seed, dtype=learner.dtype, look=learner.look)
