@@ -3,8 +3,10 @@
     PYTHONPATH=supervisor:trainer:tui:benchmarks:tests/support python3 benchmarks/libero_rollouts.py --workers 16
 
 Weights are random, so no episode succeeds before its last step: --steps says how long one lasts (110 is about what the
-demonstrations of libero_spatial take). Every tenth of the way a line is printed and the result written anew, so that a
-run that is cut off has told what it knows. With --suite tabletop_new and --trial it runs anywhere, with a tiny model.
+demonstrations of libero_spatial take). A card that both draws and computes does these in turns in any case, and with
+--in-turns neither disturbs the other; MUJOCO_GL=osmesa draws on the host's cores instead. Every tenth of the way a line
+is printed and the result written anew, so that a run that is cut off has told what it knows. With --suite tabletop_new
+and --trial it runs anywhere, with a tiny model.
 """
 
 import argparse
@@ -114,6 +116,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=110, help="of each episode")
     parser.add_argument("--seconds", type=int, default=420, help="after which it ends, however far it is")
     parser.add_argument("--kernels", action="store_true", help="answer_kernels on")
+    parser.add_argument("--in-turns", action="store_true", help="the model answers when all simulators have drawn")
     parser.add_argument("--fp8", action="store_true", help="base_precision fp8")
     parser.add_argument("--trial", action="store_true", help="a tiny model on a CPU: tries the script")
     parser.add_argument("--out", type=Path, default=Path("rollouts.json"))
@@ -140,7 +143,7 @@ def measure(options: argparse.Namespace) -> None:
         warmed(clocked.policy, options.rows)
         course = Course(clocked, len(episodes), options.out, time.monotonic() + options.seconds)
         try:
-            roll_out(clocked, suite, episodes, options.rows, course)
+            roll_out(clocked, suite, episodes, options.rows, course, in_turns=options.in_turns)
         except OutOfTime:
             print("out of time")
     course.tell()

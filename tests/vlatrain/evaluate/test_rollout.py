@@ -1,6 +1,7 @@
 """vlatrain.evaluate.rollout: every episode played once, whoever plays it, and given up when the run shall stop."""
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from vlatrain.distributed import Board, Ranks
 from vlatrain.errors import TrainerError
 from vlatrain.evaluate.evaluation import evaluate
 from vlatrain.evaluate.results import Episode, EvaluationResult, Outcome, plan_episodes
-from vlatrain.evaluate.rollout import roll_out
+from vlatrain.evaluate.rollout import Round, roll_out
 from vlatrain.evaluate.suites import open_suite
 from vlatrain.evaluate.venue import Ended, Image, Observation, Seen, Venue
 
@@ -231,3 +232,17 @@ def image_of(venue: Venue) -> Image:
     [event] = venue.events(0)
     assert isinstance(event, Seen)
     return event.observation.image
+
+
+@pytest.mark.parametrize(
+    ("how", "enough"),
+    [({}, 2), ({"in_turns": True}, 4), ({"in_step": True}, 5)],
+    ids=["half of what moves", "all that move", "also what starts"],
+)
+def test_the_policy_answers_when_enough_episodes_wait(how: dict[str, bool], enough: int) -> None:
+    under_way = [Episode(task=0, trial=trial) for trial in range(5)]
+    now = Round(deque(), under_way=set(under_way), moving=set(under_way[:4]))
+    for number, episode in enumerate(under_way, 1):
+        now.ready[episode] = Observation(np.zeros((1, 1, 3), np.uint8))
+        batch = now.due(8, **{"in_step": False, "in_turns": False, **how})
+        assert batch == (under_way[:number] if number >= enough else [])

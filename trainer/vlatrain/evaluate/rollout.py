@@ -46,12 +46,14 @@ class Round:
     def is_over(self) -> bool:
         return not self.waiting and not self.under_way
 
-    def due(self, batch_size: int, *, in_step: bool) -> list[Episode]:
+    def due(self, batch_size: int, *, in_step: bool, in_turns: bool) -> list[Episode]:
         """The next batch: at least half of what moves, so that one half is simulated while the model does the other.
 
-        `in_step` waits for everybody, which makes batches the same in every run.
+        `in_turns` waits for all that move, `in_step` for those that start as well, which makes batches the same in
+        every run.
         """
-        enough = len(self.under_way) if in_step else (len(self.moving) + 1) // 2
+        half = (len(self.moving) + 1) // 2
+        enough = len(self.under_way) if in_step else len(self.moving) if in_turns else half
         is_due = bool(self.ready) and len(self.ready) >= min(enough, batch_size)
         return list(self.ready)[:batch_size] if is_due else []
 
@@ -64,20 +66,22 @@ def roll_out(
     watcher: Watcher,
     *,
     in_step: bool = False,
+    in_turns: bool = False,
     ensembling: float | None = None,
 ) -> None:
     """Plays every episode; the policy gets at most `batch_size` at a time. The venue is closed in any case.
 
-    `ensembling` is that of `Chunks`.
+    Simulators and policy work at the same time, unless `in_turns` or `in_step` (see `Round.due`). `ensembling` is that
+    of `Chunks`.
     """
     now = Round(deque(episodes), chunks=Chunks(ensembling))
     with closing(suite.open(batch_size, len(episodes))) as venue:
         while not now.is_over:
             watcher.tick()
             _begin(now, venue)
-            is_idle = not now.due(batch_size, in_step=in_step)
+            is_idle = not now.due(batch_size, in_step=in_step, in_turns=in_turns)
             _listen(now, venue, watcher, POLL_S if is_idle else 0.0)
-            batch = now.due(batch_size, in_step=in_step)
+            batch = now.due(batch_size, in_step=in_step, in_turns=in_turns)
             if batch:
                 _act(policy, suite, now, venue, batch)
 
