@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from gpu_models import needs_gpus, small_config, small_model
-from kernel_cases import attended_case, begun_early_case, product_case
+from kernel_cases import attended_case, begun_early_case, beside_case, product_case
 from made_adapters import nudged
 from speed_steps import codec_7b
 from torch import Tensor
@@ -16,6 +16,7 @@ from vlatrain.configuration.speed import BasePrecision, Switch
 from vlatrain.data.augment import augment, draw
 from vlatrain.data.batches import IGNORED, Batch
 from vlatrain.distributed import Ranks
+from vlatrain.fast import merged
 from vlatrain.fast.answers import Answers
 from vlatrain.fast.feeding import Feed
 from vlatrain.fast.pictures import compiled_look
@@ -192,10 +193,17 @@ def test_captured_answers_are_the_plain_ones_up_to_ties(rows: int, how: str) -> 
         assert shortfall(vla, question, tokens) < TIE
 
 
+@pytest.mark.parametrize("has_room", [True, False])
+@pytest.mark.parametrize("has_adapter", [True, False])
 @pytest.mark.parametrize("rows", [1, 3, 16])
-def test_captured_answers_over_an_fp8_base_are_the_plain_ones_up_to_its_rounding(rows: int) -> None:
+def test_captured_answers_over_an_fp8_base_are_the_plain_ones_up_to_its_rounding(
+    monkeypatch: pytest.MonkeyPatch, rows: int, has_adapter: bool, has_room: bool
+) -> None:
+    if not has_room:
+        monkeypatch.setattr(merged, "_has_room", lambda vla: False)
     vla = small_model().to(DEVICE, torch.bfloat16)
-    nudged(add_lora(vla, rank=8, is_fused=True).to(DEVICE))
+    if has_adapter:
+        nudged(add_lora(vla, rank=8, is_fused=True).to(DEVICE))
     to_fp8(vla, DEVICE)
     vla.eval()
     answers = Answers(vla, vla.config.pad_token_id, is_captured=True, has_kernels=True)
@@ -212,6 +220,12 @@ def test_kernels_of_one_token_say_what_torch_says() -> None:
         assert distance(found.float(), expected.float()) < 0.02
 
 
+def test_kernels_of_one_token_over_weights_in_fp8_say_what_torch_says() -> None:
+    pairs = [*beside_case("cuda", torch.bfloat16), *beside_case("cuda", torch.bfloat16, 4096, 4096, 32)]
+    for found, expected in [*pairs, *beside_case("cuda", torch.bfloat16, 11008, 4096, 32)]:
+        assert distance(found.float(), expected.float()) < 0.02
+
+
 @pytest.mark.parametrize("splits", [1, 2, 4, 8, 16])
 def test_attention_shared_out_among_programs_says_what_torch_says(splits: int) -> None:
     for at in [(287,), (1,), (300, 17, 0, 64)] * 20:
@@ -219,9 +233,10 @@ def test_attention_shared_out_among_programs_says_what_torch_says(splits: int) -
             assert distance(found.float(), expected.float()) < 0.02
 
 
-def test_kernels_that_begin_early_say_what_those_say_that_wait() -> None:
+@pytest.mark.parametrize("rank", [None, 32], ids=["bf16", "fp8, adapters beside"])
+def test_kernels_that_begin_early_say_what_those_say_that_wait(rank: int | None) -> None:
     for _ in range(10):
-        for found, expected in begun_early_case("cuda", torch.bfloat16, heads=16, size=128, layers=30):
+        for found, expected in begun_early_case("cuda", torch.bfloat16, heads=16, size=128, layers=30, rank=rank):
             assert torch.equal(found, expected)
 
 

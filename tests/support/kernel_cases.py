@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from vlatrain.fast import one_token
+from vlatrain.fast.beside import Adapters, Beside
 from vlatrain.fast.capture import captured
 from vlatrain.model.config import TextConfig
+from vlatrain.model.fp8 import rounded
 from vlatrain.model.llama import LayerCache, RmsNorm, rotary
 
 Pairs = list[tuple[Tensor, Tensor]]
@@ -34,6 +36,51 @@ def product_case(device: str, dtype: torch.dtype, n_in: int = 1104, n_out: int =
         (one_token_kernels.product(inputs, weight, onto=onto), torch.addmm(onto, inputs, weight.t())),
         (one_token_kernels.gated(inputs, weight, norm), F.silu(gate) * up),
     ]
+
+
+def beside_of(
+    device: str, dtype: torch.dtype, linears: int, n_in: int, n_each: int, rank: int, seed: int = 8
+) -> Beside:
+    """Weights in fp8 with factors of many sizes; rank 0: without adapters."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randn(linears * n_each, n_in, generator=generator) / n_in**0.5
+    weight, scales = rounded(drawn * (torch.rand(len(drawn), 1, generator=generator) + 0.5))
+    downs = torch.randn(linears * rank, n_in, generator=generator) / n_in**0.5
+    blocks = [0.2 * torch.randn(n_each, rank, generator=generator) for _ in range(linears)]
+    ups: Tensor = torch.block_diag(*blocks)  # type: ignore[no-untyped-call]  # torch's gap
+    adapters = Adapters(downs.to(device, dtype), ups.to(device, dtype), rank) if rank else None
+    return Beside(weight.to(device), scales.to(device), adapters)
+
+
+def exactly(weight: Beside, inputs: Tensor) -> Tensor:
+    """In fp32, with inputs as they are."""
+    out = inputs.float() @ (weight.weight.float() * weight.scales).t()
+    if weight.adapters is not None:
+        out = out + inputs.float() @ weight.adapters.downs.float().t() @ weight.adapters.ups.float().t()
+    return out
+
+
+@torch.no_grad()
+def beside_case(device: str, dtype: torch.dtype, n_in: int = 1104, n_each: int = 37, rank: int = 6) -> Pairs:
+    """The products with one row over weights in fp8: of one, two and three linears, with adapters and without."""
+    from vlatrain.fast.one_token_kernels import Tile, gated, product
+
+    generator = torch.Generator().manual_seed(7)
+    norm = RmsNorm(n_in, 1e-6)
+    norm.weight.copy_(torch.rand(n_in, generator=generator) + 0.5)
+    norm.to(device, dtype)
+    inputs, onto = (torch.randn(1, size, generator=generator).to(device, dtype) for size in (n_in, n_each))
+    normed = F.rms_norm(inputs.float(), (n_in,), norm.weight.float(), norm.eps)
+    found: Pairs = []
+    for ranks, tile in ((rank, None), (rank, Tile(rows=8, columns=256, warps=2, ahead=True)), (0, None)):
+        asked, output, both = (beside_of(device, dtype, count, n_in, n_each, ranks) for count in (3, 1, 2))
+        gate, up = exactly(both, normed).chunk(2, dim=-1)
+        found += [
+            (product(inputs, asked, norm=norm, tile=tile), exactly(asked, normed)),
+            (product(inputs, output, onto=onto, tile=tile), onto.float() + exactly(output, inputs)),
+            (gated(inputs, both, norm, tile), F.silu(gate) * up),
+        ]
+    return found
 
 
 @torch.no_grad()
@@ -70,8 +117,13 @@ def attended_case(
 
 
 @torch.no_grad()
-def begun_early_case(device: str, dtype: torch.dtype, heads: int = 2, size: int = 64, layers: int = 3) -> Pairs:
-    """A row's states through layers, by kernels that begin early, as a graph on a GPU, and by such that wait."""
+def begun_early_case(
+    device: str, dtype: torch.dtype, heads: int = 2, size: int = 64, layers: int = 3, rank: int | None = None
+) -> Pairs:
+    """A row's states through layers, by kernels that begin early, as a graph on a GPU, and by such that wait.
+
+    With a `rank` over weights in fp8 with adapters beside them.
+    """
     from vlatrain.fast.one_token_attention import Share, attended
     from vlatrain.fast.one_token_kernels import Tile, gated, product
 
@@ -82,7 +134,14 @@ def begun_early_case(device: str, dtype: torch.dtype, heads: int = 2, size: int 
         return made.div_(shape[-1] ** 0.5)
 
     norm = RmsNorm(width, 1e-6).to(device, dtype)
-    asked, output, inner, down = (some(n * width, m * width) for n, m in ((3, 1), (1, 1), (4, 1), (1, 2)))
+
+    def weight(linears: int, n_in: int, n_each: int) -> Tensor | Beside:
+        plain = some(linears * n_each, n_in)
+        return plain if rank is None else beside_of(device, dtype, linears, n_in, n_each, rank)
+
+    asked, output, inner, down = (
+        weight(count, n * width, m * width) for count, n, m in ((3, 1, 1), (1, 1, 1), (2, 1, 2), (1, 2, 1))
+    )
     begin, cos, sin, place = some(1, width), some(size), some(size), torch.tensor([40], device=device)
     keys, values = some(layers, 1, heads, 41, size), some(layers, 1, heads, 41, size)
     tile, share = Tile(4, 64, 4, ahead=True), Share(16, 4, splits=2)

@@ -6,12 +6,15 @@ from importlib.util import find_spec
 
 import pytest
 import torch
-from kernel_cases import attended_case, begun_early_case, product_case
+from kernel_cases import attended_case, begun_early_case, beside_case, product_case
 from made_adapters import nudged
 from torch import Tensor
 from vlatrain.fast import merged as merging
+from vlatrain.fast import one_token
+from vlatrain.fast.beside import beside
 from vlatrain.fast.merged import merged
 from vlatrain.fast.one_token import OneToken
+from vlatrain.model.fp8 import to_fp8
 from vlatrain.model.lora import add_lora
 from vlatrain.model.openvla import OpenVLA
 
@@ -68,6 +71,27 @@ def test_states_and_caches_are_those_of_the_layers(
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
+def in_fp8(vla: OpenVLA, *, has_adapter: bool) -> OpenVLA:
+    if has_adapter:
+        nudged(add_lora(vla, rank=6, alpha=9, is_fused=True))
+    to_fp8(vla, torch.device("cpu"))
+    return vla.eval()
+
+
+@pytest.mark.parametrize("has_adapter", [True, False])
+def test_over_a_base_in_fp8_states_are_those_of_its_layers(make_tiny_model: Make, has_adapter: bool) -> None:
+    """On a CPU both round the inputs of their products."""
+    vla = in_fp8(make_tiny_model(1), has_adapter=has_adapter)
+    decoder = vla.language_model.model
+    expected, caches = continued(vla, (9,))
+    decoder.one_token = OneToken(decoder, beside(vla))
+    found, own_caches = continued(vla, (9,))
+    decoder.one_token = None
+    assert torch.equal(continued(vla, (9,))[0], expected)
+    for one, other in zip((found, *own_caches), (expected, *caches), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
 needs_kernels = pytest.mark.skipif(
     os.environ.get("TRITON_INTERPRET") != "1" or find_spec("triton") is None,
     reason="kernels run on a CPU with TRITON_INTERPRET=1, where Triton is; on GPUs: tests/gpu/test_fast.py",
@@ -80,6 +104,31 @@ def test_kernels_say_what_torch_says(dtype: torch.dtype) -> None:
     pairs = [*product_case("cpu", dtype), *attended_case("cpu", dtype), *begun_early_case("cpu", dtype, layers=1)]
     for found, expected in pairs:
         assert distance(found, expected) < 4 * torch.finfo(dtype).eps
+
+
+@needs_kernels
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_kernels_over_weights_in_fp8_say_what_torch_says_of_unrounded_inputs(dtype: torch.dtype) -> None:
+    for found, expected in [*beside_case("cpu", dtype), *begun_early_case("cpu", dtype, layers=1, rank=6)]:
+        assert distance(found, expected) < 4 * torch.finfo(dtype).eps
+
+
+@needs_kernels
+@pytest.mark.parametrize("has_adapter", [True, False])
+def test_by_kernels_over_a_base_in_fp8_states_are_those_of_what_it_stands_for(
+    make_tiny_model: Make, monkeypatch: pytest.MonkeyPatch, has_adapter: bool
+) -> None:
+    vla = in_fp8(make_tiny_model(1), has_adapter=has_adapter)
+    decoder = vla.language_model.model
+    with merged(vla) as weights:
+        assert weights is not None
+        decoder.one_token = OneToken(decoder, weights)
+        expected, caches = continued(vla, (9,), steps=2)
+        monkeypatch.setattr(one_token, "has_kernels", lambda tensor: True)
+        decoder.one_token = OneToken(decoder, beside(vla))
+        found, own_caches = continued(vla, (9,), steps=2)
+    for one, other in zip((found, *own_caches), (expected, *caches), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
 @needs_kernels

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 import torch
 from vlatrain.errors import ConfigError
-from vlatrain.model.fp8 import FP8, LARGEST, Fp8Linear, check_has_fp8, rounded, to_fp8
+from vlatrain.model.fp8 import FP8, LARGEST, Fp8Linear, base_of, check_has_fp8, lay_together, rounded, to_fp8
+from vlatrain.model.llama import DecoderLayer
 from vlatrain.model.lora import add_lora
 from vlatrain.model.openvla import OpenVLA
 
@@ -75,3 +76,23 @@ def test_all_matrices_of_the_decoder_are_replaced_and_no_adapter(
 def test_a_cpu_is_refused_in_one_line() -> None:
     with pytest.raises(ConfigError, match="--base_precision fp8: the CPU has no fp8 products; take bf16 or nf4"):
         check_has_fp8(CPU)
+
+
+def test_weights_of_linears_with_one_input_lie_behind_each_other_and_stay_there(
+    make_tiny_model: Callable[[int], OpenVLA],
+) -> None:
+    vla = make_tiny_model(1)
+    layer = vla.language_model.model.layers[0]
+    assert isinstance(layer, DecoderLayer)
+    before = layer.self_attn.v_proj.weight.detach().clone()
+    to_fp8(vla, CPU)
+    for linears in layer.of_one_input:
+        bases = [base_of(one) for one in linears]
+        places = [one.weight.data_ptr() for one in bases]
+        weight, scales = lay_together(bases)
+        assert [one.weight.data_ptr() for one in bases] == places
+        assert weight.data_ptr() == places[0]
+        assert torch.equal(weight.float(), torch.cat([one.weight for one in bases]).float())
+        assert torch.equal(scales, torch.cat([one.scales for one in bases]))
+    found = base_of(layer.self_attn.v_proj)
+    assert torch.equal((found.weight.float() * found.scales), rounded(before)[0].float() * rounded(before)[1])

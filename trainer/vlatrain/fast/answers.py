@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vlatrain.fast.beside import Beside, beside
 from vlatrain.fast.capture import captured, warm_up
 from vlatrain.fast.compiling import uncompiled
-from vlatrain.fast.merged import MergedLayer, merged, read_prompts
+from vlatrain.fast.merged import LayerWeights, merged, read_prompts
 from vlatrain.fast.one_token import OneToken
 from vlatrain.fast.streams import side_stream
 from vlatrain.model.fp8 import has_fp8
@@ -49,9 +50,18 @@ class Answers:
     """`OpenVLA.predict`, captured where `is_captured`: once for each length of prompts and number of rows.
 
     Use it while `opened`: adapters are then added to copies of the weights where the card has room, and what was
-    captured is forgotten at the end, for weights to be trained on. With `has_kernels` a single row's tokens after the
-    first are made by `one_token`, while both towers work at the same time; where the base is in fp8, the pictures and
-    prompts of many rows are read as in training, by fp8 products with the adapters beside them.
+    captured is forgotten at the end, for weights to be trained on.
+
+    With `has_kernels` a row's answer goes by `_hastened`:
+
+    | rows | pictures and prompt | further tokens |
+    |---|---|---|
+    | 1 | merged weights, both towers at the same time | `one_token`, over merged weights |
+    | 1, base in fp8 | the same | `one_token`, over the base with adapters beside |
+    | 2 to 7, or base not in fp8 | merged weights | merged weights |
+    | 8 and more, base in fp8 | as in training: fp8 products, adapters beside | merged weights |
+
+    Where there is no room for merged weights, layers compute as in training; `one_token` then only over fp8.
     """
 
     vla: OpenVLA
@@ -63,7 +73,8 @@ class Answers:
     is_compiled: bool = False
     """Whether blocks are; an answer that is not captured does not use that, which would compile anew for every size"""
     _graphs: dict[tuple[int, int], Captured | None] = field(default_factory=dict)
-    _merged: list[MergedLayer] | None = None
+    _merged: list[LayerWeights[Tensor]] | None = None
+    _beside: list[LayerWeights[Beside]] | None = None
     _pool: Any = None
     """The working memory, which all graphs share: one is replayed at a time, and its tokens are copied at once."""
 
@@ -92,11 +103,13 @@ class Answers:
         """Around an evaluation, on a model in its evaluation mode."""
         self._graphs.clear()
         self._pool = torch.cuda.graph_pool_handle() if self.is_captured else None
+        is_beside = self.is_captured and self.has_kernels and has_fp8(self.vla)
         try:
             with merged(self.vla) if self.is_captured else nullcontext() as self._merged:
+                self._beside = beside(self.vla) if is_beside else None
                 yield
         finally:
-            self._merged = None
+            self._merged = self._beside = None
             self._graphs.clear()
             if self.is_captured:
                 torch.cuda.empty_cache()
@@ -106,11 +119,14 @@ class Answers:
         """With other ways through towers and decoder, where they are wanted and so many rows gain by them."""
         towers, decoder = self.vla.vision_backbone, self.vla.language_model.model
         before = towers.side_stream
+        is_single = self.has_kernels and rows == 1
+        weights = self._beside or self._merged
         try:
-            if self.has_kernels and rows == 1:
+            if is_single:
                 towers.side_stream = before or side_stream(decoder.norm.weight.device)
-            if self.has_kernels and self._merged is not None:
-                decoder.one_token = OneToken(decoder, self._merged) if rows == 1 else None
+            if is_single and weights is not None:
+                decoder.one_token = OneToken(decoder, weights)
+            if self.has_kernels:
                 read_prompts(self.vla, is_merged=rows < FP8_ROWS or not has_fp8(self.vla))
             yield
         finally:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from vlatrain.fast.shadows import Shadows
-from vlatrain.model.fp8 import Fp8Linear
+from vlatrain.model.fp8 import Fp8Linear, base_of, lay_together
 from vlatrain.model.fused_lora import FusedLoraLinear, weight_of
 from vlatrain.model.grouped_lora import Group
 from vlatrain.model.llama import DecoderLayer
@@ -54,14 +54,12 @@ def _wide_weights(members: Sequence[FusedLoraLinear], downs: Tensor) -> tuple[tu
 
 
 def _fp8_weights(members: Sequence[FusedLoraLinear], downs: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-    """W, scales and transpose of all, of which each linear's own become views, and s U by itself."""
-    bases = [one.base_layer for one in members if isinstance(one.base_layer, Fp8Linear)]
-    weight, scales = torch.cat([one.weight for one in bases]), torch.cat([one.scales for one in bases])
+    """W, scales and transpose of all, of which each linear's own are views, and s U by itself."""
+    bases = [base_of(one) for one in members]
+    weight, scales = lay_together(bases)
     keeps = bases[0].transposed.numel() > 0
     transposed = torch.cat([one.transposed for one in bases], dim=1) if keeps else bases[0].transposed
     outs = [one.out_features for one in bases]
-    for base, rows, factors in zip(bases, torch.split(weight, outs), torch.split(scales, outs), strict=True):
-        base.weight.data, base.scales = rows, factors
     if keeps:
         for base, columns in zip(bases, torch.split(transposed, outs, dim=1), strict=True):
             base.transposed = columns

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,19 +16,25 @@ LARGEST_SHARE = 0.5
 """Of the card's free memory; the rest is for keys, values and graphs."""
 
 
-class MergedLayer(NamedTuple):
-    """The weights of one decoder layer [out, in], adapters added; those that share an input lie behind each other."""
+W_co = TypeVar("W_co", covariant=True)
 
-    asked: Tensor
+
+class LayerWeights(NamedTuple, Generic[W_co]):
+    """The weights of one decoder layer; those of linears that share an input lie behind each other.
+
+    Merged ones are tensors [out, in], adapters added.
+    """
+
+    asked: W_co
     """Queries, keys and values"""
-    output: Tensor
-    gated: Tensor
+    output: W_co
+    gated: W_co
     """Gate and up"""
-    down: Tensor
+    down: W_co
 
 
 @contextmanager
-def merged(vla: OpenVLA) -> Iterator[list[MergedLayer] | None]:
+def merged(vla: OpenVLA) -> Iterator[list[LayerWeights[Tensor]] | None]:
     """The model with its adapters merged, as exported models are, where the card has room for a copy of the weights.
 
     The sums are rounded once, to the model's type; the base and the adapters stay as they are. Gives the decoder's,
@@ -44,10 +50,13 @@ def merged(vla: OpenVLA) -> Iterator[list[MergedLayer] | None]:
 
 
 @torch.no_grad()
-def _merge(vla: OpenVLA) -> list[MergedLayer]:
+def _merge(vla: OpenVLA) -> list[LayerWeights[Tensor]]:
     dtype = vla.language_model.model.norm.weight.dtype
-    layers = _decoder_layers(vla)
-    found = [_merged_layer(layer, dtype) for layer in layers]
+    layers = decoder_layers(vla)
+    found = [
+        LayerWeights(*(_joined([merged_weight(one, dtype) for one in linears]) for linears in layer.of_one_input))
+        for layer in layers
+    ]
     for layer, weights in zip(layers, found, strict=True):
         _use(layer, weights)
     in_layers = {id(one) for layer in layers for one in layer.modules()}
@@ -59,20 +68,13 @@ def _merge(vla: OpenVLA) -> list[MergedLayer]:
 
 def read_prompts(vla: OpenVLA, *, is_merged: bool) -> None:
     """Whether the decoder's layers take merged weights for prompts as well, or for single places only."""
-    for layer in _decoder_layers(vla):
+    for layer in decoder_layers(vla):
         for module in layer.modules():
             if isinstance(module, Attention | Mlp | FusedLoraLinear):
                 module.merges_prompts = is_merged
 
 
-def _merged_layer(layer: DecoderLayer, dtype: torch.dtype) -> MergedLayer:
-    attention, mlp = layer.self_attn, layer.mlp
-    joined = (attention.q_proj, attention.k_proj, attention.v_proj), (mlp.gate_proj, mlp.up_proj)
-    asked, gated = (torch.cat([merged_weight(one, dtype) for one in linears]) for linears in joined)
-    return MergedLayer(asked, merged_weight(attention.o_proj, dtype), gated, merged_weight(mlp.down_proj, dtype))
-
-
-def _use(layer: DecoderLayer, weights: MergedLayer) -> None:
+def _use(layer: DecoderLayer, weights: LayerWeights[Tensor]) -> None:
     """Until `_unmerge`."""
     layer.self_attn.joint, layer.mlp.joint = weights.asked, weights.gated
     for linear, weight in ((layer.self_attn.o_proj, weights.output), (layer.mlp.down_proj, weights.down)):
@@ -82,7 +84,7 @@ def _use(layer: DecoderLayer, weights: MergedLayer) -> None:
 
 def _unmerge(vla: OpenVLA) -> None:
     read_prompts(vla, is_merged=True)
-    for layer in _decoder_layers(vla):
+    for layer in decoder_layers(vla):
         layer.self_attn.joint = layer.mlp.joint = None
     for linear in _adapted(vla):
         linear.merged_weight = None
@@ -103,7 +105,12 @@ def _plain_weight(linear: nn.Module) -> Tensor:
     return linear.weight
 
 
-def _decoder_layers(vla: OpenVLA) -> list[DecoderLayer]:
+def _joined(weights: list[Tensor]) -> Tensor:
+    return torch.cat(weights) if len(weights) > 1 else weights[0]
+
+
+def decoder_layers(vla: OpenVLA) -> list[DecoderLayer]:
+    """All of them, in their order."""
     return [layer for layer in vla.language_model.model.layers if isinstance(layer, DecoderLayer)]
 
 

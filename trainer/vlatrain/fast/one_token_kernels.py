@@ -5,10 +5,12 @@
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
+from vlatrain.fast.beside import Beside
 from vlatrain.fast.early import EARLY, beginning, let_next_begin, wait_for_last
 from vlatrain.model.llama import RmsNorm
 
@@ -33,12 +35,17 @@ class Tile:
 
 PRODUCT = Tile(rows=4, columns=1024, warps=4)
 GATED = Tile(rows=2, columns=1024, warps=4)
+NARROW = Tile(rows=1, columns=4096, warps=4)
 PRODUCTS = {
     (12288, 4096): Tile(rows=8, columns=512, warps=4),
     (4096, 4096): Tile(rows=4, columns=1024, warps=2),
     (4096, 11008): Tile(rows=4, columns=1024, warps=2),
 }
 """Tiles of single shapes [out, in] that `benchmarks/next_answers.py` found faster than PRODUCT, on an H200"""
+FP8_PRODUCTS: dict[tuple[int, int], Tile] = {}
+"""The same over weights in fp8; not searched by these kernels yet"""
+FP8_GATED = Tile(rows=4, columns=512, warps=4)
+"""Leaves room for half as many programs more than GATED by its registers (80 instead of 126); not measured yet"""
 
 
 @triton.jit
@@ -50,12 +57,25 @@ def _weights(weight, rows, first, n_in, n_out, COLUMNS: tl.constexpr):
 
 
 @triton.jit
+def _ups(ups, rows, n_out, n_each, RANK: tl.constexpr, RANKS: tl.constexpr, WIDTH: tl.constexpr):
+    """Of U, which lies in blocks of n_each rows and RANK columns, each row's own numbers, and their columns."""
+    at = tl.arange(0, WIDTH)
+    columns = (rows // n_each * RANK)[:, None] + at[None, :]
+    inside = (rows < n_out)[:, None] & (at < RANK)[None, :]
+    return tl.load(ups + rows[:, None] * RANKS + columns, mask=inside, other=0.0), columns, inside
+
+
+@triton.jit
 def _product(
-    inputs, gains, weight, onto, out, n_in, n_out, eps,
+    inputs, gains, weight, scales, narrow, ups, onto, out, n_in, n_out, n_each, eps,
     HAS_NORM: tl.constexpr, HAS_ONTO: tl.constexpr,
+    IS_FP8: tl.constexpr, RANK: tl.constexpr, RANKS: tl.constexpr, WIDTH: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, AHEAD: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
-    """out = weight @ norm(inputs) + onto, for ROWS rows of weight. The norm's factor is applied to the sums."""
+    """out = weight @ norm(inputs) + onto, for ROWS rows of weight. The norm's factor is applied to the sums.
+
+    IS_FP8: times scales. RANK: plus ups @ narrow, which is asked for before the sums and needed behind them.
+    """
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     sums = tl.zeros([ROWS, COLUMNS], tl.float32)
     squares = tl.zeros([COLUMNS], tl.float32)
@@ -63,8 +83,14 @@ def _product(
         let_next_begin()
     if AHEAD:
         w = _weights(weight, rows, 0, n_in, n_out, COLUMNS)
+    if IS_FP8:
+        factors = tl.load(scales + rows, mask=rows < n_out, other=0.0)
+    if RANK > 0:
+        up, which, is_own = _ups(ups, rows, n_out, n_each, RANK, RANKS, WIDTH)
     if EARLY:
         wait_for_last()
+    if RANK > 0:
+        inner = tl.load(narrow + which, mask=is_own, other=0.0)
     for first in range(0, n_in, COLUMNS):
         if AHEAD:
             coming = _weights(weight, rows, first + COLUMNS, n_in, n_out, COLUMNS)
@@ -82,6 +108,10 @@ def _product(
     found = tl.sum(sums, axis=1)
     if HAS_NORM:
         found *= tl.rsqrt(tl.sum(squares, axis=0) / n_in + eps)
+    if IS_FP8:
+        found *= factors
+    if RANK > 0:
+        found += tl.sum(up.to(tl.float32) * inner, axis=1)
     if HAS_ONTO:
         found += tl.load(onto + rows, mask=rows < n_out, other=0.0).to(tl.float32)
     tl.store(out + rows, found.to(out.dtype.element_ty), mask=rows < n_out)
@@ -89,21 +119,31 @@ def _product(
 
 @triton.jit
 def _gated(
-    inputs, gains, weight, out, n_in, n_out, eps,
+    inputs, gains, weight, scales, narrow, ups, out, n_in, n_out, eps,
+    IS_FP8: tl.constexpr, RANK: tl.constexpr, RANKS: tl.constexpr, WIDTH: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, AHEAD: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
-    """out = silu(gate) * up of norm(inputs); the rows of up lie n_out behind those of gate."""
+    """out = silu(gate) * up of norm(inputs); the rows of up lie n_out behind those of gate. See `_product`."""
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    gates = tl.zeros([ROWS, COLUMNS], tl.float32)
-    ups = tl.zeros([ROWS, COLUMNS], tl.float32)
+    gate_sums = tl.zeros([ROWS, COLUMNS], tl.float32)
+    up_sums = tl.zeros([ROWS, COLUMNS], tl.float32)
     squares = tl.zeros([COLUMNS], tl.float32)
     others = weight + n_out * n_in
     if EARLY:
         let_next_begin()
     if AHEAD:
         g, u = _weights(weight, rows, 0, n_in, n_out, COLUMNS), _weights(others, rows, 0, n_in, n_out, COLUMNS)
+    if IS_FP8:
+        factors = tl.load(scales + rows, mask=rows < n_out, other=0.0)
+        others_factors = tl.load(scales + n_out + rows, mask=rows < n_out, other=0.0)
+    if RANK > 0:
+        wide, which, is_own = _ups(ups, rows, n_out, n_out, RANK, RANKS, WIDTH)
+        others_wide, others_which, is_others = _ups(ups, n_out + rows, 2 * n_out, n_out, RANK, RANKS, WIDTH)
     if EARLY:
         wait_for_last()
+    if RANK > 0:
+        inner = tl.load(narrow + which, mask=is_own, other=0.0)
+        others_inner = tl.load(narrow + others_which, mask=is_others, other=0.0)
     for first in range(0, n_in, COLUMNS):
         if AHEAD:
             coming = _weights(weight, rows, first + COLUMNS, n_in, n_out, COLUMNS)
@@ -116,19 +156,24 @@ def _gated(
         x = tl.load(inputs + columns, mask=inside, other=0.0).to(tl.float32)
         squares += x * x
         x *= tl.load(gains + columns, mask=inside, other=0.0).to(tl.float32)
-        gates += g.to(tl.float32) * x[None, :]
-        ups += u.to(tl.float32) * x[None, :]
+        gate_sums += g.to(tl.float32) * x[None, :]
+        up_sums += u.to(tl.float32) * x[None, :]
         if AHEAD:
             g, u = coming, others_coming
     factor = tl.rsqrt(tl.sum(squares, axis=0) / n_in + eps)
-    gate, up = tl.sum(gates, axis=1) * factor, tl.sum(ups, axis=1) * factor
+    gate, up = tl.sum(gate_sums, axis=1) * factor, tl.sum(up_sums, axis=1) * factor
+    if IS_FP8:
+        gate, up = gate * factors, up * others_factors
+    if RANK > 0:
+        gate += tl.sum(wide.to(tl.float32) * inner, axis=1)
+        up += tl.sum(others_wide.to(tl.float32) * others_inner, axis=1)
     found = gate / (1.0 + tl.exp(-gate)) * up
     tl.store(out + rows, found.to(out.dtype.element_ty), mask=rows < n_out)
 
 
 def product(
     inputs: Tensor,
-    weight: Tensor,
+    weight: Tensor | Beside,
     *,
     norm: RmsNorm | None = None,
     onto: Tensor | None = None,
@@ -136,22 +181,71 @@ def product(
     early: bool = EARLY,
 ) -> Tensor:
     """inputs [1, in] and weight [out, in] to [1, out]: normed before, and added to `onto` [1, out], where given."""
-    n_out, n_in = weight.shape
-    tile = tile or PRODUCTS.get((n_out, n_in), PRODUCT)
+    usual = FP8_PRODUCTS if isinstance(weight, Beside) else PRODUCTS
+    shape = _wide(weight).shape
+    out = inputs.new_empty(1, shape[0])
+    _multiplied(inputs, weight, out, norm, onto, tile or usual.get((shape[0], shape[1]), PRODUCT), early)
+    return out
+
+
+def gated(
+    inputs: Tensor, weight: Tensor | Beside, norm: RmsNorm, tile: Tile | None = None, *, early: bool = EARLY
+) -> Tensor:
+    """inputs [1, in] and the weights of gate and up [2 out, in] to [1, out]."""
+    wide = _wide(weight)
+    n_out, n_in = len(wide) // 2, wide.shape[1]
+    tile = tile or (FP8_GATED if isinstance(weight, Beside) else GATED)
     out = inputs.new_empty(1, n_out)
-    gains, eps = (norm.weight, norm.eps) if norm is not None else (inputs, 0.0)
-    _product[(triton.cdiv(n_out, tile.rows),)](
-        inputs, gains, weight, out if onto is None else onto, out, n_in, n_out, eps,
-        HAS_NORM=norm is not None, HAS_ONTO=onto is not None, **tile.words, **beginning(inputs, early),
+    scales, narrow, ups, words = _added(inputs, weight, norm, early)
+    _gated[(triton.cdiv(n_out, tile.rows),)](
+        inputs, norm.weight, wide, scales, narrow, ups, out, n_in, n_out, norm.eps,
+        **words, **tile.words, **beginning(inputs, early),
     )  # fmt: skip
     return out
 
 
-def gated(inputs: Tensor, weight: Tensor, norm: RmsNorm, tile: Tile = GATED, *, early: bool = EARLY) -> Tensor:
-    """inputs [1, in] and the weights of gate and up [2 out, in] to [1, out]."""
-    n_out, n_in = len(weight) // 2, weight.shape[1]
-    out = inputs.new_empty(1, n_out)
-    _gated[(triton.cdiv(n_out, tile.rows),)](
-        inputs, norm.weight, weight, out, n_in, n_out, norm.eps, **tile.words, **beginning(inputs, early)
-    )
+def narrowed(
+    inputs: Tensor, downs: Tensor, norm: RmsNorm | None, *, tile: Tile = NARROW, early: bool = EARLY
+) -> Tensor:
+    """inputs [1, in] and all D of one input [ranks, in] to [1, ranks], in fp32: normed before, where given."""
+    out = inputs.new_empty(1, len(downs), dtype=torch.float32)
+    _multiplied(inputs, downs, out, norm, None, tile, early)
     return out
+
+
+def _multiplied(
+    inputs: Tensor,
+    weight: Tensor | Beside,
+    out: Tensor,
+    norm: RmsNorm | None,
+    onto: Tensor | None,
+    tile: Tile,
+    early: bool,
+) -> None:
+    wide = _wide(weight)
+    n_out, n_in = wide.shape
+    gains, eps = (norm.weight, norm.eps) if norm is not None else (inputs, 0.0)
+    scales, narrow, ups, words = _added(inputs, weight, norm, early)
+    n_each = max(n_out * words["RANK"] // max(words["RANKS"], 1), 1)
+    _product[(triton.cdiv(n_out, tile.rows),)](
+        inputs, gains, wide, scales, narrow, ups, out if onto is None else onto, out, n_in, n_out, n_each, eps,
+        HAS_NORM=norm is not None, HAS_ONTO=onto is not None, **words, **tile.words, **beginning(inputs, early),
+    )  # fmt: skip
+
+
+def _added(
+    inputs: Tensor, weight: Tensor | Beside, norm: RmsNorm | None, early: bool
+) -> tuple[Tensor, Tensor, Tensor, dict[str, Any]]:
+    """Scales, narrow product and ups for the kernels, and what they are told of them; `inputs` where there is none."""
+    if not isinstance(weight, Beside):
+        return inputs, inputs, inputs, {"IS_FP8": False, "RANK": 0, "RANKS": 0, "WIDTH": 1}
+    adapters = weight.adapters
+    if adapters is None:
+        return weight.scales, inputs, inputs, {"IS_FP8": True, "RANK": 0, "RANKS": 0, "WIDTH": 1}
+    rank, ranks = adapters.rank, len(adapters.downs)
+    words = {"IS_FP8": True, "RANK": rank, "RANKS": ranks, "WIDTH": triton.next_power_of_2(rank)}
+    return weight.scales, narrowed(inputs, adapters.downs, norm, early=early), adapters.ups, words
+
+
+def _wide(weight: Tensor | Beside) -> Tensor:
+    return weight.weight if isinstance(weight, Beside) else weight

@@ -4,7 +4,7 @@ Forward y = x W^T: rows of x are scaled and rounded, rows of W were so when load
 take over the scales of W's rows, so that the bytes of W, transposed, serve as they are; then rows of dy are rounded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from vlatrain.configuration.speed import keeps_transposes
 from vlatrain.errors import ConfigError
+from vlatrain.model.llama import DecoderLayer
 from vlatrain.model.openvla import OpenVLA
 
 FP8 = torch.float8_e4m3fn
@@ -96,12 +97,35 @@ def to_fp8(vla: OpenVLA, device: torch.device, *, keeps_transpose: bool | None =
     where `keeps_transposes` finds the card large enough; else each is transposed when it is needed.
     """
     layers = vla.language_model.model.layers
-    sizes = dict(_frozen_linears(layers))
-    keeps = keeps_transposes(sum(sizes.values()), usable_bytes(device)) if keeps_transpose is None else keeps_transpose
-    for name in sizes:  # by name: whoever held the modules would keep all of their weights until the end
-        matrix = layers.get_submodule(name)
-        assert isinstance(matrix, nn.Linear)
-        layers.set_submodule(name, Fp8Linear(matrix, device, keeps_transpose=keeps))
+    weights = sum(weights for _, weights in _frozen_linears(layers))
+    keeps = keeps_transposes(weights, usable_bytes(device)) if keeps_transpose is None else keeps_transpose
+    for layer in layers:
+        assert isinstance(layer, DecoderLayer)
+        for name in [name for name, _ in _frozen_linears(layer)]:  # whoever held the modules would keep their weights
+            matrix = layer.get_submodule(name)
+            assert isinstance(matrix, nn.Linear)
+            layer.set_submodule(name, Fp8Linear(matrix, device, keeps_transpose=keeps))
+        for sharing in layer.of_one_input:
+            lay_together([base_of(one) for one in sharing])
+
+
+def lay_together(linears: Sequence[Fp8Linear]) -> tuple[Tensor, Tensor]:
+    """Weights [sum of outs, in] and scales of linears with one input, each as one tensor, of which theirs are views.
+
+    `to_fp8` does so in every layer; they do not move again.
+    """
+    sizes = [one.out_features for one in linears]
+    weight, scales = (_joined(ones) for ones in ([one.weight.data for one in linears], [one.scales for one in linears]))
+    for one, rows, factors in zip(linears, torch.split(weight, sizes), torch.split(scales, sizes), strict=True):
+        one.weight.data, one.scales = rows, factors
+    return weight, scales
+
+
+def base_of(linear: nn.Module) -> Fp8Linear:
+    """The linear itself, or the one below its adapter."""
+    base = linear if isinstance(linear, Fp8Linear) else linear.base_layer
+    assert isinstance(base, Fp8Linear)
+    return base
 
 
 def has_fp8(vla: OpenVLA) -> bool:
@@ -122,3 +146,13 @@ def _frozen_linears(layers: nn.Module) -> Iterator[tuple[str, int]]:
     for name, module in layers.named_modules():
         if isinstance(module, nn.Linear) and "lora_" not in name:
             yield name, module.weight.numel()
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """Parts [rows, columns] behind each other: where they lie, if they lie so."""
+    first, n_columns = parts[0], parts[0].shape[1]
+    ends = [one.storage_offset() + one.numel() for one in parts]
+    is_one_memory = len({one.untyped_storage().data_ptr() for one in parts}) == 1
+    if not is_one_memory or [one.storage_offset() for one in parts[1:]] != ends[:-1]:
+        return torch.cat(list(parts))
+    return first.as_strided((sum(len(one) for one in parts), n_columns), (n_columns, 1))

@@ -154,6 +154,13 @@ class DecoderLayer(nn.Module):
         self.post_attention_layernorm = RmsNorm(config.hidden_size, config.rms_norm_eps)
         self.mlp = Mlp(config)
 
+    @property
+    def of_one_input(self) -> tuple[tuple[nn.Module, ...], ...]:
+        """Its linears by what they read: queries, keys and values; the output; gate and up; down."""
+        attention, mlp = self.self_attn, self.mlp
+        asked, gated = (attention.q_proj, attention.k_proj, attention.v_proj), (mlp.gate_proj, mlp.up_proj)
+        return asked, (attention.o_proj,), gated, (mlp.down_proj,)
+
     def forward(
         self,
         hidden: Tensor,
