@@ -4,16 +4,18 @@
     TRITON_INTERPRET=1 ... benchmarks/next_token.py       # in small, as Python, without a GPU: tries the script out
 
 Places read at a time, by warps, by programs a head; what each gives is compared with torch's.
-Then a token through 32 layers, each with weights and a cache of its own: by attention as it is set and as found, with
-kernels that wait and that begin early. The best are for `ATTENDED` in `fast/one_token_attention.py`, and `EARLY` in
-`fast/early.py`. A part of `next_answers.py`, too.
+Then a token through 32 layers, each with weights and a cache of its own: over merged weights in bf16 and over weights
+in fp8 with adapters beside them, by attention as it is set and as found, with kernels that wait and that begin early.
+The best are for `ATTENDED` in `fast/one_token_attention.py`, and `EARLY` in `fast/early.py`. `next_answers.py` searches
+the tiles of products.
 """
 
 import gc
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import product as pairs
 
@@ -21,13 +23,23 @@ import torch
 from graph_times import seconds_each
 from speed_place import DEVICE, DTYPE, IS_TRIAL, release, wait
 from torch import Tensor
-from vlatrain.fast.one_token import attended_plainly
+from vlatrain.fast.beside import Adapters, Beside
+from vlatrain.fast.early import EARLY
+from vlatrain.fast.one_token import Weights, attended_plainly
 from vlatrain.fast.one_token_attention import ATTENDED, Share, attended
-from vlatrain.fast.one_token_kernels import GATED, PRODUCT, PRODUCTS, Tile, gated, product
+from vlatrain.fast.one_token_kernels import Tile, gated, product
 from vlatrain.model.llama import LayerCache, RmsNorm, Rotary
 
 LAYERS, HEADS, SIZE, PLACES = (1, 2, 16, 19) if IS_TRIAL else (32, 32, 128, 288)
 WIDTH, INNER = HEADS * SIZE, 3 * HEADS * SIZE if IS_TRIAL else 11008
+LINEARS = {
+    "asked": (3, WIDTH, WIDTH),
+    "output": (1, WIDTH, WIDTH),
+    "gated": (2, WIDTH, INNER),
+    "down": (1, INNER, WIDTH),
+}
+"""Of a layer's products: how many, and what each reads and gives"""
+RANK = 32
 THREADS = 1 if IS_TRIAL else 8
 OFF_AT_MOST = 1e-5 if IS_TRIAL else 5e-2
 SHARES = [
@@ -71,12 +83,11 @@ def told() -> dict[str, float]:
     print(f"attention of a row, us a layer; {took[ATTENDED]:.1f} by {ATTENDED}, as set", flush=True)
     for share, us in list(took.items())[:6]:
         print(f"    {us:6.1f} by {share}", flush=True)
-    for (name, share), (how, early, ahead) in pairs(
-        (("as set", ATTENDED), ("best", best)),
-        (("kernels that wait", False, False), ("early", True, False), ("early and ahead", True, True)),
+    for base, (name, share), (how, early) in pairs(
+        ("bf16", "fp8"), (("as set", ATTENDED), ("best", best)), (("kernels that wait", False), ("early", True))
     ):
-        found[f"token, attention {name}, {how}"] = ms = token_ms(share, early=early, ahead=ahead)
-        print(f"a token of one row, attention {name}, {how}: {ms:.3f} ms", flush=True)
+        found[f"token over {base}, attention {name}, {how}"] = ms = token_ms(share, early=early, is_fp8=base == "fp8")
+        print(f"a token of one row over {base}, attention {name}, {how}: {ms:.3f} ms", flush=True)
     if not IS_TRIAL:
         print(f"ATTENDED = {best}", flush=True)
     return found
@@ -122,11 +133,12 @@ def some(*shape: int) -> Tensor:
     return torch.randn(shape, device=DEVICE, dtype=DTYPE)
 
 
-def token_ms(share: Share, *, early: bool, ahead: bool) -> float:
-    """Of one token of one row through all layers."""
+def token_ms(
+    share: Share = ATTENDED, *, early: bool = EARLY, is_fp8: bool = False, tiles: Mapping[str, Tile] | None = None
+) -> float:
+    """Of one token of one row through all layers; products by `tiles`, where given, and else as they are set."""
     release()
-    norm = RmsNorm(WIDTH, 1e-6).to(DEVICE, DTYPE)
-    layers = [layer_of(norm, share, early=early, ahead=ahead) for _ in range(LAYERS)]
+    layers = [layer_of(share, tiles or {}, early=early, is_fp8=is_fp8) for _ in range(LAYERS)]
     states = some(1, WIDTH)
 
     def token() -> Tensor:
@@ -139,23 +151,49 @@ def token_ms(share: Share, *, early: bool, ahead: bool) -> float:
     return 1000 * seconds_each([token], 1)
 
 
-def layer_of(norm: RmsNorm, share: Share, *, early: bool, ahead: bool) -> Callable[[Tensor], Tensor]:
+def layer_of(share: Share, tiles: Mapping[str, Tile], *, early: bool, is_fp8: bool) -> Callable[[Tensor], Tensor]:
     """A layer with weights and a cache of its own."""
-    shapes = (3 * WIDTH, WIDTH), (WIDTH, WIDTH), (2 * INNER, WIDTH), (WIDTH, INNER)
-    asks, output, inner, down = (some(*shape) / shape[1] ** 0.5 for shape in shapes)
+    weights = {name: weight_of(name, is_fp8=is_fp8) for name in LINEARS}
     attention = asked()
 
-    def tile(weight: Tensor, usual: Tile = PRODUCT) -> Tile:
-        n_out, n_in = weight.shape
-        return replace(PRODUCTS.get((n_out, n_in), usual), ahead=ahead)
+    def by(name: str, inputs: Tensor, onto: Tensor) -> Tensor:
+        return multiplied(name, weights[name], inputs, onto, tiles.get(name), early=early)
 
     def layer(states: Tensor) -> Tensor:
-        mixed = attention.of(product(states, asks, norm=norm, tile=tile(asks), early=early), share, early=early)
-        states = product(mixed, output, onto=states, tile=tile(output), early=early)
-        given = gated(states, inner, norm, tile(inner, GATED), early=early)
-        return product(given, down, onto=states, tile=tile(down), early=early)
+        mixed = attention.of(by("asked", states, states), share, early=early)
+        states = by("output", mixed, states)
+        return by("down", by("gated", states, states), states)
 
     return layer
+
+
+def multiplied(
+    name: str, weight: Weights, inputs: Tensor, onto: Tensor, tile: Tile | None, *, early: bool = EARLY
+) -> Tensor:
+    """A layer's product of that name as an answer has it: norm, gate or residual with it."""
+    if name == "gated":
+        return gated(inputs, weight, NORM, tile, early=early)
+    if name == "asked":
+        return product(inputs, weight, norm=NORM, tile=tile, early=early)
+    return product(inputs, weight, onto=onto, tile=tile, early=early)
+
+
+def weight_of(name: str, *, is_fp8: bool, divided: int = 1) -> Weights:
+    """Random; `divided` makes each linear smaller."""
+    count, n_in, n_each = LINEARS[name]
+    n_in, n_each = n_in // divided, n_each // divided
+    if not is_fp8:
+        return some(count * n_each, n_in) / math.sqrt(n_in)
+    bits = torch.randint(0, 120, (count * n_each, n_in), device=DEVICE, dtype=torch.uint8)
+    ranks = count * RANK
+    return Beside(
+        bits.view(torch.float8_e4m3fn),
+        torch.rand(count * n_each, 1, device=DEVICE) / n_in,
+        Adapters(some(ranks, n_in) / math.sqrt(n_in), some(count * n_each, ranks) / 10, RANK),
+    )
+
+
+NORM = RmsNorm(WIDTH, 1e-6).to(DEVICE, DTYPE)
 
 
 if __name__ == "__main__":
