@@ -25,7 +25,7 @@ def exit_code(record: RunRecord) -> int:
 def in_words(record: RunRecord) -> str:
     """E.g. "demo-… SUCCEEDED after 5m 12s: early stop"; why a run is running nobody asks."""
     took = "" if record.ended_at is None else f" after {figures.duration(_took_s(record, record.ended_at))}"
-    reason = str(record.reason).lower().replace("_", " ") if record.reason else record.why
+    reason = record.reason.words if record.reason else record.why
     reason = "" if record.state is State.RUNNING else reason
     return f"{record.run_id} {record.state}{took}" + (f": {reason}" if reason else "")
 

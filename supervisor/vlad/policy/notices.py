@@ -70,7 +70,7 @@ def _occasions(record: RunRecord) -> frozenset[Occasion]:
 
 def _title(record: RunRecord) -> str:
     told = record.diagnosis.summary if record.diagnosis and record.state is not State.STOPPED else ""
-    outcome = str(record.reason).lower().replace("_", " ") if record.reason else told
+    outcome = record.reason.words if record.reason else told
     word = "restarts" if record.state is State.BACKOFF else str(record.state)
     return f"{record.full_name} {word}" + (f": {outcome}" if outcome else "")
 

@@ -23,6 +23,11 @@ class Reason(StrEnum):
     EARLY_STOP = "EARLY_STOP"
     COMMAND_DONE = "COMMAND_DONE"
 
+    @property
+    def words(self) -> str:
+        """As people write it."""
+        return self.value.lower().replace("_", " ")
+
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True):
     """What every line carries: `at` in Unix seconds and the attempt that wrote it."""

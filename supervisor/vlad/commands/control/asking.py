@@ -8,6 +8,7 @@ from vlad.commands.outcome import exit_code, in_words
 from vlad.commands.output import output_to
 from vlad.commands.watching.follow import follow_until_end, wait_until_ended
 from vlad.commands.watching.overview import live_parts
+from vlad.records.progress import Reason
 from vlad.records.requests import Action
 from vlad.records.run import State
 from vlad.records.rundir import RunDirectory
@@ -15,6 +16,7 @@ from vlad.records.spec import Kind
 from vlad.supervise import control
 
 DETACHED = 130
+TRAINED = frozenset({Reason.MAX_STEPS, Reason.EARLY_STOP})
 
 
 def _add_stop(parser: ArgumentParser) -> None:
@@ -79,6 +81,8 @@ def _resume(arguments: Namespace) -> int:
     next_attempt = (before.attempt.number if before.attempt else 0) + 1
     control.resume(run)
     say(f"{run.run_id} goes on; `vlad logs -f {run.run_id}` follows it")
+    if before.reason is not None and before.reason in TRAINED:
+        say(f"it had succeeded ({before.reason.words}) and may end at once; `vlad start --resume CHECKPOINT` trains on")
     if not arguments.follow:
         return 0
     record = follow_until_end(run, next_attempt, 0, output_to(sys.stdout), before.seq)

@@ -61,7 +61,7 @@ class Overview:
         if record.state is State.BACKOFF and record.restart_at:
             return f"{record.state} {figures.duration(record.restart_at - self.at)}"
         if record.state is State.SUCCEEDED and record.reason:
-            return f"{record.state} {record.reason.lower().replace('_', ' ')}"
+            return f"{record.state} {record.reason.words}"
         if record.state is State.FAILED:
             return f"{record.state} {_failure_text(record)}".rstrip()
         return str(record.state)

@@ -1,0 +1,23 @@
+"""vlad resume: what it says of a run that had nothing left to do."""
+
+import pytest
+from command_line import Story, Vlad
+from patience import until
+from supervised_runs import Lab, Run
+from vlad.records.progress import Reason
+from vlad.records.run import State
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"), [(Reason.MAX_STEPS, "max steps"), (Reason.EARLY_STOP, "early stop"), (Reason.COMMAND_DONE, "")]
+)
+def test_resuming_a_training_that_had_succeeded_says_how_to_train_on(
+    vlad: Vlad, lab: Lab, reason: Reason, told: str
+) -> None:
+    story = Story(lab, "done").attempt().ended(code=0).moved(State.SUCCEEDED, reason=reason)
+    answer = vlad("resume", "done")
+    assert answer.code == 0
+    assert (f"it had succeeded ({told}) and may end at once" in answer.err) is bool(told)
+    resumed = Run(story.run)
+    until(lambda: len(resumed.record.attempts) == 2, resumed)
+    resumed.until_ended()
