@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from loader import Timed, fastest, loader, made_set
 from speed_answers import measure_ours, measure_products, measure_reference
+from speed_gradients import gradients
 from speed_memory import largest_batches
 from speed_place import DEVICE, IS_TRIAL, SMALL_BATCH, model_config, release, wait
 from speed_profile import floors, profiled
@@ -80,6 +81,11 @@ def kernels(note: Note, _: float) -> None:
     floors(SMALL, note)
     for contender in (BF16, FP8):
         profiled(contender, SMALL, note)
+
+
+def joint_gradients(note: Note, _: float) -> None:
+    """The two widest gradients that are put together from pieces, by the compiler and by kernels of ours."""
+    gradients(SMALL, note)
 
 
 def answers(note: Note, _: float) -> None:
@@ -164,6 +170,7 @@ PARTS: Mapping[str, Part] = {
     "feeding": Part(40, feeding),
     "levers": Part(100, levers),
     "kernels": Part(30, kernels),
+    "gradients": Part(10, joint_gradients),
     "products": Part(10, products),
     "large_unequal": Part(75, large_unequal),
     "long_rows": Part(60, long_rows),

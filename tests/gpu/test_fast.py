@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from gpu_models import needs_gpus, small_config, small_model
+from joint_cases import gated_case, narrow_case, turned_case
 from kernel_cases import attended_case, begun_early_case, beside_case, product_case
 from made_adapters import nudged
 from speed_steps import codec_7b
@@ -212,6 +213,14 @@ def test_captured_answers_over_an_fp8_base_are_the_plain_ones_up_to_its_rounding
         with answers.opened():
             tokens = answers(*question)
         assert shortfall(vla, question, tokens) < FP8_TIE
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_kernels_of_joint_gradients_say_what_autograd_says(dtype: torch.dtype) -> None:
+    cases = [*gated_case("cuda", dtype, rows=290, width=11008, rank=32), *gated_case("cuda", dtype)]
+    cases += [*turned_case("cuda", dtype, places=290, heads=32, size=128), *turned_case("cuda", dtype, size=48)]
+    for found, expected in [*cases, *narrow_case("cuda", dtype, rows=290, width=11008, rank=32)]:
+        assert distance(found.float(), expected.float()) < max(2 * torch.finfo(dtype).eps, 2e-6)
 
 
 def test_kernels_of_one_token_say_what_torch_says() -> None:

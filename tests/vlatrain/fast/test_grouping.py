@@ -1,6 +1,7 @@
 """Adapters as further columns of the frozen weights, against adapters with products of their own."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -41,13 +42,22 @@ def batch(vla: OpenVLA, seed: int) -> tuple[Tensor, Tensor, Tensor]:
 class Learning:
     """A small model with adapters, computing as training does: by shadows, and by groups where told to."""
 
-    def __init__(self, make: Make, *, is_grouped: bool, has_fp8: bool = False, keeps_transpose: bool = True) -> None:
-        self.vla = make(1)
+    def __init__(
+        self,
+        make: Make,
+        *,
+        is_grouped: bool,
+        has_fp8: bool = False,
+        keeps_transpose: bool = True,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.dtype = dtype
+        self.vla = make(1).to(dtype)
         self.model: PeftModel = nudged(add_lora(self.vla, rank=8, alpha=12, is_fused=True)).train()
         if has_fp8:
             to_fp8(self.vla, CPU, keeps_transpose=keeps_transpose)
         self.flat = flat_gradients(adapters_of(self.model))
-        self.shadows = Shadows(self.model, torch.float32)
+        self.shadows = Shadows(self.model, dtype)
         if is_grouped:
             group(self.vla, self.shadows)
 
@@ -56,7 +66,8 @@ class Learning:
         total = 0.0
         for number in range(passes):
             self.shadows.follow()
-            loss = self.model(*batch(self.vla, number)).loss()
+            pixels, ids, labels = batch(self.vla, number)
+            loss = self.model(pixels.to(self.dtype), ids, labels).loss()
             loss.backward()
             self.shadows.gather(self.flat)
             total += loss.item()
@@ -78,11 +89,36 @@ def test_loss_and_gradients_are_those_of_products_of_their_own(make_tiny_model: 
     assert distance(gradient, expected) < 2e-6
 
 
+def test_recomputed_layers_give_the_same_gradients(make_tiny_model: Make) -> None:
+    expected_loss, expected = Learning(make_tiny_model, is_grouped=True).passed()
+    recomputing = Learning(make_tiny_model, is_grouped=True)
+    recomputing.vla.language_model.model.recomputed = True
+    loss, gradient = recomputing.passed()
+    assert loss == expected_loss
+    assert distance(gradient, expected) < 1e-6
+
+
+def test_in_bf16_groups_are_as_near_to_fp32_as_products_of_their_own(make_tiny_model: Make) -> None:
+    _, exact = Learning(make_tiny_model, is_grouped=False).passed()
+    errors = {
+        is_grouped: distance(Learning(make_tiny_model, is_grouped=is_grouped, dtype=torch.bfloat16).passed()[1], exact)
+        for is_grouped in (True, False)
+    }
+    assert 0 < errors[True] < 1.2 * errors[False]
+
+
+def test_gate_and_up_are_finished_by_down_unless_in_fp8(make_tiny_model: Make) -> None:
+    for has_fp8 in (True, False):
+        layers = Learning(make_tiny_model, is_grouped=True, has_fp8=has_fp8).vla.language_model.model.layers
+        mlps = [layer.mlp for layer in layers if isinstance(layer, DecoderLayer)]
+        assert [one.finished is not None for one in mlps] == [not has_fp8] * (len(layers) - 1) + [False]
+
+
 @pytest.mark.parametrize("keeps_transpose", [True, False])
 def test_over_weights_in_fp8_gradients_are_the_same_within_their_rounding(
     make_tiny_model: Make, keeps_transpose: bool
 ) -> None:
-    how = {"has_fp8": True, "keeps_transpose": keeps_transpose}
+    how: dict[str, Any] = {"has_fp8": True, "keeps_transpose": keeps_transpose}
     loss, gradient = Learning(make_tiny_model, is_grouped=True, **how).passed()
     expected_loss, expected = Learning(make_tiny_model, is_grouped=False, **how).passed()
     _, exact = Learning(make_tiny_model, is_grouped=False).passed()

@@ -27,6 +27,9 @@ def group(vla: OpenVLA, shadows: Shadows) -> None:
         for single in (attention.o_proj, mlp.down_proj):
             if isinstance(single, FusedLoraLinear):
                 single.grouped = grouped([single], shadows)
+        down = mlp.down_proj
+        if mlp.grouped is not None and isinstance(down, FusedLoraLinear) and isinstance(down.grouped, Group):
+            mlp.finished = None if _is_fp8(down) else down.grouped.of_gated
 
 
 def grouped(linears: Sequence[nn.Module], shadows: Shadows) -> Group | None:

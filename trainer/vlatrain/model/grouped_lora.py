@@ -12,8 +12,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from vlatrain.model.fp8 import product, product_back
+from vlatrain.model.joint_gradients import narrow_beside, of_gated
 
 Gradients = tuple[Tensor | None, ...]
 
@@ -43,6 +45,12 @@ class Group:
             out = _WideFp8.apply(inputs, *self.weights, self.ups, self.downs, outs_and_scale, *self.adapters)  # type: ignore[no-untyped-call]  # torch's gap
         return out
 
+    def of_gated(self, joined: Tensor) -> Tensor:
+        """Of gate|up [..., 2 in], whose silu(gate) * up is the input; to [..., out]. For weights that are no fp8."""
+        (wide,) = self.weights
+        out: Tensor = _WideGated.apply(joined, wide, self.downs, (self.outs, self.scale), *self.adapters)  # type: ignore[no-untyped-call]  # torch's gap
+        return out
+
 
 class _Wide(torch.autograd.Function):
     @staticmethod
@@ -63,6 +71,36 @@ class _Wide(torch.autograd.Function):
         of_flat, of_narrow = both[:, : flat.shape[1]], both[:, flat.shape[1] :]
         to_adapters = _of_adapters(of_outs, flat, narrow, of_narrow, ctx.outs_and_scale)
         return _sum(gradient, of_flat, of_narrow @ downs), *[None] * 3, *to_adapters
+
+
+class _WideGated(torch.autograd.Function):
+    """The same for x = silu(gate) * up. [x, x D^T] is made in place and kept: no copy of x, the widest of all inputs.
+
+    Backward both summands of the gradient of x are read by what computes that of gate|up.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, joined: Tensor, wide: Tensor, downs: Tensor, outs_and_scale: Any, *adapters: Tensor
+    ) -> Tensor:
+        rows = joined.reshape(-1, joined.shape[-1])
+        gate, up = rows.chunk(2, dim=-1)
+        beside = torch.cat((F.silu(gate) * up, rows.new_zeros(len(rows), len(downs))), dim=1)
+        narrow_beside(beside, downs)
+        ctx.outs_and_scale = outs_and_scale
+        ctx.save_for_backward(rows, beside, wide, downs)
+        return (beside @ wide.t()).view(*joined.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Gradients:
+        rows, beside, wide, downs = ctx.saved_tensors
+        n_in = downs.shape[1]
+        of_outs = gradient.reshape(-1, gradient.shape[-1])
+        both = of_outs @ wide
+        of_narrow = both[:, n_in:]
+        to_adapters = _of_adapters(of_outs, beside[:, :n_in], beside[:, n_in:], of_narrow, ctx.outs_and_scale)
+        of_joined = of_gated(both, of_narrow @ downs, rows)
+        return of_joined.view(*gradient.shape[:-1], -1), *[None] * 3, *to_adapters
 
 
 class _WideFp8(torch.autograd.Function):

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from vlatrain.model.config import TextConfig
 from vlatrain.model.recomputing import run_block
+from vlatrain.model.turned import turn, turned
 
 
 class Rotary(NamedTuple):
@@ -18,9 +19,8 @@ class Rotary(NamedTuple):
     sin: Tensor
 
     def turn(self, heads: Tensor) -> Tensor:
-        """Rotates queries or keys [B, H, S, head_size]; halves are paired as in the published weights."""
-        first, second = heads.chunk(2, dim=-1)
-        return heads * self.cos + torch.cat((-second, first), dim=-1) * self.sin
+        """Rotates queries or keys [B, H, S, head_size]."""
+        return turn(heads, self.cos, self.sin)
 
     def at(self, places: Tensor) -> "Rotary":
         """Of a rotation of all places, that of `places` [B, K] of each row."""
@@ -95,9 +95,7 @@ class Attention(nn.Module):
         wanted: Tensor | None,
         mask: Tensor | None,
     ) -> Tensor:
-        query, key, value = (self._heads(one) for one in self._projected(hidden, wanted))
-        key = turn.turn(key)
-        query = (turn if wanted is None else turn.at(wanted)).turn(query)
+        query, key, value = self._turned(hidden, turn, wanted)
         if wanted is not None:
             mask = _up_to(wanted, key.shape[2])
         if cache is not None and places is None:
@@ -108,14 +106,18 @@ class Attention(nn.Module):
         out: Tensor = self.o_proj(mixed.transpose(1, 2).flatten(2))
         return out
 
+    def _turned(self, hidden: Tensor, turn: Rotary, wanted: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, of the wanted places only, keys and values, each [B, H, S, head_size]."""
+        if self.grouped is not None and wanted is None and torch.is_grad_enabled():
+            return turned(self.grouped(hidden), turn.cos, turn.sin)
+        query, key, value = (self._heads(one) for one in self._projected(hidden, wanted))
+        return (turn if wanted is None else turn.at(wanted)).turn(query), turn.turn(key), value
+
     def _projected(self, hidden: Tensor, wanted: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, of the wanted places only, keys and values."""
         if self.joint is not None and (self.merges_prompts or hidden.shape[1] == 1):
             query, key, value = F.linear(hidden, self.joint).chunk(3, dim=-1)
             return query if wanted is None else take(query, wanted), key, value
-        if self.grouped is not None and wanted is None and torch.is_grad_enabled():
-            query, key, value = self.grouped(hidden).chunk(3, dim=-1)
-            return query, key, value
         asking = hidden if wanted is None else take(hidden, wanted)
         return self.q_proj(asking), self.k_proj(hidden), self.v_proj(hidden)
 
@@ -132,12 +134,16 @@ class Mlp(nn.Module):
         self.joint: Tensor | None = None  # while the policy answers: the weights of both as one
         self.merges_prompts = True  # as in Attention
         self.grouped: Callable[[Tensor], Tensor] | None = None  # while it trains by groups: both products as one
+        self.finished: Callable[[Tensor], Tensor] | None = None  # and what becomes of them, from gate|up on
 
     def forward(self, hidden: Tensor) -> Tensor:
         if self.joint is not None and (self.merges_prompts or hidden.shape[1] == 1):
             gate, up = F.linear(hidden, self.joint).chunk(2, dim=-1)
         elif self.grouped is not None and torch.is_grad_enabled():
-            gate, up = self.grouped(hidden).chunk(2, dim=-1)
+            joined = self.grouped(hidden)
+            if self.finished is not None:
+                return self.finished(joined)
+            gate, up = joined.chunk(2, dim=-1)
         else:
             gate, up = self.gate_proj(hidden), self.up_proj(hidden)
         out: Tensor = self.down_proj(F.silu(gate) * up)
