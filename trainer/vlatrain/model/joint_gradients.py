@@ -1,9 +1,10 @@
 """Gradients of joint products, written once, straight into one tensor; and narrow states written beside their input.
 
 What was cut (gate|up, queries|keys|values) has a gradient that is put together again. The compiler computes it as one
-kernel over the joint width in which each part reads all of its inputs anew: of gate|up 9 widths instead of 6 (at 7B and
-batch 16 919 MB a layer instead of 613), of queries|keys|values 304 MB instead of 228. Here each input is read once: by kernels of our own on a GPU with Triton, elsewhere by torch. All are operators that the compiler leaves
-as they are; they take their inputs in any layout of rows.
+kernel over the joint width, in which each part reads all of its inputs anew: at 7B and batch 16, 919 MB a layer for
+gate|up instead of 613, and 304 for queries|keys|values instead of 228. Here each input is read once: by kernels of our
+own on a GPU with Triton, elsewhere by torch. All are operators that the compiler leaves as they are; they take rows in
+any layout.
 """
 
 from importlib.util import find_spec

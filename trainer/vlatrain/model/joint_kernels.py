@@ -8,7 +8,7 @@ import triton.language as tl
 from torch import Tensor
 
 COLUMNS = 1024
-"""Numbers of a row that a program of 4 warps works on: 16 bytes a thread of each input."""
+"""Numbers of each input that a program of 4 warps reads: 16 bytes a thread."""
 
 
 def of_gated(one: Tensor, other: Tensor, joined: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ def of_turned(query: Tensor, key: Tensor, value: Tensor, cos: Tensor, sin: Tenso
     cos, sin = (one.expand(batch, 1, places, size) for one in (cos, sin))
     out = query.new_empty(batch, places, 3 * heads * size)
     half = triton.next_power_of_2(size // 2)
-    at_once = max(1, COLUMNS // (2 * half))
+    at_once = max(1, COLUMNS // half)
     _of_turned[(batch * places * triton.cdiv(heads, at_once),)](
         query, key, value, cos, sin, out,
         *query.stride()[:3], *key.stride()[:3], *value.stride()[:3],
