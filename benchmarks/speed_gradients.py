@@ -1,6 +1,7 @@
 """Gradients of gate|up and of queries|keys|values at the sizes of a step: as the compiler makes them, and as ours."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from speed_place import DEVICE, DTYPE, IS_TRIAL, model_config, release
@@ -14,40 +15,56 @@ from vlatrain.model.turned import turn
 from vlatrain.planning.sizes import BlockSize, sizes_of
 
 RANK = 32
+TILES = ((32, 64, 4), (16, 128, 4), (32, 128, 4), (64, 64, 4), (64, 128, 8), (16, 256, 8))
+"""Rows, columns and warps of a program that multiplies by D itself; of one that does not: see `_tiles`"""
 Way = Callable[[], Tensor]
 
 
 def gradients(setting: Setting, note: Note) -> None:
-    """Both ways of each, the bytes that it takes at least, and how far the results are from each other."""
+    """Each by the compiler, by ours, and by other tiles of ours; the bytes that it takes at least; what they differ."""
     release()
     decoder, heads = sizes_of(model_config(), TEXT_TOKENS).decoder, model_config().text.num_attention_heads
     for name, (compiled, ours, least) in {
         "gate|up": _gated(setting, decoder),
         "queries|keys|values": _turned(setting, decoder, heads),
     }.items():
-        expected = compiled().float()
-        error = float((ours().float() - expected).norm() / expected.norm())
-        times = [seconds(one) for one in (compiled, ours)]
-        note({"who": name, "least_bytes": least, "compiled_s": times[0], "ours_s": times[1], "error": error})
-        ratio, rate = times[0] / times[1], least / times[1] / 1e9
-        print(f"{name:>20}: {1e6 * times[0]:.0f} us compiled, {1e6 * times[1]:.0f} by ours, {ratio:.2f} times as fast")
-        print(f"{'':>20}  {least / 1e6:.0f} MB at least, {rate:.0f} GB/s by ours; off by {error:.1e}", flush=True)
+        expected, compiled_s = compiled().float(), seconds(compiled)
+        print(f"{name}: {1e6 * compiled_s:.0f} us compiled; {least / 1e6:.0f} MB at least", flush=True)
+        for told, way in ours.items():
+            error, ours_s = float((way().float() - expected).norm() / expected.norm()), seconds(way)
+            note({"who": name, "how": told, "least_bytes": least, "compiled_s": compiled_s, "ours_s": ours_s})
+            ratio, rate = compiled_s / ours_s, least / ours_s / 1e9
+            print(
+                f"{1e6 * ours_s:9.0f} us {told}: {ratio:.2f} times as fast, {rate:.0f} GB/s, off by {error:.1e}",
+                flush=True,
+            )
 
 
-def _gated(setting: Setting, decoder: BlockSize) -> tuple[Way, Way, int]:
+def _gated(setting: Setting, decoder: BlockSize) -> tuple[Way, dict[str, Way], int]:
     rows, width = setting.batch * decoder.places, decoder.inner
-    one, other, joined = (_made(rows, columns) for columns in (width + RANK, width, 2 * width))
+    both, downs, joined = _made(rows, width + RANK), _made(RANK, width), _made(rows, 2 * width)
 
     def compiled() -> Tensor:
         gate, up = joined.chunk(2, dim=-1)
-        gradient = one[:, :width] + other
+        gradient = both[:, :width] + both[:, width:] @ downs
         share = torch.sigmoid(gate)
         return torch.cat((gradient * up * share * (1 + gate * (1 - share)), gradient * F.silu(gate)), dim=-1)
 
-    return _compiled(compiled), lambda: of_gated(one, other, joined), 6 * rows * width * BYTES
+    ours: dict[str, Way] = {"as it is": lambda: of_gated(both, downs, joined)}
+    return _compiled(compiled), ours | dict(_tiles(both, downs, joined)), 5 * rows * width * BYTES
 
 
-def _turned(setting: Setting, decoder: BlockSize, heads: int) -> tuple[Way, Way, int]:
+def _tiles(both: Tensor, downs: Tensor, joined: Tensor) -> Iterator[tuple[str, Way]]:
+    if IS_TRIAL:
+        return
+    from vlatrain.model import joint_kernels
+    from vlatrain.model.joint_kernels import Tile
+
+    for tile in (*(Tile(*one, is_narrow_inside=True) for one in TILES), Tile(1, 1024, 4, is_narrow_inside=False)):
+        yield str(tile), partial(joint_kernels.of_gated, both, downs, joined, tile)
+
+
+def _turned(setting: Setting, decoder: BlockSize, heads: int) -> tuple[Way, dict[str, Way], int]:
     rows, width, size = setting.batch * decoder.places, decoder.width, decoder.width // heads
     pieces = [_made(rows, width).view(setting.batch, -1, heads, size).transpose(1, 2) for _ in range(3)]
     cos, sin = (_made(decoder.places, size)[None, None] for _ in range(2))
@@ -58,7 +75,8 @@ def _turned(setting: Setting, decoder: BlockSize, heads: int) -> tuple[Way, Way,
 
     # halves of a sine are equal in a rotation, so that turning back is turning the other way
     sin[..., size // 2 :] = sin[..., : size // 2]
-    return _compiled(compiled), lambda: of_turned(pieces[0], pieces[1], pieces[2], cos, sin), 6 * rows * width * BYTES
+    ours: dict[str, Way] = {"as it is": lambda: of_turned(pieces[0], pieces[1], pieces[2], cos, sin)}
+    return _compiled(compiled), ours, 6 * rows * width * BYTES
 
 
 def _compiled(way: Way) -> Way:

@@ -11,12 +11,11 @@ Pairs = list[tuple[Tensor, Tensor]]
 
 
 def gated_case(device: str, dtype: torch.dtype, rows: int = 6, width: int = 40, rank: int = 8) -> Pairs:
-    """Both summands of a gradient lie in tensors with rows of their own length."""
-    one, other, joined = _made(device, dtype, (rows, width + rank), (rows, width), (rows, 2 * width))
+    both, downs, joined = _made(device, dtype, (rows, width + rank), (rank, width), (rows, 2 * width))
     gate, up = joined.float().clone().requires_grad_().chunk(2, dim=-1)
-    gradient = one[:, :width].float() + other.float()
+    gradient = both[:, :width].float() + both[:, width:].float() @ downs.float()
     expected = torch.autograd.grad(F.silu(gate) * up, (gate, up), gradient)
-    return [(joint_gradients.of_gated(one, other, joined), torch.cat(expected, dim=-1))]
+    return [(joint_gradients.of_gated(both, downs, joined), torch.cat(expected, dim=-1))]
 
 
 def turned_case(

@@ -76,7 +76,7 @@ class _Wide(torch.autograd.Function):
 class _WideGated(torch.autograd.Function):
     """The same for x = silu(gate) * up. [x, x D^T] is made in place and kept: no copy of x, the widest of all inputs.
 
-    Backward both summands of the gradient of x are read by what computes that of gate|up.
+    Backward, the gradient of x goes into that of gate|up in parts: by way of W, and narrow, by way of the adapters.
     """
 
     @staticmethod
@@ -99,8 +99,7 @@ class _WideGated(torch.autograd.Function):
         both = of_outs @ wide
         of_narrow = both[:, n_in:]
         to_adapters = _of_adapters(of_outs, beside[:, :n_in], beside[:, n_in:], of_narrow, ctx.outs_and_scale)
-        of_joined = of_gated(both, of_narrow @ downs, rows)
-        return of_joined.view(*gradient.shape[:-1], -1), *[None] * 3, *to_adapters
+        return of_gated(both, downs, rows).view(*gradient.shape[:-1], -1), *[None] * 3, *to_adapters
 
 
 class _WideFp8(torch.autograd.Function):

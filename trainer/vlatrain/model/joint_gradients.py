@@ -2,9 +2,9 @@
 
 What was cut (gate|up, queries|keys|values) has a gradient that is put together again. The compiler computes it as one
 kernel over the joint width, in which each part reads all of its inputs anew: at 7B and batch 16, 919 MB a layer for
-gate|up instead of 613, and 304 for queries|keys|values instead of 228. Here each input is read once: by kernels of our
-own on a GPU with Triton, elsewhere by torch. All are operators that the compiler leaves as they are; they take rows in
-any layout.
+gate|up instead of 613, and 304 for queries|keys|values instead of 228. Here each input is read once, and what adapters
+add to the first is multiplied on the way (511 MB): by kernels of our own on a GPU with Triton, elsewhere by torch. All
+are operators that the compiler leaves as they are; they take rows in any layout.
 """
 
 from importlib.util import find_spec
@@ -15,9 +15,12 @@ from torch import Tensor
 HAS_TRITON = find_spec("triton") is not None
 
 
-def of_gated(one: Tensor, other: Tensor, joined: Tensor) -> Tensor:
-    """That of gate|up `joined` [M, 2 n], where silu(gate) * up has the gradient one[:, :n] + other, [M, n]."""
-    found: Tensor = torch.ops.vlatrain.of_gated(one, other, joined)
+def of_gated(both: Tensor, downs: Tensor, joined: Tensor) -> Tensor:
+    """That of gate|up `joined` [M, 2 n], where silu(gate) * up has the gradient both[:, :n] + both[:, n:] D.
+
+    `both` [M, n + ranks], D [ranks, n].
+    """
+    found: Tensor = torch.ops.vlatrain.of_gated(both, downs, joined)
     return found
 
 
@@ -35,13 +38,14 @@ def narrow_beside(beside: Tensor, downs: Tensor) -> None:
 
 
 @torch.library.custom_op("vlatrain::of_gated", mutates_args=(), tags=(torch.Tag.flexible_layout,))
-def _of_gated(one: Tensor, other: Tensor, joined: Tensor) -> Tensor:
+def _of_gated(both: Tensor, downs: Tensor, joined: Tensor) -> Tensor:
     if _has_kernels(joined):
         from vlatrain.model import joint_kernels  # Triton is there on GPU machines only
 
-        return joint_kernels.of_gated(one, other, joined)
+        return joint_kernels.of_gated(both, downs, joined)
+    n_in = downs.shape[1]
     gate, up = joined.float().chunk(2, dim=-1)
-    gradient, share = one[:, : up.shape[1]].float() + other, torch.sigmoid(gate)
+    gradient, share = both[:, :n_in].float() + both[:, n_in:] @ downs, torch.sigmoid(gate)
     parts = (gradient * up * share * (1 + gate * (1 - share)), gradient * gate * share)
     return torch.cat(parts, dim=-1).to(joined.dtype)
 
@@ -63,7 +67,7 @@ def _narrow_beside(beside: Tensor, downs: Tensor) -> None:
 
 
 @_of_gated.register_fake
-def _(one: Tensor, other: Tensor, joined: Tensor) -> Tensor:
+def _(both: Tensor, downs: Tensor, joined: Tensor) -> Tensor:
     return joined.new_empty(joined.shape)
 
 

@@ -2,21 +2,47 @@
 # Triton's language has types of its own
 # mypy: disable-error-code="no-untyped-def,untyped-decorator"
 
+from dataclasses import dataclass
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-COLUMNS = 1024
-"""Numbers of each input that a program of 4 warps reads: 16 bytes a thread."""
+NUMBERS = 1024
+"""Of each input, what a program of 4 warps reads of turned heads: 16 bytes a thread."""
 
 
-def of_gated(one: Tensor, other: Tensor, joined: Tensor) -> Tensor:
-    """See `joint_gradients`."""
-    joined, (rows, width) = joined.contiguous(), other.shape
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """Rows and columns of gate, and of up, that a program of so many warps works on.
+
+    With `is_narrow_inside` it multiplies by D itself, so that no product as wide as gate is written and read.
+    """
+
+    rows: int
+    columns: int
+    warps: int
+    is_narrow_inside: bool
+
+
+GATED = Tile(rows=32, columns=64, warps=4, is_narrow_inside=True)
+RANKS = 32
+"""Of which a program takes so many at a time."""
+
+
+def of_gated(both: Tensor, downs: Tensor, joined: Tensor, tile: Tile | None = None) -> Tensor:
+    """See `joint_gradients`; `tile` None is GATED."""
+    tile = tile or GATED
+    both, downs, joined = _in_rows(both), downs.contiguous(), joined.contiguous()
+    (ranks, width), (rows, _) = downs.shape, joined.shape
     out = torch.empty_like(joined)
-    grid = (rows * triton.cdiv(width, COLUMNS),)
-    _of_gated[grid](_in_rows(one), _in_rows(other), joined, out, one.stride(0), other.stride(0), width, COLUMNS)
+    other = downs if tile.is_narrow_inside else both[:, width:] @ downs
+    grid = (triton.cdiv(rows, tile.rows) * triton.cdiv(width, tile.columns),)
+    _of_gated[grid](
+        both, other, joined, out, both.stride(0), rows, width, ranks,
+        tile.is_narrow_inside, tile.rows, tile.columns, RANKS, num_warps=tile.warps,
+    )  # fmt: skip
     return out
 
 
@@ -27,7 +53,7 @@ def of_turned(query: Tensor, key: Tensor, value: Tensor, cos: Tensor, sin: Tenso
     cos, sin = (one.expand(batch, 1, places, size) for one in (cos, sin))
     out = query.new_empty(batch, places, 3 * heads * size)
     half = triton.next_power_of_2(size // 2)
-    at_once = max(1, COLUMNS // half)
+    at_once = max(1, NUMBERS // half)
     _of_turned[(batch * places * triton.cdiv(heads, at_once),)](
         query, key, value, cos, sin, out,
         *query.stride()[:3], *key.stride()[:3], *value.stride()[:3],
@@ -43,16 +69,28 @@ def _in_rows(one: Tensor) -> Tensor:
 
 
 @triton.jit
-def _of_gated(one, other, joined, out, one_row, other_row, width, COLUMNS: tl.constexpr):
+def _of_gated(
+    both, other, joined, out, both_row, rows, width, ranks,
+    IS_NARROW_INSIDE: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, RANKS: tl.constexpr,
+):  # fmt: skip
+    """`other` is D, or what D adds already."""
     tiles = tl.cdiv(width, COLUMNS)
-    row = (tl.program_id(0) // tiles).to(tl.int64)
-    columns = (tl.program_id(0) % tiles) * COLUMNS + tl.arange(0, COLUMNS)
-    inside = columns < width
-    gradient = tl.load(one + row * one_row + columns, mask=inside, other=0.0).to(tl.float32)
-    gradient += tl.load(other + row * other_row + columns, mask=inside, other=0.0).to(tl.float32)
-    gates = row * 2 * width + columns
+    row = ((tl.program_id(0) // tiles) * ROWS + tl.arange(0, ROWS)).to(tl.int64)[:, None]
+    column = ((tl.program_id(0) % tiles) * COLUMNS + tl.arange(0, COLUMNS))[None, :]
+    inside = (row < rows) & (column < width)
+    gates = row * 2 * width + column
+    gradient = tl.load(both + row * both_row + column, mask=inside, other=0.0).to(tl.float32)
     gate = tl.load(joined + gates, mask=inside, other=0.0).to(tl.float32)
     up = tl.load(joined + gates + width, mask=inside, other=0.0).to(tl.float32)
+    if IS_NARROW_INSIDE:
+        for first in range(0, ranks, RANKS):
+            rank = first + tl.arange(0, RANKS)
+            across, along = rank[None, :], rank[:, None]
+            narrow = tl.load(both + row * both_row + width + across, mask=(row < rows) & (across < ranks), other=0.0)
+            down = tl.load(other + along * width + column, mask=(along < ranks) & (column < width), other=0.0)
+            gradient += tl.dot(narrow, down, input_precision="ieee")
+    else:
+        gradient += tl.load(other + row * width + column, mask=inside, other=0.0).to(tl.float32)
     share = 1.0 / (1.0 + tl.exp(-gate))
     of_gate = gradient * up * share * (1.0 + gate * (1.0 - share))
     tl.store(out + gates, of_gate.to(out.dtype.element_ty), mask=inside)
