@@ -20,6 +20,7 @@ NAMES = {
     "fp8, grouped, long rows": "ours, fp8, `grouped_lora: on`, long rows kept while summed up",
     "ours, kernels": "ours, `answer_kernels: on`",
     "ours, fp8, kernels": "ours, fp8, `answer_kernels: on`",
+    "ours, fp8, no copies": "the same without merged copies of the decoder",
 }
 Side = tuple[int, str, str]
 """Batch, texts, and who trains"""

@@ -17,7 +17,6 @@ from vlatrain.configuration.speed import BasePrecision, Switch
 from vlatrain.data.augment import augment, draw
 from vlatrain.data.batches import IGNORED, Batch
 from vlatrain.distributed import Ranks
-from vlatrain.fast import merged
 from vlatrain.fast.answers import Answers
 from vlatrain.fast.feeding import Feed
 from vlatrain.fast.pictures import compiled_look
@@ -194,20 +193,18 @@ def test_captured_answers_are_the_plain_ones_up_to_ties(rows: int, how: str) -> 
         assert shortfall(vla, question, tokens) < TIE
 
 
-@pytest.mark.parametrize("has_room", [True, False])
+@pytest.mark.parametrize("copies_from", [1, 65])
 @pytest.mark.parametrize("has_adapter", [True, False])
 @pytest.mark.parametrize("rows", [1, 3, 16])
 def test_captured_answers_over_an_fp8_base_are_the_plain_ones_up_to_its_rounding(
-    monkeypatch: pytest.MonkeyPatch, rows: int, has_adapter: bool, has_room: bool
+    rows: int, has_adapter: bool, copies_from: int
 ) -> None:
-    if not has_room:
-        monkeypatch.setattr(merged, "_has_room", lambda vla: False)
     vla = small_model().to(DEVICE, torch.bfloat16)
     if has_adapter:
         nudged(add_lora(vla, rank=8, is_fused=True).to(DEVICE))
     to_fp8(vla, DEVICE)
     vla.eval()
-    answers = Answers(vla, vla.config.pad_token_id, is_captured=True, has_kernels=True)
+    answers = Answers(vla, vla.config.pad_token_id, is_captured=True, has_kernels=True, copies_from=copies_from)
     for seed in (1, 2):
         question = asked(vla, rows, seed)
         with answers.opened():

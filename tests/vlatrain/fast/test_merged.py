@@ -19,7 +19,7 @@ Make = Callable[[int], OpenVLA]
 
 @pytest.fixture(autouse=True)
 def room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_has_room", lambda vla: True)
+    monkeypatch.setattr(module, "_has_room", lambda *_: True)
 
 
 def question(vla: OpenVLA) -> tuple[Tensor, Tensor, Tensor]:

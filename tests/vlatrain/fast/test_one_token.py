@@ -23,7 +23,7 @@ Make = Callable[[int], OpenVLA]
 
 @pytest.fixture(autouse=True)
 def room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(merging, "_has_room", lambda vla: True)
+    monkeypatch.setattr(merging, "_has_room", lambda *_: True)
 
 
 def asked(vla: OpenVLA, lengths: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """Weights for answering over a base in fp8: the base's own, where they lie, and the adapters beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 from vlatrain.fast.merged import LayerWeights, decoder_layers
 from vlatrain.model.fp8 import base_of, lay_together, product
 from vlatrain.model.fused_lora import FusedLoraLinear
+from vlatrain.model.llama import DecoderLayer
 from vlatrain.model.openvla import OpenVLA
 
 
@@ -52,6 +54,26 @@ def beside(vla: OpenVLA) -> list[LayerWeights[Beside]]:
     """Of the decoder's layers, whose weights are in fp8; adapters as they are now, in the model's type."""
     dtype = vla.language_model.model.norm.weight.dtype
     return [LayerWeights(*(_joined(linears, dtype) for linears in layer.of_one_input)) for layer in decoder_layers(vla)]
+
+
+@contextmanager
+def read_beside(vla: OpenVLA, weights: Sequence[LayerWeights[Beside]]) -> Iterator[None]:
+    """The decoder's layers by `weights`: as in training, but linears of one input together, no adapter cast anew."""
+    layers = decoder_layers(vla)
+    try:
+        for layer, own in zip(layers, weights, strict=True):
+            _set(layer, own)
+        yield
+    finally:
+        for layer in layers:
+            _set(layer, LayerWeights(None, None, None, None))
+
+
+def _set(layer: DecoderLayer, weights: LayerWeights[Beside | None]) -> None:
+    layer.self_attn.beside, layer.mlp.beside = weights.asked, weights.gated
+    for linear, own in ((layer.self_attn.o_proj, weights.output), (layer.mlp.down_proj, weights.down)):
+        if isinstance(linear, FusedLoraLinear):
+            linear.beside = own
 
 
 def _joined(linears: Sequence[nn.Module], dtype: torch.dtype) -> Beside:

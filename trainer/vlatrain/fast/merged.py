@@ -1,6 +1,6 @@
 """Weights for answering only: adapters added to copies of the base's weights, and products of one input made one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Generic, NamedTuple, TypeVar
 
@@ -35,35 +35,60 @@ class LayerWeights(NamedTuple, Generic[W_co]):
 
 @contextmanager
 def merged(vla: OpenVLA) -> Iterator[list[LayerWeights[Tensor]] | None]:
-    """The model with its adapters merged, as exported models are, where the card has room for a copy of the weights.
+    """The model with its adapters merged, as exported models are, where the card has room for copies of the weights.
 
-    The sums are rounded once, to the model's type; the base and the adapters stay as they are. Gives the decoder's,
-    or none where there is no room.
+    The sums are rounded once, to the model's type; the base and the adapters stay as they are. Gives what
+    `merged_layers` gives.
     """
-    if not _has_room(vla):
-        yield None
-        return
+    with merged_others(vla), merged_layers(vla) as weights:
+        yield weights
+
+
+@contextmanager
+def merged_layers(vla: OpenVLA) -> Iterator[list[LayerWeights[Tensor]] | None]:
+    """Of that the decoder's layers: their weights, or none where there is no room."""
+    layers = decoder_layers(vla)
+    found = _merged_weights(layers, _dtype(vla)) if _has_room(layers, _dtype(vla)) else None
     try:
-        yield _merge(vla)
+        for layer, weights in zip(layers, found or (), strict=found is not None):
+            _use(layer, weights)
+        yield found
     finally:
-        _unmerge(vla)
+        read_prompts(vla, is_merged=True)
+        for layer in layers:
+            layer.self_attn.joint = layer.mlp.joint = None
+        _forget(layers)
+
+
+@contextmanager
+def merged_others(vla: OpenVLA) -> Iterator[None]:
+    """Of that all but the decoder's layers: towers, projector and head."""
+    others = [vla.vision_backbone, vla.projector, vla.language_model.lm_head]
+    try:
+        if _has_room(others, _dtype(vla)):
+            _merge(others, _dtype(vla))
+        yield
+    finally:
+        _forget(others)
 
 
 @torch.no_grad()
-def _merge(vla: OpenVLA) -> list[LayerWeights[Tensor]]:
-    dtype = vla.language_model.model.norm.weight.dtype
-    layers = decoder_layers(vla)
-    found = [
+def _merged_weights(layers: Sequence[DecoderLayer], dtype: torch.dtype) -> list[LayerWeights[Tensor]]:
+    return [
         LayerWeights(*(_joined([merged_weight(one, dtype) for one in linears]) for linears in layer.of_one_input))
         for layer in layers
     ]
-    for layer, weights in zip(layers, found, strict=True):
-        _use(layer, weights)
-    in_layers = {id(one) for layer in layers for one in layer.modules()}
-    for linear in _adapted(vla):
-        if id(linear) not in in_layers:
-            linear.merged_weight = merged_weight(linear, dtype)
-    return found
+
+
+@torch.no_grad()
+def _merge(parts: Sequence[nn.Module], dtype: torch.dtype) -> None:
+    for linear in _adapted(parts):
+        linear.merged_weight = merged_weight(linear, dtype)
+
+
+def _forget(parts: Sequence[nn.Module]) -> None:
+    for linear in _adapted(parts):
+        linear.merged_weight = None
 
 
 def read_prompts(vla: OpenVLA, *, is_merged: bool) -> None:
@@ -75,19 +100,10 @@ def read_prompts(vla: OpenVLA, *, is_merged: bool) -> None:
 
 
 def _use(layer: DecoderLayer, weights: LayerWeights[Tensor]) -> None:
-    """Until `_unmerge`."""
     layer.self_attn.joint, layer.mlp.joint = weights.asked, weights.gated
     for linear, weight in ((layer.self_attn.o_proj, weights.output), (layer.mlp.down_proj, weights.down)):
         if isinstance(linear, FusedLoraLinear):
             linear.merged_weight = weight
-
-
-def _unmerge(vla: OpenVLA) -> None:
-    read_prompts(vla, is_merged=True)
-    for layer in decoder_layers(vla):
-        layer.self_attn.joint = layer.mlp.joint = None
-    for linear in _adapted(vla):
-        linear.merged_weight = None
 
 
 def merged_weight(linear: nn.Module, dtype: torch.dtype) -> Tensor:
@@ -114,13 +130,17 @@ def decoder_layers(vla: OpenVLA) -> list[DecoderLayer]:
     return [layer for layer in vla.language_model.model.layers if isinstance(layer, DecoderLayer)]
 
 
-def _adapted(vla: OpenVLA) -> list[FusedLoraLinear]:
-    return [module for module in vla.modules() if isinstance(module, FusedLoraLinear)]
+def _adapted(parts: Sequence[nn.Module]) -> list[FusedLoraLinear]:
+    return [module for part in parts for module in part.modules() if isinstance(module, FusedLoraLinear)]
 
 
-def _has_room(vla: OpenVLA) -> bool:
+def _dtype(vla: OpenVLA) -> torch.dtype:
+    return vla.language_model.model.norm.weight.dtype
+
+
+def _has_room(parts: Sequence[nn.Module], dtype: torch.dtype) -> bool:
+    """For copies of all their linears' weights."""
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info()
-    each = vla.language_model.model.norm.weight.element_size()
-    needed = sum(one.in_features * one.out_features for one in vla.modules() if isinstance(one, nn.Linear)) * each
-    return needed <= LARGEST_SHARE * free
+    linears = [one for part in parts for one in part.modules() if isinstance(one, nn.Linear)]
+    return sum(one.in_features * one.out_features for one in linears) * dtype.itemsize <= LARGEST_SHARE * free

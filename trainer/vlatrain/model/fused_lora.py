@@ -22,6 +22,9 @@ class FusedLoraLinear(Linear):
     merges_prompts = True
     """Whether `merged_weight` is for many places of a row, too."""
 
+    beside: Callable[[Tensor], Tensor] | None = None
+    """While the policy answers over weights in fp8: base and adapter, as it is at that time."""
+
     shadows: tuple[Tensor, Tensor] | None = None
     """While it trains, and somebody keeps them: the adapter's parameters in the type of the passes."""
 
@@ -34,6 +37,8 @@ class FusedLoraLinear(Linear):
             bias = self.base_layer.bias
             assert bias is None or isinstance(bias, Tensor)
             return F.linear(x, self.merged_weight, bias)
+        if self.beside is not None:
+            return self.beside(x)
         if self.disable_adapters or self.merged or args or kwargs:
             plain: Tensor = super().forward(x, *args, **kwargs)
             return plain

@@ -84,6 +84,7 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
         self.joint: Tensor | None = None  # while the policy answers: queries', keys' and values' weights as one
         self.merges_prompts = True  # whether `joint` is for many places of a row, too
+        self.beside: Callable[[Tensor], Tensor] | None = None  # while it answers: all three over weights in fp8
         self.grouped: Callable[[Tensor], Tensor] | None = None  # while it trains by groups: all three products as one
 
     def forward(
@@ -118,6 +119,9 @@ class Attention(nn.Module):
         if self.joint is not None and (self.merges_prompts or hidden.shape[1] == 1):
             query, key, value = F.linear(hidden, self.joint).chunk(3, dim=-1)
             return query if wanted is None else take(query, wanted), key, value
+        if self.beside is not None:
+            query, key, value = self.beside(hidden).chunk(3, dim=-1)
+            return query if wanted is None else take(query, wanted), key, value
         asking = hidden if wanted is None else take(hidden, wanted)
         return self.q_proj(asking), self.k_proj(hidden), self.v_proj(hidden)
 
@@ -133,12 +137,15 @@ class Mlp(nn.Module):
         self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
         self.joint: Tensor | None = None  # while the policy answers: the weights of both as one
         self.merges_prompts = True  # as in Attention
+        self.beside: Callable[[Tensor], Tensor] | None = None
         self.grouped: Callable[[Tensor], Tensor] | None = None  # while it trains by groups: both products as one
         self.finished: Callable[[Tensor], Tensor] | None = None  # and what becomes of them, from gate|up on
 
     def forward(self, hidden: Tensor) -> Tensor:
         if self.joint is not None and (self.merges_prompts or hidden.shape[1] == 1):
             gate, up = F.linear(hidden, self.joint).chunk(2, dim=-1)
+        elif self.beside is not None:
+            gate, up = self.beside(hidden).chunk(2, dim=-1)
         elif self.grouped is not None and torch.is_grad_enabled():
             joined = self.grouped(hidden)
             if self.finished is not None:
