@@ -26,17 +26,29 @@ from next_token import LAYERS, LINEARS, NORM, THREADS, multiplied, some, token_m
 from speed_place import IS_TRIAL, release, wait
 from torch import Tensor
 from vlatrain.fast.beside import Beside
+from vlatrain.fast.early import EARLY, beginning
 from vlatrain.fast.one_token import Weights
 from vlatrain.fast.one_token_kernels import Tile, narrowed
 
-TILES = [
-    *(Tile(*one) for one in ((4, 1024, 4), (8, 1024, 4), (2, 2048, 4), (4, 2048, 4), (2, 4096, 4), (4, 512, 4))),
-    *(Tile(*one) for one in ((8, 512, 4), (16, 512, 4), (2, 1024, 2), (4, 1024, 2), (4, 512, 2), (8, 512, 2))),
-    *(Tile(*one) for one in ((8, 1024, 8), (4, 2048, 8), (2, 1024, 4), (1, 2048, 4), (2, 512, 2), (16, 256, 4))),
-][: 2 if IS_TRIAL else None]
+SIZES = (
+    *((4, 1024, 4), (8, 1024, 4), (2, 2048, 4), (4, 2048, 4), (2, 4096, 4), (8, 512, 4), (4, 1024, 2), (4, 512, 2)),
+    *((8, 512, 2), (8, 1024, 8), (4, 2048, 8), (2, 1024, 4)),
+)
+FOLDED = ((8, 2048, 4), (4, 4096, 4), (1, 4096, 4), (16, 1024, 4), (4, 4096, 8), (2, 2048, 2), (4, 2048, 2))
+"""Worth a try only where a thread keeps one sum of many columns"""
 NARROWS = [
-    *(Tile(*one) for one in ((1, 4096, 4), (1, 4096, 8), (1, 2048, 4), (1, 2048, 8), (1, 1024, 4), (2, 2048, 4))),
+    *(Tile(*one) for one in ((1, 4096, 4), (1, 4096, 8), (1, 2048, 4), (1, 2048, 8), (1, 1024, 4))),
+    *(Tile(*one, fold=8) for one in ((1, 4096, 4), (1, 4096, 8), (2, 4096, 4), (1, 2048, 4))),
 ][: 2 if IS_TRIAL else None]
+
+
+def tiles(*, is_fp8: bool) -> list[Tile]:
+    """Folded ones first: by 16 bytes."""
+    fold = 16 if is_fp8 else 8
+    found = [Tile(*sizes, fold=fold) for sizes in (*SIZES, *FOLDED)] + [Tile(*sizes) for sizes in SIZES]
+    return found[: 2 if IS_TRIAL else None]
+
+
 SMALLER = 1 if IS_TRIAL else 16
 """By so much each linear is, in each direction, where kernels are only compiled"""
 BYTES, ROUNDS, BANDWIDTH = 0 if IS_TRIAL else 2e8, 24, 4.3e12
@@ -70,9 +82,10 @@ def measured(until: float, *, is_fp8: bool) -> dict[str, float]:
             f"{name}, us by tile: {', '.join(f'{us:.1f} {told(tile)}' for tile, us in [*took.items()][:6])}", flush=True
         )
     narrow = best.pop("narrow", None)
-    for who, tiles in (("as set", {}), ("best tiles", best)):
-        found[f"token, {who}"] = token_ms(is_fp8=is_fp8, tiles=tiles)
+    for who, chosen in (("as set", {}), ("best tiles", best)):
+        found[f"token, {who}"] = token_ms(is_fp8=is_fp8, tiles=chosen)
     if is_fp8:
+        found["token, best tiles, aside"] = token_ms(is_fp8=True, tiles=best, aside=True)
         found["token, merged"] = token_ms()
     weights = LAYERS * sum(count * n_in * n_each for count, n_in, n_each in LINEARS.values())
     floor = 1000 * weights * (1 if is_fp8 else 2) / BANDWIDTH
@@ -97,7 +110,11 @@ def settings(best: dict[str, Tile], narrow: Tile | None, *, is_fp8: bool) -> Ite
 
 def compiled_aside(*, is_fp8: bool) -> None:
     """Compiles everything by several threads, so that measuring need not wait."""
-    calls = [call_of(name, weight_of(name, is_fp8=is_fp8, divided=SMALLER), tile) for name in LINEARS for tile in TILES]
+    calls = [
+        call_of(name, weight_of(name, is_fp8=is_fp8, divided=SMALLER), tile)
+        for name in LINEARS
+        for tile in tiles(is_fp8=is_fp8)
+    ]
     if is_fp8:
         calls += [call_of("narrow", weight_of("asked", is_fp8=True, divided=SMALLER), tile) for tile in NARROWS]
 
@@ -121,7 +138,7 @@ def searched(name: str, until: float, *, is_fp8: bool) -> Iterator[tuple[Tile, f
         weight_of("asked" if name == "narrow" else name, is_fp8=is_fp8) for _ in range(int(BYTES / size(weights[0])))
     ]
     wait()  # kernels that begin early read weights at once
-    for number, tile in enumerate(NARROWS if name == "narrow" else TILES):
+    for number, tile in enumerate(NARROWS if name == "narrow" else tiles(is_fp8=is_fp8)):
         if number and time.monotonic() > until:
             return
         try:
@@ -137,7 +154,8 @@ def call_of(name: str, weight: Weights, tile: Tile) -> Callable[[], Tensor]:
     if name == "narrow":
         assert isinstance(weight, Beside)
         assert weight.adapters is not None
-        return partial(narrowed, inputs, weight.adapters.downs, NORM, tile=tile)
+        begins = {**beginning(inputs, EARLY), "ASIDE": False}
+        return partial(narrowed, inputs, weight.adapters.downs, NORM, tile, begins)
     return partial(multiplied, name, weight, inputs, onto, tile)
 
 
@@ -146,7 +164,7 @@ def size(weight: Weights) -> int:
 
 
 def told(tile: Tile) -> str:
-    return f"{tile.rows}x{tile.columns}/{tile.warps}"
+    return f"{tile.rows}x{tile.columns}/{tile.warps}{' folded' * (tile.fold > 1)}"
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from graph_times import seconds_each
 from speed_place import DEVICE, DTYPE, IS_TRIAL, release, wait
 from torch import Tensor
 from vlatrain.fast.beside import Adapters, Beside
-from vlatrain.fast.early import EARLY
+from vlatrain.fast.early import ASIDE, EARLY
 from vlatrain.fast.one_token import Weights, attended_plainly
 from vlatrain.fast.one_token_attention import ATTENDED, Share, attended
 from vlatrain.fast.one_token_kernels import Tile, gated, product
@@ -83,9 +83,8 @@ def told() -> dict[str, float]:
     print(f"attention of a row, us a layer; {took[ATTENDED]:.1f} by {ATTENDED}, as set", flush=True)
     for share, us in list(took.items())[:6]:
         print(f"    {us:6.1f} by {share}", flush=True)
-    for base, (name, share), (how, early) in pairs(
-        ("bf16", "fp8"), (("as set", ATTENDED), ("best", best)), (("kernels that wait", False), ("early", True))
-    ):
+    hows = ("kernels that wait", False), ("early", True)
+    for base, (name, share), (how, early) in pairs(("bf16", "fp8"), (("as set", ATTENDED), ("best", best)), hows):
         found[f"token over {base}, attention {name}, {how}"] = ms = token_ms(share, early=early, is_fp8=base == "fp8")
         print(f"a token of one row over {base}, attention {name}, {how}: {ms:.3f} ms", flush=True)
     if not IS_TRIAL:
@@ -134,11 +133,16 @@ def some(*shape: int) -> Tensor:
 
 
 def token_ms(
-    share: Share = ATTENDED, *, early: bool = EARLY, is_fp8: bool = False, tiles: Mapping[str, Tile] | None = None
+    share: Share = ATTENDED,
+    *,
+    early: bool = EARLY,
+    aside: bool = ASIDE,
+    is_fp8: bool = False,
+    tiles: Mapping[str, Tile] | None = None,
 ) -> float:
     """Of one token of one row through all layers; products by `tiles`, where given, and else as they are set."""
     release()
-    layers = [layer_of(share, tiles or {}, early=early, is_fp8=is_fp8) for _ in range(LAYERS)]
+    layers = [layer_of(share, tiles or {}, early=early, aside=aside, is_fp8=is_fp8) for _ in range(LAYERS)]
     states = some(1, WIDTH)
 
     def token() -> Tensor:
@@ -151,13 +155,15 @@ def token_ms(
     return 1000 * seconds_each([token], 1)
 
 
-def layer_of(share: Share, tiles: Mapping[str, Tile], *, early: bool, is_fp8: bool) -> Callable[[Tensor], Tensor]:
+def layer_of(
+    share: Share, tiles: Mapping[str, Tile], *, early: bool, aside: bool, is_fp8: bool
+) -> Callable[[Tensor], Tensor]:
     """A layer with weights and a cache of its own."""
     weights = {name: weight_of(name, is_fp8=is_fp8) for name in LINEARS}
     attention = asked()
 
     def by(name: str, inputs: Tensor, onto: Tensor) -> Tensor:
-        return multiplied(name, weights[name], inputs, onto, tiles.get(name), early=early)
+        return multiplied(name, weights[name], inputs, onto, tiles.get(name), early=early, aside=aside)
 
     def layer(states: Tensor) -> Tensor:
         mixed = attention.of(by("asked", states, states), share, early=early)
@@ -168,14 +174,21 @@ def layer_of(share: Share, tiles: Mapping[str, Tile], *, early: bool, is_fp8: bo
 
 
 def multiplied(
-    name: str, weight: Weights, inputs: Tensor, onto: Tensor, tile: Tile | None, *, early: bool = EARLY
+    name: str,
+    weight: Weights,
+    inputs: Tensor,
+    onto: Tensor,
+    tile: Tile | None,
+    *,
+    early: bool = EARLY,
+    aside: bool = ASIDE,
 ) -> Tensor:
     """A layer's product of that name as an answer has it: norm, gate or residual with it."""
     if name == "gated":
-        return gated(inputs, weight, NORM, tile, early=early)
+        return gated(inputs, weight, NORM, tile, early=early, aside=aside)
     if name == "asked":
-        return product(inputs, weight, norm=NORM, tile=tile, early=early)
-    return product(inputs, weight, onto=onto, tile=tile, early=early)
+        return product(inputs, weight, norm=NORM, tile=tile, early=early, aside=aside)
+    return product(inputs, weight, onto=onto, tile=tile, early=early, aside=aside)
 
 
 def weight_of(name: str, *, is_fp8: bool, divided: int = 1) -> Weights:
