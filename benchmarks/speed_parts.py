@@ -18,6 +18,7 @@ from speed_scaling import scaling
 from speed_start import starts
 from speed_steps import (
     BF16,
+    BF16_JOINT,
     BF16_UNGROUPED,
     FP8,
     FP8_GROUPED,
@@ -41,7 +42,7 @@ CHECKPOINT_NUMBERS = 110_828_288
 
 def step(note: Note, _: float) -> None:
     """Batch 16, texts of one length: public libraries, ours in bf16 and in fp8, in turns; ours with all levers off."""
-    in_turns(note, SMALL, [REFERENCE, BF16, FP8, PLAIN, REFERENCE, BF16, FP8])
+    in_turns(note, SMALL, [REFERENCE, BF16, BF16_JOINT, FP8, PLAIN, REFERENCE, BF16_JOINT, BF16, FP8])
 
 
 def large(note: Note, _: float) -> None:
@@ -79,7 +80,7 @@ def in_turns(note: Note, setting: Setting, contenders: list[Contender]) -> None:
 def kernels(note: Note, _: float) -> None:
     """The kernels of a step by their time, beside what the card's own rates allow."""
     floors(SMALL, note)
-    for contender in (BF16, FP8):
+    for contender in (BF16, BF16_JOINT, FP8):
         profiled(contender, SMALL, note)
 
 
@@ -160,7 +161,7 @@ def several(note: Note, most_s: float) -> None:
 
 
 PARTS: Mapping[str, Part] = {
-    "step": Part(95, step),
+    "step": Part(130, step),
     "predict": Part(75, answers),
     "checkpoint": Part(10, checkpoint),
     "large": Part(65, large),
@@ -170,7 +171,7 @@ PARTS: Mapping[str, Part] = {
     "memory": Part(150, memory),
     "feeding": Part(40, feeding),
     "levers": Part(100, levers),
-    "kernels": Part(30, kernels),
+    "kernels": Part(40, kernels),
     "gradients": Part(10, joint_gradients),
     "products": Part(10, products),
     "large_unequal": Part(75, large_unequal),

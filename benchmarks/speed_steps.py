@@ -55,6 +55,7 @@ REFERENCE = Contender("reference", None)
 PLAIN = Contender("plain", OFF)
 BF16 = Contender("bf16", {})
 FP8 = Contender("fp8", IN_FP8)
+BF16_JOINT = Contender("bf16, joint gradients", {"joint_gradients": Switch.ON})
 BF16_UNGROUPED = Contender("bf16, not grouped", UNGROUPED)
 FP8_GROUPED = Contender("fp8, grouped", {**IN_FP8, **GROUPED})
 LONG_ROWS = {"triton.multi_kernel": 1}

@@ -15,6 +15,7 @@ NAMES = {
     "plain": "ours, all levers off",
     "bf16": "ours",
     "fp8": "ours, fp8",
+    "bf16, joint gradients": "ours, `joint_gradients: on`",
     "bf16, not grouped": "ours, `grouped_lora: off`",
     "fp8, grouped": "ours, fp8, `grouped_lora: on`",
     "fp8, grouped, long rows": "ours, fp8, `grouped_lora: on`, long rows kept while summed up",

@@ -37,7 +37,11 @@ LEVERS: dict[str, dict[str, Any]] = {
     "compile": {**OFF, "fused_lora": Switch.ON, "compile": Switch.ON},
     "cuda_graph": {**OFF, "fused_lora": Switch.ON, "cuda_graph": Switch.ON},
     "grouped_lora": {**OFF, "fused_lora": Switch.ON, "cuda_graph": Switch.ON, "grouped_lora": Switch.ON},
-    "all": {},
+    "joint_gradients": {
+        **OFF,
+        **dict.fromkeys(("fused_lora", "cuda_graph", "grouped_lora", "joint_gradients"), Switch.ON),
+    },
+    "all": {"joint_gradients": Switch.ON},
 }
 
 OF_WHOLE_MODELS: dict[str, dict[str, Any]] = {

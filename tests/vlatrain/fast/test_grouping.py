@@ -49,6 +49,7 @@ class Learning:
         is_grouped: bool,
         has_fp8: bool = False,
         keeps_transpose: bool = True,
+        has_joint_gradients: bool = True,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.dtype = dtype
@@ -59,7 +60,7 @@ class Learning:
         self.flat = flat_gradients(adapters_of(self.model))
         self.shadows = Shadows(self.model, dtype)
         if is_grouped:
-            group(self.vla, self.shadows)
+            group(self.vla, self.shadows, has_joint_gradients=has_joint_gradients)
 
     def passed(self, passes: int = 1) -> tuple[float, Tensor]:
         """Sum of losses and all gradients; the adapters change between passes, as an optimizer changes them."""
@@ -81,9 +82,12 @@ def distance(found: Tensor, expected: Tensor) -> float:
     return float((found - expected).norm() / expected.norm())
 
 
+@pytest.mark.parametrize("has_joint_gradients", [True, False])
 @pytest.mark.parametrize("passes", [1, 3])
-def test_loss_and_gradients_are_those_of_products_of_their_own(make_tiny_model: Make, passes: int) -> None:
-    loss, gradient = Learning(make_tiny_model, is_grouped=True).passed(passes)
+def test_loss_and_gradients_are_those_of_products_of_their_own(
+    make_tiny_model: Make, passes: int, has_joint_gradients: bool
+) -> None:
+    loss, gradient = Learning(make_tiny_model, is_grouped=True, has_joint_gradients=has_joint_gradients).passed(passes)
     expected_loss, expected = Learning(make_tiny_model, is_grouped=False).passed(passes)
     assert loss == pytest.approx(expected_loss, rel=1e-6)
     assert distance(gradient, expected) < 2e-6

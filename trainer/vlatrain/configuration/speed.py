@@ -35,6 +35,10 @@ class Speed:
     grouped_lora: Switch = option(
         Switch.AUTO, "adapters of one input as further columns of the frozen weights: fewer, wider products"
     )
+    joint_gradients: Switch = option(
+        Switch.OFF,
+        "with grouped_lora: gradients of gate, up, queries, keys and values by kernels that read their inputs once",
+    )
     answer_kernels: Switch = option(
         Switch.AUTO,
         "answers of the policy: to one row by kernels of our own; to many rows over an fp8 base by its products",
@@ -49,7 +53,7 @@ class Speed:
 
     def check_speed(self) -> None:
         at_least(self, 0, "profile_steps")
-        for name in ("fused_lora", "compile", "cuda_graph", "grouped_lora", "answer_kernels"):
+        for name in ("fused_lora", "compile", "cuda_graph", "grouped_lora", "joint_gradients", "answer_kernels"):
             one_of(self, Switch, name)
         one_of(self, BasePrecision, "base_precision")
 

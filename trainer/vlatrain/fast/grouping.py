@@ -14,10 +14,11 @@ from vlatrain.model.openvla import OpenVLA
 
 
 @torch.no_grad()
-def group(vla: OpenVLA, shadows: Shadows) -> None:
+def group(vla: OpenVLA, shadows: Shadows, *, has_joint_gradients: bool) -> None:
     """Makes the decoder's layers train by groups, in place; the last one, which computes few places, stays as it is.
 
-    Frozen weights move into the groups' tensors, one layer after the other, and stay views of them.
+    Frozen weights move into the groups' tensors, one layer after the other, and stay views of them. With
+    `has_joint_gradients` those of queries, keys and values, and of gate and up, are put together by `joint_gradients`.
     """
     for layer in list(vla.language_model.model.layers)[:-1]:
         assert isinstance(layer, DecoderLayer)
@@ -27,6 +28,9 @@ def group(vla: OpenVLA, shadows: Shadows) -> None:
         for single in (attention.o_proj, mlp.down_proj):
             if isinstance(single, FusedLoraLinear):
                 single.grouped = grouped([single], shadows)
+        if not has_joint_gradients:
+            continue
+        attention.turns_jointly = attention.grouped is not None
         down = mlp.down_proj
         if mlp.grouped is not None and isinstance(down, FusedLoraLinear) and isinstance(down.grouped, Group):
             mlp.finished = None if _is_fp8(down) else down.grouped.of_gated

@@ -12,7 +12,7 @@ from vlatrain.errors import ConfigError
 LEAST_TO_COMPILE = (7, 5)
 RANK_STEP = 8
 """Ranks of grouped adapters are multiples of it: rows with further columns then begin at multiples of 16 bytes."""
-NAMES = ("fused_lora", "compile", "cuda_graph", "grouped_lora", "answer_kernels")
+NAMES = ("fused_lora", "compile", "cuda_graph", "grouped_lora", "joint_gradients", "answer_kernels")
 
 
 class Arithmetic(StrEnum):
@@ -49,6 +49,7 @@ class Levers:
     compile: bool = False
     cuda_graph: bool = False
     grouped_lora: bool = False
+    joint_gradients: bool = False
     answer_kernels: bool = False
     captures_answers: bool = False
     reasons: tuple[tuple[str, str], ...] = ()
@@ -96,6 +97,8 @@ def _obstacles(name: str, config: FinetuneConfig, place: Place, used: dict[str, 
             yield from _against_cuda_graph(config, place, used)
         case "grouped_lora":
             yield from _against_grouped_lora(config, used)
+        case "joint_gradients":
+            yield from _against_joint_gradients(place, used)
         case _:
             yield from _against_answer_kernels(config, place, used)
 
@@ -108,6 +111,8 @@ def _doubt(name: str, config: FinetuneConfig, place: Place) -> str | None:
         return "several ranks average while they compute; on takes graphs instead"
     if name == "grouped_lora" and config.has_fp8_base:
         return "over a base in fp8 it gained nothing; on takes it"
+    if name == "answer_kernels" and config.has_fp8_base:
+        return "over a base in fp8 no GPU has run them yet; on takes them"
     return None
 
 
@@ -157,6 +162,13 @@ def _against_grouped_lora(config: FinetuneConfig, used: dict[str, bool]) -> Iter
         yield "cuda_graph is off"
     if config.lora_rank % RANK_STEP:
         yield f"lora_rank is no multiple of {RANK_STEP}"
+
+
+def _against_joint_gradients(place: Place, used: dict[str, bool]) -> Iterator[str]:
+    if not used["grouped_lora"]:
+        yield "grouped_lora is off"
+    if not place.has_triton:
+        yield "Triton is not installed"
 
 
 def _against_answer_kernels(config: FinetuneConfig, place: Place, used: dict[str, bool]) -> Iterator[str]:

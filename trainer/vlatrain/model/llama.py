@@ -86,6 +86,7 @@ class Attention(nn.Module):
         self.merges_prompts = True  # whether `joint` is for many places of a row, too
         self.beside: Callable[[Tensor], Tensor] | None = None  # while it answers: all three over weights in fp8
         self.grouped: Callable[[Tensor], Tensor] | None = None  # while it trains by groups: all three products as one
+        self.turns_jointly = False  # whether their gradient is put together by `joint_gradients`
 
     def forward(
         self,
@@ -109,7 +110,7 @@ class Attention(nn.Module):
 
     def _turned(self, hidden: Tensor, turn: Rotary, wanted: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, of the wanted places only, keys and values, each [B, H, S, head_size]."""
-        if self.grouped is not None and wanted is None and torch.is_grad_enabled():
+        if self.turns_jointly and self.grouped is not None and wanted is None and torch.is_grad_enabled():
             return turned(self.grouped(hidden), turn.cos, turn.sin)
         query, key, value = (self._heads(one) for one in self._projected(hidden, wanted))
         return (turn if wanted is None else turn.at(wanted)).turn(query), turn.turn(key), value
@@ -122,6 +123,9 @@ class Attention(nn.Module):
         if self.beside is not None:
             query, key, value = self.beside(hidden).chunk(3, dim=-1)
             return query if wanted is None else take(query, wanted), key, value
+        if self.grouped is not None and wanted is None and torch.is_grad_enabled():
+            query, key, value = self.grouped(hidden).chunk(3, dim=-1)
+            return query, key, value
         asking = hidden if wanted is None else take(hidden, wanted)
         return self.q_proj(asking), self.k_proj(hidden), self.v_proj(hidden)
 
