@@ -36,6 +36,8 @@ SIZES = (
 )
 FOLDED = ((8, 2048, 4), (4, 4096, 4), (1, 4096, 4), (16, 1024, 4), (4, 4096, 8), (2, 2048, 2), (4, 2048, 2))
 """Worth a try only where a thread keeps one sum of many columns"""
+UNFOLDED = 7
+"""So many of SIZES are tried with a sum for every column, too"""
 NARROWS = [
     *(Tile(*one) for one in ((1, 4096, 4), (1, 4096, 8), (1, 2048, 4), (1, 2048, 8), (1, 1024, 4))),
     *(Tile(*one, fold=8) for one in ((1, 4096, 4), (1, 4096, 8), (2, 4096, 4), (1, 2048, 4))),
@@ -45,7 +47,7 @@ NARROWS = [
 def tiles(*, is_fp8: bool) -> list[Tile]:
     """Folded ones first: by 16 bytes."""
     fold = 16 if is_fp8 else 8
-    found = [Tile(*sizes, fold=fold) for sizes in (*SIZES, *FOLDED)] + [Tile(*sizes) for sizes in SIZES]
+    found = [Tile(*sizes, fold=fold) for sizes in (*SIZES, *FOLDED)] + [Tile(*sizes) for sizes in SIZES[:UNFOLDED]]
     return found[: 2 if IS_TRIAL else None]
 
 

@@ -162,7 +162,7 @@ def several(note: Note, most_s: float) -> None:
 
 PARTS: Mapping[str, Part] = {
     "step": Part(130, step),
-    "predict": Part(75, answers),
+    "predict": Part(95, answers),
     "checkpoint": Part(10, checkpoint),
     "large": Part(65, large),
     "unequal": Part(75, unequal),
