@@ -5,7 +5,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -127,13 +127,18 @@ def kill(identity: ProcessIdentity) -> None:
     until(lambda: not processes.is_alive(identity), "death")
 
 
-def kill_both(run: Run) -> None:
-    """At once: the supervisor sees nothing of its keeper's death."""
-    guards = run.guard()
+def kill_at_once(guards: Iterable[ProcessIdentity]) -> None:
+    """The supervisor sees nothing of its keeper's death."""
+    guards = list(guards)
     for guard in guards:
         processes.signal_process(guard, signal.SIGSTOP)
     for guard in guards:
         kill(guard)
+
+
+def kill_both(run: Run) -> None:
+    """Both guards at once; returns when nobody looks after the run."""
+    kill_at_once(run.guard())
     until(run.is_unguarded, "nobody looks after the run")
 
 

@@ -1,10 +1,8 @@
 """The terminal of a run survives the kill of any process that keeps it."""
 
-import os
-
 import pytest
 from patience import until
-from supervised_runs import Lab, kill
+from supervised_runs import Lab, kill, kill_at_once
 from terminal_views import ECHOES, Start, Watch, holder
 from vlad.records.run import State
 from vlad.supervise import locks
@@ -38,11 +36,7 @@ def test_a_new_guard_gets_the_terminal_of_a_run_that_had_lost_both(
     watcher.type("one\r")
     watcher.until("got:one")
     serving = holder(run)
-    guards = run.guard()
-    for guard in guards:
-        os.kill(guard.pid, 19)
-    for guard in guards:
-        kill(guard)
+    kill_at_once(run.guard())
     watcher.type("two\r")
     watcher.until("got:two")
     adopt_orphans(lab.home)
@@ -63,10 +57,6 @@ def test_both_kills_at_once_are_survived_without_a_look(with_terminal: Start, wa
     watcher = watch(run)
     watcher.until("ready")
     until(lambda: holder(run), run)
-    guards = run.guard()
-    for guard in guards:
-        os.kill(guard.pid, 19)
-    for guard in guards:
-        kill(guard)
+    kill_at_once(run.guard())
     watcher.type("go\r")
     until(lambda: run.console().endswith("60000\n"), run)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import msgspec
 import pytest
 from patience import until
-from supervised_runs import Lab, Run, kill
+from supervised_runs import Lab, Run, kill_both
 from vlad.host import processes
 from vlad.records.attemptdir import AttemptDirectory
 from vlad.records.outcome import AgentClaim, ProcessIdentity
@@ -106,11 +106,8 @@ def test_a_run_that_a_run_has_started_outlives_it_also_without_its_guards(lab: L
     inner_id = until(lambda: next((one for one in lab.home.live_ids() if "-inner-" in one), None), outer)
     inner = Run(lab.home.run(inner_id))
     lab.runs.append(inner)
-    guards, agent = inner.guard(), inner.agent()
-    for guard in guards:
-        os.kill(guard.pid, signal.SIGSTOP)
-    for guard in guards:
-        kill(guard)
+    agent = inner.agent()
+    kill_both(inner)
     outer.ask(Action.STOP_NOW)
     assert outer.until_ended().state is State.STOPPED
     assert processes.is_alive(agent)

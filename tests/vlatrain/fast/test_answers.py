@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from made_adapters import nudged
+from policy_questions import question
 from torch import Tensor
 from vlatrain.fast import answers as module
 from vlatrain.fast import merged as merging
@@ -34,14 +35,6 @@ def in_fp8(vla: OpenVLA) -> OpenVLA:
     nudged(add_lora(vla, rank=6, is_fused=True))
     to_fp8(vla, torch.device("cpu"))
     return vla.eval()
-
-
-def question(vla: OpenVLA, rows: int) -> tuple[Tensor, Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(3)
-    size = vla.config.image_size
-    pixels = torch.randn(rows, 6, size, size, generator=generator)
-    ids = torch.randint(3, vla.config.action_vocab_end, (rows, 8), generator=generator)
-    return pixels, ids, torch.full((rows,), 8)
 
 
 def ways(vla: OpenVLA) -> list[tuple[bool, bool, bool]]:
@@ -78,15 +71,15 @@ def test_over_a_base_in_fp8_the_rows_decide(
 ) -> None:
     """One row's further tokens pass no layer."""
     vla = in_fp8(make_tiny_model(1))
-    plain = vla.predict(*question(vla, rows))
+    plain = vla.predict(*question(vla, [8] * rows))
     answers = Answers(vla, vla.config.pad_token_id, True, has_kernels=True, copies_from=copies_from)
     seen = ways(vla)
     with answers.opened():
-        found = answers(*question(vla, rows))
+        found = answers(*question(vla, [8] * rows))
     assert seen == expected
     if expected[0] == JOINT_PROMPT:
         assert torch.equal(found, plain), "what it multiplies is what the plain path multiplies"
-    assert torch.equal(vla.predict(*question(vla, rows)), plain)
+    assert torch.equal(vla.predict(*question(vla, [8] * rows)), plain)
 
 
 def test_one_row_s_tokens_are_made_over_the_base_itself(make_tiny_model: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,6 +95,6 @@ def test_one_row_s_tokens_are_made_over_the_base_itself(make_tiny_model: Make, m
     answers = Answers(vla, vla.config.pad_token_id, True, has_kernels=True, copies_from=2)
     for rows in (1, 2, 1):
         with answers.opened():
-            answers(*question(vla, rows))
+            answers(*question(vla, [8] * rows))
     base = base_of(vla.language_model.model.get_submodule("layers.0.self_attn.q_proj"))
     assert [one.weight.data_ptr() for one in made] == [base.weight.data_ptr()] * 2

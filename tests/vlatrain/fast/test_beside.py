@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 from made_adapters import nudged
+from policy_questions import question
 from torch import Tensor
 from vlatrain.fast import merged as merging
 from vlatrain.fast.beside import beside, read_beside
@@ -32,13 +33,6 @@ def in_fp8(vla: OpenVLA, *, has_adapter: bool = True) -> OpenVLA:
         nudged(add_lora(vla, rank=6, alpha=9, is_fused=True))
     to_fp8(vla, torch.device("cpu"))
     return vla.eval()
-
-
-def question(vla: OpenVLA) -> tuple[Tensor, Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(3)
-    size = vla.config.image_size
-    pixels = torch.randn(2, 6, size, size, generator=generator)
-    return pixels, torch.randint(3, vla.config.action_vocab_end, (2, 9), generator=generator), torch.tensor([9, 7])
 
 
 def states(vla: OpenVLA) -> Tensor:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from made_adapters import nudged
+from policy_questions import question
 from torch import Tensor
 from vlatrain.fast import merged as module
 from vlatrain.fast.merged import merged, merged_weight, read_prompts
@@ -20,13 +21,6 @@ Make = Callable[[int], OpenVLA]
 @pytest.fixture(autouse=True)
 def room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_has_room", lambda *_: True)
-
-
-def question(vla: OpenVLA) -> tuple[Tensor, Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(3)
-    size = vla.config.image_size
-    pixels = torch.randn(2, 6, size, size, generator=generator)
-    return pixels, torch.randint(3, vla.config.action_vocab_end, (2, 9), generator=generator), torch.tensor([9, 7])
 
 
 def logits(vla: OpenVLA) -> Tensor:
