@@ -6,6 +6,7 @@ from patience import until
 from supervised_runs import Lab, Run
 from vlad.records.progress import Reason
 from vlad.records.run import State
+from vlad.supervise import locks
 
 
 @pytest.mark.parametrize(
@@ -19,5 +20,5 @@ def test_resuming_a_training_that_had_succeeded_says_how_to_train_on(
     assert answer.code == 0
     assert (f"it had succeeded ({told}) and may end at once" in answer.err) is bool(told)
     resumed = Run(story.run)
-    until(lambda: len(resumed.record.attempts) == 2, resumed)
-    resumed.until_ended()
+    until(lambda: len(resumed.record.attempts) == 2 and resumed.record.state.is_final, resumed)
+    until(lambda: not locks.is_locked(resumed.directory.keeper_lock), "the end of its guards")
