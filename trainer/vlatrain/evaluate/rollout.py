@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -75,14 +76,13 @@ def roll_out(
     of `Chunks`.
     """
     now = Round(deque(episodes), chunks=Chunks(ensembling))
+    due = partial(now.due, batch_size, in_step=in_step, in_turns=in_turns)
     with closing(suite.open(batch_size, len(episodes))) as venue:
         while not now.is_over:
             watcher.tick()
             _begin(now, venue)
-            is_idle = not now.due(batch_size, in_step=in_step, in_turns=in_turns)
-            _listen(now, venue, watcher, POLL_S if is_idle else 0.0)
-            batch = now.due(batch_size, in_step=in_step, in_turns=in_turns)
-            if batch:
+            _listen(now, venue, watcher, 0.0 if due() else POLL_S)
+            if batch := due():
                 _act(policy, suite, now, venue, batch)
 
 

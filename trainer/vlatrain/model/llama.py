@@ -110,24 +110,27 @@ class Attention(nn.Module):
 
     def _turned(self, hidden: Tensor, turn: Rotary, wanted: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, of the wanted places only, keys and values, each [B, H, S, head_size]."""
-        if self.turns_jointly and self.grouped is not None and wanted is None and torch.is_grad_enabled():
-            return turned(self.grouped(hidden), turn.cos, turn.sin)
-        query, key, value = (self._heads(one) for one in self._projected(hidden, wanted))
+        joined = self._joined(hidden, wanted)
+        if joined is not None and self.turns_jointly and wanted is None and torch.is_grad_enabled():
+            return turned(joined, turn.cos, turn.sin)
+        if joined is None:
+            asking = hidden if wanted is None else take(hidden, wanted)
+            query, key, value = self.q_proj(asking), self.k_proj(hidden), self.v_proj(hidden)
+        else:
+            query, key, value = joined.chunk(3, dim=-1)
+            query = query if wanted is None else take(query, wanted)
+        query, key, value = (self._heads(one) for one in (query, key, value))
         return (turn if wanted is None else turn.at(wanted)).turn(query), turn.turn(key), value
 
-    def _projected(self, hidden: Tensor, wanted: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, of the wanted places only, keys and values."""
+    def _joined(self, hidden: Tensor, wanted: Tensor | None) -> Tensor | None:
+        """Queries, keys and values of all places as one product [B, S, 3 width]; None where each is one of its own."""
         if self.joint is not None and (self.merges_prompts or hidden.shape[1] == 1):
-            query, key, value = F.linear(hidden, self.joint).chunk(3, dim=-1)
-            return query if wanted is None else take(query, wanted), key, value
+            return F.linear(hidden, self.joint)
         if self.beside is not None:
-            query, key, value = self.beside(hidden).chunk(3, dim=-1)
-            return query if wanted is None else take(query, wanted), key, value
+            return self.beside(hidden)
         if self.grouped is not None and wanted is None and torch.is_grad_enabled():
-            query, key, value = self.grouped(hidden).chunk(3, dim=-1)
-            return query, key, value
-        asking = hidden if wanted is None else take(hidden, wanted)
-        return self.q_proj(asking), self.k_proj(hidden), self.v_proj(hidden)
+            return self.grouped(hidden)
+        return None
 
     def _heads(self, projected: Tensor) -> Tensor:
         return projected.view(*projected.shape[:2], -1, self.head_size).transpose(1, 2)

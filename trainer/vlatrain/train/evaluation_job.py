@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 from vlad.records.files import RecordError
 from vlad.records.progress import Evaluation
+from vlad.records.run import RunRecord
 from vlad.records.rundir import RunDirectory
 from vlad.records.summary import of_attempt
 from vlad.records.summary_reading import read_summary
@@ -40,21 +41,25 @@ class Job:
 
     def episodes(self) -> tuple[int | None, int | None]:
         """How many of all are played; None while its run does not tell."""
-        try:
-            directory = RunDirectory(Path(self.run.read_text()))
-            attempt = directory.read_record().current_attempt
-        except (OSError, RecordError):
+        if (found := self._evaluating()) is None:
             return None, None
-        summary = of_attempt(read_summary(directory).summary, attempt)
+        directory, record = found
+        summary = of_attempt(read_summary(directory).summary, record.current_attempt)
         return summary.phase_done, summary.phase_total
 
     def failure(self) -> str | None:
         """Why there will be no result; None while there may be one."""
-        try:
-            directory = RunDirectory(Path(self.run.read_text()))
-            record = directory.read_record()
-        except (OSError, RecordError):
+        if (found := self._evaluating()) is None:
             return "its run is not there"
+        directory, record = found
         if not record.state.is_final:
             return None
         return f"its run {directory.run_id} ended as {record.state} without a result; `vlad why {directory.run_id}`"
+
+    def _evaluating(self) -> tuple[RunDirectory, RunRecord] | None:
+        """The run that brings the result, while it is there."""
+        try:
+            directory = RunDirectory(Path(self.run.read_text()))
+            return directory, directory.read_record()
+        except (OSError, RecordError):
+            return None
