@@ -19,6 +19,7 @@ from speed_start import starts
 from speed_steps import (
     BF16,
     BF16_JOINT,
+    BF16_LONG_ROWS,
     BF16_UNGROUPED,
     FP8,
     FP8_GROUPED,
@@ -67,7 +68,7 @@ def levers(note: Note, _: float) -> None:
 
 def long_rows(note: Note, _: float) -> None:
     """Batch 16: another way of compiling sums over long rows."""
-    in_turns(note, SMALL, [FP8_LONG_ROWS])
+    in_turns(note, SMALL, [FP8_LONG_ROWS, BF16_LONG_ROWS])
 
 
 def in_turns(note: Note, setting: Setting, contenders: list[Contender]) -> None:

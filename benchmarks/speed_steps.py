@@ -60,7 +60,8 @@ BF16_UNGROUPED = Contender("bf16, not grouped", UNGROUPED)
 FP8_GROUPED = Contender("fp8, grouped", {**IN_FP8, **GROUPED})
 LONG_ROWS = {"triton.multi_kernel": 1}
 """Rows of up to 16,384 numbers are kept while they are summed up, where that measures faster, and not read twice."""
-FP8_LONG_ROWS = Contender("fp8, grouped, long rows", {**IN_FP8, **GROUPED}, LONG_ROWS)
+FP8_LONG_ROWS = Contender("fp8, long rows", IN_FP8, LONG_ROWS)
+BF16_LONG_ROWS = Contender("bf16, joint gradients, long rows", {"joint_gradients": Switch.ON}, LONG_ROWS)
 
 
 @dataclass(frozen=True)
