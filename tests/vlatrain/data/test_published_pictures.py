@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from vlatrain.data.augment import Draws, augment
-from vlatrain.data.resize import evaluation_images, jpeg_pass
+from vlatrain.data.jpeg import jpeg_pass
+from vlatrain.data.resize import evaluation_images
 
 DATA = Path(__file__).parents[1] / "materials"
 DRAWS = runpy.run_path(str(DATA / "make_pictures.py"))["DRAWS"]

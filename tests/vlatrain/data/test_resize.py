@@ -7,11 +7,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from vlatrain.data.jpeg import jpeg_pass
 from vlatrain.data.resize import (
     centre_crop,
     crop_and_resize,
     evaluation_images,
-    jpeg_pass,
     lanczos_taps,
     resize,
     to_bytes,

@@ -11,7 +11,7 @@ from shard_files import shards_of
 from tfrecord import TFRecordWriter as OracleWriter
 from vlatrain.data.actions import normalise
 from vlatrain.data.jpeg import encoded as jpeg
-from vlatrain.data.resize import jpeg_pass
+from vlatrain.data.jpeg import jpeg_pass
 from vlatrain.data.rlds import RLDSDataset, training_split
 from vlatrain.errors import TrainerError
 from vlatrain.sim.episode import Episode

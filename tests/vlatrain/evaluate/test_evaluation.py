@@ -14,6 +14,7 @@ from vlatrain.configuration.simulation import Videos
 from vlatrain.distributed import Board, Ranks
 from vlatrain.errors import TrainerError
 from vlatrain.evaluate.evaluation import Shrinking, evaluate
+from vlatrain.evaluate.policy import as_stored
 from vlatrain.evaluate.results import EvaluationResult, log_lines
 from vlatrain.evaluate.suites import open_suite
 from vlatrain.evaluate.venue import EvaluationError, Observation
@@ -96,6 +97,26 @@ def test_the_wrist_camera_is_seen_where_it_is_an_input(tmp_path: Path, faults: P
     policy = Policy()
     evaluated(tmp_path, policy, trials=1, use_wrist_image=True)
     assert all(one.wrist is not None and one.wrist.shape == (256, 256, 3) for one in policy.seen)
+
+
+def pictures_of(policy: Policy) -> set[tuple[bytes, bytes]]:
+    """Whatever it saw as its model is shown it."""
+    stored = [as_stored(one) for one in policy.seen]
+    return {(one.image.tobytes(), b"" if one.wrist is None else one.wrist.tobytes()) for one in stored}
+
+
+@pytest.mark.parametrize("wrist", [False, True], ids=["one camera", "both cameras"])
+def test_simulators_that_can_pass_pictures_through_the_jpeg_and_nothing_else_changes(
+    tmp_path: Path, faults: Path, wrist: bool
+) -> None:
+    there, here = Policy(), Policy()
+    evaluated(tmp_path, there, use_wrist_image=wrist)
+    (faults / "always-pillow").touch()
+    evaluated(tmp_path, here, use_wrist_image=wrist)
+    assert {one.is_stored for one in there.seen} == {True}
+    assert {one.is_stored for one in here.seen} == {False}
+    assert pictures_of(there) == pictures_of(here)
+    assert {one.image.tobytes() for one in there.seen}.isdisjoint(one.image.tobytes() for one in here.seen)
 
 
 def test_an_episode_whose_simulator_crashes_is_played_again_and_counted(tmp_path: Path, faults: Path) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from vlatrain.data.statistics import dataset_statistics
-from vlatrain.evaluate.policy import LivePolicy
+from vlatrain.evaluate.policy import LivePolicy, as_stored
 from vlatrain.evaluate.venue import Observation
 from vlatrain.model.codec import Codec
 
@@ -72,7 +72,8 @@ def codec(tiny_folder: Path) -> Codec:
     return Codec(prompts=found.prompts, actions=found.actions, constants=found.constants, image_size=224)
 
 
-def test_every_step_from_the_camera_to_the_gripper_is_the_published_one(codec: Codec) -> None:
+@pytest.mark.parametrize("is_stored", [False, True], ids=["as seen", "as stored"])
+def test_every_step_from_the_camera_to_the_gripper_is_the_published_one(codec: Codec, is_stored: bool) -> None:
     draws = np.random.default_rng(5)
     vocab = codec.actions.vocab
     ids = draws.integers(vocab - 256, vocab, (2, 7))
@@ -88,7 +89,7 @@ def test_every_step_from_the_camera_to_the_gripper_is_the_published_one(codec: C
         is_cropped=True,
     )
     seen = [Observation(picture(f"libero_observation_{number}")) for number in (0, 1)]
-    actions = policy(seen, [TASK, TASK])
+    actions = policy([as_stored(one) for one in seen] if is_stored else seen, [TASK, TASK])
     for row in (0, 1):
         expected = published_pixels(picture(f"libero_observation_{row}_cropped"))
         assert np.array_equal(listener.pixel_values[row].numpy(), expected)

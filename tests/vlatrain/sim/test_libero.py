@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.data import jpeg
 from vlatrain.data.hdf5_states import bodies_of
 from vlatrain.data.jpeg import decoded
 from vlatrain.distributed import Board, Ranks
@@ -84,6 +85,32 @@ def told(pool: Pool) -> list[str]:
     frames = pool[0].frames
     parts: list[NDArray[np.generic]] = [frames.images[0, 0], frames.images[0, 1], frames.states[0]]
     return [hashlib.sha256(np.ascontiguousarray(part).tobytes()).hexdigest() for part in parts]
+
+
+def test_pictures_of_evaluations_are_as_stored_and_those_of_demonstrations_as_seen(
+    libero: FoundLibero, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if libero.jpeg != jpeg.pass_mark():
+        monkeypatch.setattr(jpeg, "simplejpeg", None)
+    assert libero.jpeg == jpeg.pass_mark()
+    task = {"suite": SUITE, "task": 0, "trial": 0, "wait_steps": 10}
+    trials = [{"do": "start", **task, "stored": stored} for stored in (False, True)]
+    demonstration = {"do": "demonstrate", **task, "seed": 0, "shaky": False, "limit": 2, "pictures": True}
+    with Pool(WorkerProgram(argv=libero.argv, layout=Layout(2, 2, 256)), 1) as pool:
+        played(pool, trials[0])
+        acted_raw = pool[0].frames.images[0].copy()
+        played(pool, trials[1])
+        acted_stored = pool[0].frames.images[0].copy()
+        answer(pool, trials[0])
+        raw = pool[0].frames.images[0].copy()
+        answer(pool, trials[1])
+        stored = pool[0].frames.images[0].copy()
+        answer(pool, demonstration)
+        shown = pool[0].frames.images[0].copy()
+    for before, after in ((raw, stored), (acted_raw, acted_stored)):
+        assert np.array_equal(np.stack([jpeg.jpeg_pass(picture) for picture in before]), after)
+    assert not np.array_equal(raw, stored)
+    assert np.array_equal(shown, raw)
 
 
 def still(observations: Sequence[Observation], instructions: Sequence[str]) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import fake_simulator
 import pytest
+from vlatrain.data.jpeg import pass_mark
 from vlatrain.errors import TrainerError
 from vlatrain.sim.finding import found_libero, render_environment, sim_python
 from vlatrain.sim.libero_versions import doubt, refusal
@@ -91,6 +92,12 @@ def test_what_a_python_has_is_asked_once(tmp_path: Path) -> None:
     assert found.instructions("libero_spatial") == tuple(fake_simulator.INSTRUCTIONS)
     with pytest.raises(TrainerError, match="has no such suite; there are libero_spatial"):
         found.instructions("libero_object")
+
+
+def test_a_python_says_how_it_passes_pictures_through_the_jpeg(faults: Path) -> None:
+    assert found_libero(None).jpeg == pass_mark()
+    (faults / "always-pillow").touch()
+    assert found_libero(None).jpeg not in (None, pass_mark())
 
 
 def test_a_program_that_is_no_python_with_libero_is_one_line(tmp_path: Path) -> None:

@@ -14,15 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from vlatrain.data.jpeg import decoded, encoded
-
 LANCZOS_RADIUS = 3
 CROP_AREA = 0.9
-
-
-def jpeg_pass(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """An image [H,W,3] as a data set would have stored it: JPEG at TensorFlow's default quality, decoded again."""
-    return decoded(encoded(image))
 
 
 def resize(images: Tensor, size: int) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from vlatrain.configuration.finetune import FinetuneConfig
+from vlatrain.data.jpeg import pass_mark
 from vlatrain.evaluate.results import Episode, Outcome
 from vlatrain.evaluate.venue import Action, Ended, EvaluationError, Observation, Seen
 from vlatrain.sim.finding import found_libero, render_environment
@@ -32,6 +33,8 @@ class LiberoSuite:
     versions: Mapping[str, str]
     max_steps: int
     workers: int
+    is_stored: bool = False
+    """Whether simulators pass pictures through the JPEG: those whose pass is the trainer's own, to the last bit"""
 
     def open(self, batch_size: int, episodes: int) -> "LiberoVenue":
         """More workers than `batch_size` hide the starts of episodes. Raises EvaluationError where none can start."""
@@ -58,6 +61,7 @@ def libero_suite(
         versions=found.versions,
         max_steps=config.eval_max_steps or STEP_LIMITS[name],
         workers=config.sim_workers or min(config.eval_batch_size, cores),
+        is_stored=found.jpeg == pass_mark(),
     )
 
 
@@ -103,7 +107,7 @@ class LiberoVenue:
 
     def _ask_to_start(self, episode: Episode, place: int) -> None:
         request = {"do": "start", "suite": self.suite.name, "task": episode.task, "trial": episode.trial}
-        self.pool.ask(place, {**request, "wait_steps": WAIT_STEPS})
+        self.pool.ask(place, {**request, "wait_steps": WAIT_STEPS, "stored": self.suite.is_stored})
 
     def act(self, episode: Episode, action: Action) -> None:
         game = next(game for game in self._games.values() if game.episode == episode)
@@ -146,7 +150,7 @@ class LiberoVenue:
         """A copy: the worker draws the next picture over this one."""
         frames = self.pool[place].frames
         wrist = frames.images[0, 1].copy() if frames.layout.cameras > 1 else None
-        return Observation(frames.images[0, 0].copy(), wrist, np.array(frames.states[0]))
+        return Observation(frames.images[0, 0].copy(), wrist, np.array(frames.states[0]), self.suite.is_stored)
 
     def close(self) -> None:
         self.pool.close()

@@ -11,7 +11,8 @@ from torch import Tensor
 from vlatrain.data.actions import ACTION_DIM, ActionStatistics, to_environment, unnormalise
 from vlatrain.data.actions import normalise as normalise_numbers
 from vlatrain.data.batches import pad_right
-from vlatrain.data.resize import evaluation_images, jpeg_pass
+from vlatrain.data.jpeg import jpeg_pass
+from vlatrain.data.resize import evaluation_images
 from vlatrain.evaluate.venue import Observation
 from vlatrain.fast.answers import Answers
 from vlatrain.model.arithmetic import arithmetic
@@ -41,9 +42,10 @@ class LivePolicy:
         The images get the passes that training images had.
         """
         device, codec = self.device, self.codec
-        pictures = [self._prepared([one.image for one in observations])]
+        stored = [as_stored(one) for one in observations]
+        pictures = [self.prepared([one.image for one in stored])]
         if codec.pictures > 1:
-            pictures.append(self._prepared([one.wrist for one in observations if one.wrist is not None]))
+            pictures.append(self.prepared([one.wrist for one in stored if one.wrist is not None]))
         rows = [codec.prompts.inference_ids(instruction) for instruction in instructions]
         with arithmetic(self.vla, device, self.dtype):
             ids = (self.answers or self.vla.predict)(
@@ -56,9 +58,9 @@ class LivePolicy:
         chunks = decoded if decoded.shape[1] == ACTION_DIM else decoded.reshape(len(decoded), -1, ACTION_DIM)
         return to_environment(unnormalise(chunks, self.statistics))
 
-    def _prepared(self, images: Sequence[NDArray[np.uint8]]) -> Tensor:
-        """Pixel values [B, 6, H, W] of one camera."""
-        seen = torch.from_numpy(np.stack([jpeg_pass(image) for image in images])).to(self.device)
+    def prepared(self, images: Sequence[NDArray[np.uint8]]) -> Tensor:
+        """Pixel values [B, 6, H, W] of one camera, whose pictures are as stored."""
+        seen = torch.from_numpy(np.stack(images)).to(self.device)
         resized = evaluation_images(seen, self.codec.image_size, crop=self.is_cropped)
         return normalise(resized, self.codec.constants, self.dtype)
 
@@ -69,3 +71,11 @@ class LivePolicy:
         assert self.state_statistics is not None
         states = np.stack([one.state for one in observations if one.state is not None])
         return torch.from_numpy(normalise_numbers(states, self.state_statistics)).to(self.device)
+
+
+def as_stored(seen: Observation) -> Observation:
+    """With pictures as a data set has them; costs about a millisecond each where the simulator has not done it."""
+    if seen.is_stored:
+        return seen
+    wrist = None if seen.wrist is None else jpeg_pass(seen.wrist)
+    return seen._replace(image=jpeg_pass(seen.image), wrist=wrist, is_stored=True)

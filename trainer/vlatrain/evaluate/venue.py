@@ -18,11 +18,15 @@ class EvaluationError(TrainerError):
 
 
 class Observation(NamedTuple):
-    """What there is to see: the camera's picture uint8 [H, W, 3], the wrist camera's, the hand's state float [8]."""
+    """What there is to see: the camera's picture uint8 [H, W, 3], the wrist camera's, the hand's state float [8].
+
+    `is_stored` says that the pictures are as those of a data set: they have been through the JPEG.
+    """
 
     image: Image
     wrist: Image | None = None
     state: NDArray[np.float64] | None = None
+    is_stored: bool = False
 
 
 class Seen(NamedTuple):

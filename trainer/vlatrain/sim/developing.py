@@ -1,6 +1,6 @@
-"""An episode's pictures made JPEG files by the worker that took them. Runs in a worker's Python, which has Pillow."""
+"""Pictures passed through JPEG by the worker that took them. Runs in a worker's Python, which has Pillow."""
 
-from vlatrain.data.jpeg import encoded
+from vlatrain.data.jpeg import encoded, jpeg_pass
 from vlatrain.sim.protocol import Frames
 
 
@@ -9,3 +9,9 @@ def develop(frames: Frames, count: int, quality: int) -> None:
     for place in range(count):
         for camera in range(frames.layout.cameras):
             frames.put_file(place, camera, encoded(frames.images[place, camera], quality))
+
+
+def store(frames: Frames, place: int) -> None:
+    """Leaves in a frame what a data set would have made of its pictures."""
+    for picture in frames.images[place]:
+        picture[:] = jpeg_pass(picture)

@@ -29,6 +29,8 @@ class FoundLibero:
     versions: Mapping[str, str]
     suites: Mapping[str, tuple[str, ...]]
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    jpeg: str | None = None
+    """The mark of its JPEG pass (`pass_mark`), where it has one"""
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -78,7 +80,7 @@ def found_libero(asked: str | None) -> FoundLibero:
         raise SimulatorError(f"{python}: {found['refused']}")
     suites = {name: tuple(tasks) for name, tasks in found["suites"].items()}
     names = {name: tuple(tasks) for name, tasks in found["names"].items()}
-    return FoundLibero(python=python, versions=found["versions"], suites=suites, names=names)
+    return FoundLibero(python=python, versions=found["versions"], suites=suites, names=names, jpeg=found.get("jpeg"))
 
 
 def render_environment(environ: Mapping[str, str], local_rank: int, *, has_gpu: bool) -> Mapping[str, str]:

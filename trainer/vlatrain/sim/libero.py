@@ -6,6 +6,7 @@ in those resets, so trial 3 belongs to the fourth reset after the seed. Here any
 the earlier resets would have drawn; and a reset puts the loaded scene back instead of loading it anew (libero_reload).
 """
 
+from vlatrain.sim.developing import store
 from vlatrain.sim.libero_demonstrator import demonstrate
 from vlatrain.sim.libero_rendering import render
 from vlatrain.sim.libero_stage import STANDING_STILL, Shutter, Stage, show
@@ -28,9 +29,14 @@ class LiberoSimulation:
         self._shutter = Shutter()
         self._place: tuple[str, int] | None = None
         self._stage: Stage | None = None
+        self._is_stored = False
 
     def start(self, request: Message) -> Message:
-        """Puts the task's initial state number `trial`, then stands still for `wait_steps` as things come to rest."""
+        """Puts the task's initial state number `trial`, then stands still for `wait_steps` as things come to rest.
+
+        With `stored` all pictures of the episode are left as a data set would have stored them.
+        """
+        self._is_stored = request.get("stored", False)
         stage = self._stage_of(request["suite"], request["task"])
         waits = request["wait_steps"]
         self._shutter.is_open = False
@@ -40,15 +46,20 @@ class LiberoSimulation:
         for left in reversed(range(waits)):
             self._shutter.is_open = left == 0
             observation, _ = stage.step(STANDING_STILL)
-        show(observation, stage.cameras, self._frames, 0)
+        self._show(observation, stage)
         return {"done": False}
 
     def act(self, request: Message) -> Message:
         assert self._stage is not None, "an action before the start"
         self._shutter.is_open = True
         observation, is_done = self._stage.step(request["action"])
-        show(observation, self._stage.cameras, self._frames, 0)
+        self._show(observation, self._stage)
         return {"done": is_done}
+
+    def _show(self, observation: Message, stage: Stage) -> None:
+        show(observation, stage.cameras, self._frames, 0)
+        if self._is_stored:
+            store(self._frames, 0)
 
     def demonstrate(self, request: Message) -> Message:
         """Lets the expert play a fresh scene; frames and actions of all steps stay in the memory."""

@@ -14,14 +14,14 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_
 
 
 def check() -> int:
-    """Prints what there is as JSON: versions, GL, the tasks of each suite; or why there is nothing."""
+    """Prints what there is as JSON: versions, GL, how JPEG is done, tasks of each suite; or why there is nothing."""
     found = versions()
     reason = refusal(found.get("mujoco")) or missing_package() or missing_library()
     if reason:
         print(json.dumps({"refused": reason, "versions": found}))
         return 2
     prepare_rendering()
-    print(json.dumps({"versions": found, "gl": os.environ["MUJOCO_GL"], **tasks()}))
+    print(json.dumps({"versions": found, "gl": os.environ["MUJOCO_GL"], "jpeg": jpeg_mark(), **tasks()}))
     return 0
 
 
@@ -59,6 +59,15 @@ def prepare_rendering() -> None:
     os.environ.setdefault("LIBERO_CONFIG_PATH", "/nonexistent")  # upstream asks on stdin where it finds no file
     for name in THREADS:
         os.environ.setdefault(name, "1")
+
+
+def jpeg_mark() -> str | None:
+    """What tells whether its JPEG pass is the trainer's own, None where it has none."""
+    try:
+        from vlatrain.data.jpeg import pass_mark
+    except ImportError:
+        return None
+    return pass_mark()
 
 
 def tasks() -> dict[str, dict[str, list[str]]]:

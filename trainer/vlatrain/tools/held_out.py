@@ -9,18 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from vlatrain.adapters import latest_adapter
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.data.actions import GRIPPER
 from vlatrain.data.batches import pad_right
-from vlatrain.data.resize import evaluation_images
 from vlatrain.data.rlds import Frame, RLDSDataset, held_out_split
 from vlatrain.evaluate.policy import LivePolicy
 from vlatrain.model.arithmetic import arithmetic
 from vlatrain.model.codec import Codec
-from vlatrain.model.images import normalise
 from vlatrain.tools.checkpoint_evaluation import base_of, config_of, loaded_policy
 from vlatrain.train.devices import chosen_device
 
@@ -62,9 +59,9 @@ def _answers(policy: LivePolicy, frames: list[Frame]) -> Iterator[np.ndarray[Any
     codec, device = policy.codec, policy.device
     for first in range(0, len(frames), BATCH):
         batch = frames[first : first + BATCH]
-        pictures = [_pixels(policy, [frame.image for frame in batch])]
+        pictures = [policy.prepared([frame.image for frame in batch])]
         if codec.pictures > 1:
-            pictures.append(_pixels(policy, [frame.wrist for frame in batch if frame.wrist is not None]))
+            pictures.append(policy.prepared([frame.wrist for frame in batch if frame.wrist is not None]))
         rows = [codec.prompts.inference_ids(frame.instruction) for frame in batch]
         states = [frame.state for frame in batch if frame.state is not None]
         with arithmetic(policy.vla, device, policy.dtype):
@@ -75,10 +72,3 @@ def _answers(policy: LivePolicy, frames: list[Frame]) -> Iterator[np.ndarray[Any
                 torch.from_numpy(np.stack(states)).to(device) if states else None,
             )
         yield codec.actions.decode(ids.cpu().numpy())
-
-
-def _pixels(policy: LivePolicy, images: list[np.ndarray[Any, np.dtype[np.uint8]]]) -> Tensor:
-    """The stored pictures have been through the JPEG already."""
-    seen = torch.from_numpy(np.stack(images)).to(policy.device)
-    resized = evaluation_images(seen, policy.codec.image_size, crop=policy.is_cropped)
-    return normalise(resized, policy.codec.constants, policy.dtype)
