@@ -1,11 +1,15 @@
-"""Gradients of gate|up and of queries|keys|values at the sizes of a step: as the compiler makes them, and as ours."""
+"""Gradients of gate|up and of queries|keys|values at the sizes of a step: as the compiler makes them, and as ours.
 
-from collections.abc import Callable, Iterator
+And what lies between products in fp8: see `speed_rounding`.
+"""
+
+from collections.abc import Iterator
 from functools import partial
 
 import torch
-from speed_place import DEVICE, DTYPE, IS_TRIAL, model_config, release
+from speed_place import IS_TRIAL, model_config, release
 from speed_profile import BYTES, seconds
+from speed_rounding import Way, made, roundings
 from speed_steps import TEXT_TOKENS, Setting
 from timed_parts import Note
 from torch import Tensor
@@ -17,7 +21,6 @@ from vlatrain.planning.sizes import BlockSize, sizes_of
 RANK = 32
 TILES = ((32, 64, 4), (16, 128, 4), (32, 128, 4), (64, 64, 4), (64, 128, 8), (16, 256, 8))
 """Rows, columns and warps of a program that multiplies by D itself; of one that does not: see `_tiles`"""
-Way = Callable[[], Tensor]
 
 
 def gradients(setting: Setting, note: Note) -> None:
@@ -27,6 +30,7 @@ def gradients(setting: Setting, note: Note) -> None:
     for name, (compiled, ours, least) in {
         "gate|up": _gated(setting, decoder),
         "queries|keys|values": _turned(setting, decoder, heads),
+        **roundings(setting.batch * decoder.places, decoder.inner),
     }.items():
         expected, compiled_s = compiled().float(), seconds(compiled)
         print(f"{name}: {1e6 * compiled_s:.0f} us compiled; {least / 1e6:.0f} MB at least", flush=True)
@@ -42,7 +46,7 @@ def gradients(setting: Setting, note: Note) -> None:
 
 def _gated(setting: Setting, decoder: BlockSize) -> tuple[Way, dict[str, Way], int]:
     rows, width = setting.batch * decoder.places, decoder.inner
-    both, downs, joined = _made(rows, width + RANK), _made(RANK, width), _made(rows, 2 * width)
+    both, downs, joined = made(rows, width + RANK), made(RANK, width), made(rows, 2 * width)
 
     def compiled() -> Tensor:
         gate, up = joined.chunk(2, dim=-1)
@@ -66,8 +70,8 @@ def _tiles(both: Tensor, downs: Tensor, joined: Tensor) -> Iterator[tuple[str, W
 
 def _turned(setting: Setting, decoder: BlockSize, heads: int) -> tuple[Way, dict[str, Way], int]:
     rows, width, size = setting.batch * decoder.places, decoder.width, decoder.width // heads
-    pieces = [_made(rows, width).view(setting.batch, -1, heads, size).transpose(1, 2) for _ in range(3)]
-    cos, sin = (_made(decoder.places, size)[None, None] for _ in range(2))
+    pieces = [made(rows, width).view(setting.batch, -1, heads, size).transpose(1, 2) for _ in range(3)]
+    cos, sin = (made(decoder.places, size)[None, None] for _ in range(2))
 
     def compiled() -> Tensor:
         wholes = [turn(one, cos, -sin) for one in pieces[:2]]
@@ -80,9 +84,5 @@ def _turned(setting: Setting, decoder: BlockSize, heads: int) -> tuple[Way, dict
 
 
 def _compiled(way: Way) -> Way:
-    made: Way = way if IS_TRIAL else torch.compile(way)
-    return made
-
-
-def _made(*shape: int) -> Tensor:
-    return torch.randn(shape, device=DEVICE, dtype=DTYPE)
+    compiled: Way = way if IS_TRIAL else torch.compile(way)
+    return compiled

@@ -23,6 +23,7 @@ from speed_steps import (
     BF16_UNGROUPED,
     FP8,
     FP8_GROUPED,
+    FP8_KERNELS,
     FP8_LONG_ROWS,
     PLAIN,
     REFERENCE,
@@ -43,7 +44,8 @@ CHECKPOINT_NUMBERS = 110_828_288
 
 def step(note: Note, _: float) -> None:
     """Batch 16, texts of one length: public libraries, ours in bf16 and in fp8, in turns; ours with all levers off."""
-    in_turns(note, SMALL, [REFERENCE, BF16, BF16_JOINT, FP8, PLAIN, REFERENCE, BF16_JOINT, BF16, FP8])
+    in_turns(note, SMALL, [REFERENCE, BF16, BF16_JOINT, FP8, FP8_KERNELS, PLAIN])
+    in_turns(note, SMALL, [REFERENCE, BF16_JOINT, BF16, FP8_KERNELS, FP8])
 
 
 def large(note: Note, _: float) -> None:
@@ -81,12 +83,12 @@ def in_turns(note: Note, setting: Setting, contenders: list[Contender]) -> None:
 def kernels(note: Note, _: float) -> None:
     """The kernels of a step by their time, beside what the card's own rates allow."""
     floors(SMALL, note)
-    for contender in (BF16, BF16_JOINT, FP8):
+    for contender in (BF16, BF16_JOINT, FP8, FP8_KERNELS):
         profiled(contender, SMALL, note)
 
 
 def joint_gradients(note: Note, _: float) -> None:
-    """The two widest gradients that are put together from pieces, by the compiler and by kernels of ours."""
+    """The widest gradients put together from pieces, and rounding to fp8: by the compiler and by kernels of ours."""
     gradients(SMALL, note)
 
 
@@ -162,7 +164,7 @@ def several(note: Note, most_s: float) -> None:
 
 
 PARTS: Mapping[str, Part] = {
-    "step": Part(130, step),
+    "step": Part(165, step),
     "predict": Part(95, answers),
     "checkpoint": Part(10, checkpoint),
     "large": Part(65, large),
@@ -172,8 +174,8 @@ PARTS: Mapping[str, Part] = {
     "memory": Part(150, memory),
     "feeding": Part(40, feeding),
     "levers": Part(100, levers),
-    "kernels": Part(40, kernels),
-    "gradients": Part(10, joint_gradients),
+    "kernels": Part(55, kernels),
+    "gradients": Part(30, joint_gradients),
     "products": Part(10, products),
     "large_unequal": Part(75, large_unequal),
     "long_rows": Part(60, long_rows),

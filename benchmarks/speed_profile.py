@@ -20,7 +20,7 @@ KINDS = (
     ("narrow products", rf"{_TILE}(32|64|96)x\d+_|{_TILE}\d+x(32|64|96)_|{_TILE}256x128_64x4_2x1_v_bz_coopA_NNT"),
     ("wide products", r"nvjet|gemm|cutlass|cublas"),
     ("optimizer", r"multi_tensor|FusedOptimizer"),
-    ("element-wise", r"triton|_of_gated|_of_turned|elementwise|copy|Cat|reduce"),
+    ("element-wise", r"triton|_gated|_of_turned|_rounded|elementwise|copy|Cat|reduce"),
     ("memory", r"Memset|Memcpy"),
 )
 BYTES = 2

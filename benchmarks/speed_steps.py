@@ -58,6 +58,7 @@ FP8 = Contender("fp8", IN_FP8)
 BF16_JOINT = Contender("bf16, joint gradients", {"joint_gradients": Switch.ON})
 BF16_UNGROUPED = Contender("bf16, not grouped", UNGROUPED)
 FP8_GROUPED = Contender("fp8, grouped", {**IN_FP8, **GROUPED})
+FP8_KERNELS = Contender("fp8, kernels", {**IN_FP8, "fp8_kernels": Switch.ON, "joint_gradients": Switch.ON})
 LONG_ROWS = {"triton.multi_kernel": 1}
 """Rows of up to 16,384 numbers are kept while they are summed up, where that measures faster, and not read twice."""
 FP8_LONG_ROWS = Contender("fp8, long rows", IN_FP8, LONG_ROWS)

@@ -18,6 +18,7 @@ NAMES = {
     "bf16, joint gradients": "ours, `joint_gradients: on`",
     "bf16, not grouped": "ours, `grouped_lora: off`",
     "fp8, grouped": "ours, fp8, `grouped_lora: on`",
+    "fp8, kernels": "ours, fp8, `fp8_kernels: on`, `joint_gradients: on`",
     "fp8, grouped, long rows": "ours, fp8, `grouped_lora: on`, long rows kept while summed up",
     "ours, kernels": "ours, `answer_kernels: on`",
     "ours, fp8, kernels": "ours, fp8, `answer_kernels: on`",

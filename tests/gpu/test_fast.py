@@ -9,6 +9,7 @@ from gpu_models import needs_gpus, small_config, small_model
 from joint_cases import gated_case, narrow_case, turned_case
 from kernel_cases import attended_case, begun_early_case, beside_case, product_case
 from made_adapters import nudged
+from rounding_cases import cases as rounding_cases
 from speed_steps import codec_7b
 from torch import Tensor
 from training_runs import Workshop, adapter, is_same, trainer_state
@@ -152,11 +153,36 @@ def test_pictures_looked_at_in_one_program_are_those_of_the_plain_path() -> None
     assert (difference > 0.5).float().mean() < 1e-3
 
 
-@pytest.mark.parametrize("grouped_lora", [Switch.OFF, Switch.ON])
-def test_an_fp8_base_turns_gradients_by_its_rounding_only(grouped_lora: Switch) -> None:
+OVER_FP8: dict[str, dict[str, Any]] = {
+    "by themselves": {"grouped_lora": Switch.OFF},
+    "grouped": {"grouped_lora": Switch.ON},
+    "kernels": {"fp8_kernels": Switch.ON},
+    "kernels, not compiled": {"fp8_kernels": Switch.ON, "compile": Switch.OFF},
+    "kernels, joint gradients": {"fp8_kernels": Switch.ON, "joint_gradients": Switch.ON},
+}
+
+
+@pytest.mark.parametrize("name", OVER_FP8)
+def test_an_fp8_base_turns_gradients_by_its_rounding_only(name: str) -> None:
     _, exact = passed(Precision.FP32, **OFF)
-    _, found = passed(Precision.BF16, base_precision=BasePrecision.FP8, grouped_lora=grouped_lora)
+    _, found = passed(Precision.BF16, base_precision=BasePrecision.FP8, **OVER_FP8[name])
     assert 0 < distance(found, exact) < 0.25
+
+
+def test_kernels_over_an_fp8_base_are_as_near_to_fp32_as_the_plain_pass_over_it() -> None:
+    _, exact = passed(Precision.FP32, **OFF)
+    plain, found = (
+        passed(Precision.BF16, base_precision=BasePrecision.FP8, **switches)[1]
+        for switches in (OFF, OVER_FP8["kernels, joint gradients"])
+    )
+    assert distance(found, exact) < 1.2 * distance(plain, exact)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_kernels_between_fp8_products_say_what_autograd_says_and_round_as_everywhere(dtype: torch.dtype) -> None:
+    for case in [*rounding_cases("cuda", dtype), *rounding_cases("cuda", dtype, rows=290, width=11008, rank=32)]:
+        assert case.distance < max(2 * torch.finfo(dtype).eps, 2e-6)
+        assert case.worst_rounding < 1e-6
 
 
 def test_fp8_products_on_the_card_are_those_of_the_emulation() -> None:

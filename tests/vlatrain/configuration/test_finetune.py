@@ -100,7 +100,7 @@ OURS = {
     ),
     *("ema_decay", "action_chunk", "executed_actions", "chunk_ensembling", "proprio_loss_weight"),
     *("soft_target_bins", "use_proprio", "use_wrist_image", "fused_lora", "compile", "cuda_graph", "base_precision"),
-    *("grouped_lora", "joint_gradients", "answer_kernels"),
+    *("grouped_lora", "joint_gradients", "fp8_kernels", "answer_kernels"),
     *("probe_samples", "probe_seed", "thermostat_mode", "thermostat_estimator", "thermostat_window"),
     *("icsm_rank", "icsm_fragile_dim", "icsm_plastic_dim", "icsm_epsilon", "icsm_sensitivity_samples"),
     *("icsm_layer_ids", "icsm_states", "icsm_batch_size"),

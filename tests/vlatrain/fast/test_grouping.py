@@ -50,6 +50,7 @@ class Learning:
         has_fp8: bool = False,
         keeps_transpose: bool = True,
         has_joint_gradients: bool = True,
+        has_fp8_kernels: bool = False,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.dtype = dtype
@@ -60,7 +61,8 @@ class Learning:
         self.flat = flat_gradients(adapters_of(self.model))
         self.shadows = Shadows(self.model, dtype)
         if is_grouped:
-            group(self.vla, self.shadows, has_joint_gradients=has_joint_gradients)
+            switches = {"has_joint_gradients": has_joint_gradients, "has_fp8_kernels": has_fp8_kernels}
+            group(self.vla, self.shadows, **switches)
 
     def passed(self, passes: int = 1) -> tuple[float, Tensor]:
         """Sum of losses and all gradients; the adapters change between passes, as an optimizer changes them."""
@@ -118,12 +120,21 @@ def test_gate_and_up_are_finished_by_down_unless_in_fp8(make_tiny_model: Make) -
         assert [one.finished is not None for one in mlps] == [not has_fp8] * (len(layers) - 1) + [False]
 
 
+def test_mlps_are_one_function_with_kernels_over_fp8_only(make_tiny_model: Make) -> None:
+    for has_fp8, has_kernels in ((True, True), (True, False), (False, True)):
+        learning = Learning(make_tiny_model, is_grouped=True, has_fp8=has_fp8, has_fp8_kernels=has_kernels)
+        layers = learning.vla.language_model.model.layers
+        mlps = [layer.mlp for layer in layers if isinstance(layer, DecoderLayer)]
+        assert [one.whole is not None for one in mlps] == [has_fp8 and has_kernels] * (len(layers) - 1) + [False]
+
+
+@pytest.mark.parametrize("has_fp8_kernels", [False, True])
 @pytest.mark.parametrize("keeps_transpose", [True, False])
 def test_over_weights_in_fp8_gradients_are_the_same_within_their_rounding(
-    make_tiny_model: Make, keeps_transpose: bool
+    make_tiny_model: Make, keeps_transpose: bool, has_fp8_kernels: bool
 ) -> None:
     how: dict[str, Any] = {"has_fp8": True, "keeps_transpose": keeps_transpose}
-    loss, gradient = Learning(make_tiny_model, is_grouped=True, **how).passed()
+    loss, gradient = Learning(make_tiny_model, is_grouped=True, has_fp8_kernels=has_fp8_kernels, **how).passed()
     expected_loss, expected = Learning(make_tiny_model, is_grouped=False, **how).passed()
     _, exact = Learning(make_tiny_model, is_grouped=False).passed()
     assert loss == pytest.approx(expected_loss, rel=1e-6), "the pass forward rounds the same rows"
@@ -175,10 +186,12 @@ def test_the_last_layer_is_left_to_itself(make_tiny_model: Make) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("has_fp8", [True, False])
-def test_compiled_groups_give_the_same_pass_without_a_break(make_tiny_model: Make, has_fp8: bool) -> None:
-    expected_loss, expected = Learning(make_tiny_model, is_grouped=True, has_fp8=has_fp8).passed(2)
-    compiled = Learning(make_tiny_model, is_grouped=True, has_fp8=has_fp8)
+@pytest.mark.parametrize(
+    "base", [{}, {"has_fp8": True}, {"has_fp8": True, "has_fp8_kernels": True}], ids=["plain", "fp8", "fp8, kernels"]
+)
+def test_compiled_groups_give_the_same_pass_without_a_break(make_tiny_model: Make, base: dict[str, Any]) -> None:
+    expected_loss, expected = Learning(make_tiny_model, is_grouped=True, **base).passed(2)
+    compiled = Learning(make_tiny_model, is_grouped=True, **base)
     compile_blocks(compiled.vla, backend="aot_eager", fullgraph=True)
     torch._dynamo.utils.counters.clear()
     loss, gradient = compiled.passed(2)

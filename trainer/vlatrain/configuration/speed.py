@@ -39,6 +39,9 @@ class Speed:
         Switch.OFF,
         "with grouped_lora: gradients of gate, up, queries, keys and values by kernels that read their inputs once",
     )
+    fp8_kernels: Switch = option(
+        Switch.OFF, "over an fp8 base, with grouped_lora: its MLPs' activations and their gradients rounded by kernels"
+    )
     answer_kernels: Switch = option(
         Switch.AUTO,
         "answers of the policy: to one row by kernels of our own; to many rows over an fp8 base by its products",
@@ -53,7 +56,9 @@ class Speed:
 
     def check_speed(self) -> None:
         at_least(self, 0, "profile_steps")
-        for name in ("fused_lora", "compile", "cuda_graph", "grouped_lora", "joint_gradients", "answer_kernels"):
+        for name in ("fused_lora", "compile", "cuda_graph", "grouped_lora", "joint_gradients"):
+            one_of(self, Switch, name)
+        for name in ("fp8_kernels", "answer_kernels"):
             one_of(self, Switch, name)
         one_of(self, BasePrecision, "base_precision")
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from vlatrain.fast.shadows import Shadows
 from vlatrain.model.fp8 import Fp8Linear, base_of, lay_together
+from vlatrain.model.fp8_mlp import Fp8Mlp
 from vlatrain.model.fused_lora import FusedLoraLinear, weight_of
 from vlatrain.model.grouped_lora import Group
 from vlatrain.model.llama import DecoderLayer
@@ -14,26 +15,29 @@ from vlatrain.model.openvla import OpenVLA
 
 
 @torch.no_grad()
-def group(vla: OpenVLA, shadows: Shadows, *, has_joint_gradients: bool) -> None:
+def group(vla: OpenVLA, shadows: Shadows, *, has_joint_gradients: bool, has_fp8_kernels: bool = False) -> None:
     """Makes the decoder's layers train by groups, in place; the last one, which computes few places, stays as it is.
 
     Frozen weights move into the groups' tensors, one layer after the other, and stay views of them. With
     `has_joint_gradients` those of queries, keys and values, and of gate and up, are put together by `joint_gradients`.
+    With `has_fp8_kernels` MLPs over weights in fp8 are `Fp8Mlp`.
     """
     for layer in list(vla.language_model.model.layers)[:-1]:
         assert isinstance(layer, DecoderLayer)
         attention, mlp = layer.self_attn, layer.mlp
         attention.grouped = grouped([attention.q_proj, attention.k_proj, attention.v_proj], shadows)
-        mlp.grouped = grouped([mlp.gate_proj, mlp.up_proj], shadows)
+        mlp.grouped = gate_and_up = grouped([mlp.gate_proj, mlp.up_proj], shadows)
         for single in (attention.o_proj, mlp.down_proj):
             if isinstance(single, FusedLoraLinear):
                 single.grouped = grouped([single], shadows)
-        if not has_joint_gradients:
-            continue
-        attention.turns_jointly = attention.grouped is not None
+        attention.turns_jointly = has_joint_gradients and attention.grouped is not None
         down = mlp.down_proj
-        if mlp.grouped is not None and isinstance(down, FusedLoraLinear) and isinstance(down.grouped, Group):
-            mlp.finished = None if _is_fp8(down) else down.grouped.of_gated
+        if gate_and_up is None or not isinstance(down, FusedLoraLinear) or not isinstance(down.grouped, Group):
+            continue
+        if not _is_fp8(down):
+            mlp.finished = down.grouped.of_gated if has_joint_gradients else None
+        elif has_fp8_kernels:
+            mlp.whole = Fp8Mlp(gate_and_up, down.grouped)
 
 
 def grouped(linears: Sequence[nn.Module], shadows: Shadows) -> Group | None:

@@ -12,7 +12,7 @@ from vlatrain.errors import ConfigError
 LEAST_TO_COMPILE = (7, 5)
 RANK_STEP = 8
 """Ranks of grouped adapters are multiples of it: rows with further columns then begin at multiples of 16 bytes."""
-NAMES = ("fused_lora", "compile", "cuda_graph", "grouped_lora", "joint_gradients", "answer_kernels")
+NAMES = ("fused_lora", "compile", "cuda_graph", "grouped_lora", "joint_gradients", "fp8_kernels", "answer_kernels")
 
 
 class Arithmetic(StrEnum):
@@ -50,6 +50,7 @@ class Levers:
     cuda_graph: bool = False
     grouped_lora: bool = False
     joint_gradients: bool = False
+    fp8_kernels: bool = False
     answer_kernels: bool = False
     captures_answers: bool = False
     reasons: tuple[tuple[str, str], ...] = ()
@@ -99,6 +100,8 @@ def _obstacles(name: str, config: FinetuneConfig, place: Place, used: dict[str, 
             yield from _against_grouped_lora(config, used)
         case "joint_gradients":
             yield from _against_joint_gradients(place, used)
+        case "fp8_kernels":
+            yield from _against_fp8_kernels(config, place, used)
         case _:
             yield from _against_answer_kernels(config, place, used)
 
@@ -109,7 +112,7 @@ def _doubt(name: str, config: FinetuneConfig, place: Place) -> str | None:
         return "deterministic: kernels chosen by their speed are not the same in every process"
     if name == "cuda_graph" and place.world_size > 1:
         return "several ranks average while they compute; on takes graphs instead"
-    if name == "grouped_lora" and config.has_fp8_base:
+    if name == "grouped_lora" and config.has_fp8_base and config.fp8_kernels is Switch.OFF:
         return "over a base in fp8 it gained nothing; on takes it"
     if name == "answer_kernels" and config.has_fp8_base:
         return "over a base in fp8 no GPU has run them yet; on takes them"
@@ -169,6 +172,13 @@ def _against_joint_gradients(place: Place, used: dict[str, bool]) -> Iterator[st
         yield "grouped_lora is off"
     if not place.has_triton:
         yield "Triton is not installed"
+
+
+def _against_fp8_kernels(config: FinetuneConfig, place: Place, used: dict[str, bool]) -> Iterator[str]:
+    """Off unless asked for: no GPU has run them yet."""
+    if not config.has_fp8_base:
+        yield "the base is not in fp8"
+    yield from _against_joint_gradients(place, used)
 
 
 def _against_answer_kernels(config: FinetuneConfig, place: Place, used: dict[str, bool]) -> Iterator[str]:

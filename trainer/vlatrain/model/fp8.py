@@ -51,9 +51,16 @@ def product_back(gradient: Tensor, weight: Tensor, scales: Tensor, transposed: T
     """gradient [M, N] times W [N, K], in its type. `transposed` is W's bytes as [K, N], or empty: then they are
     transposed here.
     """
+    return rounded_product_back(*rounded(gradient.float() * scales.t()), weight, transposed, gradient.dtype)
+
+
+def rounded_product_back(
+    rows: Tensor, row_scales: Tensor, weight: Tensor, transposed: Tensor, to: torch.dtype
+) -> Tensor:
+    """The same of a gradient that has the scales of W's rows in it, and is rounded."""
     columns = (transposed if transposed.numel() else weight.t().contiguous()).t()
-    ones = torch.ones(1, weight.shape[1], device=gradient.device)
-    return scaled_product(*rounded(gradient.float() * scales.t()), columns, ones, gradient.dtype)
+    ones = torch.ones(1, weight.shape[1], device=rows.device)
+    return scaled_product(rows, row_scales, columns, ones, to)
 
 
 class _Product(torch.autograd.Function):

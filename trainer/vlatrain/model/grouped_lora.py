@@ -69,8 +69,8 @@ class _Wide(torch.autograd.Function):
         of_outs = gradient.reshape(-1, gradient.shape[-1])
         both = of_outs @ wide
         of_flat, of_narrow = both[:, : flat.shape[1]], both[:, flat.shape[1] :]
-        to_adapters = _of_adapters(of_outs, flat, narrow, of_narrow, ctx.outs_and_scale)
-        return _sum(gradient, of_flat, of_narrow @ downs), *[None] * 3, *to_adapters
+        to_adapters = of_adapters(of_outs, flat, narrow, of_narrow, ctx.outs_and_scale)
+        return laid_out_sum(gradient, of_flat, of_narrow @ downs), *[None] * 3, *to_adapters
 
 
 class _WideGated(torch.autograd.Function):
@@ -98,7 +98,7 @@ class _WideGated(torch.autograd.Function):
         of_outs = gradient.reshape(-1, gradient.shape[-1])
         both = of_outs @ wide
         of_narrow = both[:, n_in:]
-        to_adapters = _of_adapters(of_outs, beside[:, :n_in], beside[:, n_in:], of_narrow, ctx.outs_and_scale)
+        to_adapters = of_adapters(of_outs, beside[:, :n_in], beside[:, n_in:], of_narrow, ctx.outs_and_scale)
         return of_gated(both, downs, rows).view(*gradient.shape[:-1], -1), *[None] * 3, *to_adapters
 
 
@@ -110,7 +110,7 @@ class _WideFp8(torch.autograd.Function):
         narrow = flat @ downs.t()
         ctx.outs_and_scale = outs_and_scale
         ctx.save_for_backward(flat, narrow, weight, scales, transposed, ups, downs)
-        return _sum(inputs, product(flat, weight, scales), narrow @ ups.t())
+        return laid_out_sum(inputs, product(flat, weight, scales), narrow @ ups.t())
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Gradients:
@@ -118,18 +118,18 @@ class _WideFp8(torch.autograd.Function):
         of_outs = gradient.reshape(-1, gradient.shape[-1])
         of_narrow = of_outs @ ups
         of_flat = product_back(of_outs, weight, scales, transposed)
-        to_adapters = _of_adapters(of_outs, flat, narrow, of_narrow, ctx.outs_and_scale)
-        return _sum(gradient, of_flat, of_narrow @ downs), *[None] * 6, *to_adapters
+        to_adapters = of_adapters(of_outs, flat, narrow, of_narrow, ctx.outs_and_scale)
+        return laid_out_sum(gradient, of_flat, of_narrow @ downs), *[None] * 6, *to_adapters
 
 
-def _sum(like: Tensor, one: Tensor, other: Tensor) -> Tensor:
+def laid_out_sum(like: Tensor, one: Tensor, other: Tensor) -> Tensor:
     """Of two products, rows laid out as `like`. Added behind that layout, where the compiler leaves the sum to whoever
     reads it; two bare products it would make one with a copy."""
     shape = (*like.shape[:-1], one.shape[1])
     return one.reshape(shape) + other.view(shape)
 
 
-def _of_adapters(
+def of_adapters(
     of_outs: Tensor, flat: Tensor, narrow: Tensor, of_narrow: Tensor, outs_and_scale: tuple[tuple[int, ...], float]
 ) -> list[Tensor]:
     """D and U of each linear in turn. All U together are one product, of whose blocks those on the diagonal count."""

@@ -147,12 +147,15 @@ class Mlp(nn.Module):
         self.beside: Callable[[Tensor], Tensor] | None = None
         self.grouped: Callable[[Tensor], Tensor] | None = None  # while it trains by groups: both products as one
         self.finished: Callable[[Tensor], Tensor] | None = None  # and what becomes of them, from gate|up on
+        self.whole: Callable[[Tensor], Tensor] | None = None  # while it trains by kernels over weights in fp8: all
 
     def forward(self, hidden: Tensor) -> Tensor:
         if self.joint is not None and (self.merges_prompts or hidden.shape[1] == 1):
             gate, up = F.linear(hidden, self.joint).chunk(2, dim=-1)
         elif self.beside is not None:
             gate, up = self.beside(hidden).chunk(2, dim=-1)
+        elif self.whole is not None and torch.is_grad_enabled():
+            return self.whole(hidden)
         elif self.grouped is not None and torch.is_grad_enabled():
             joined = self.grouped(hidden)
             if self.finished is not None:

@@ -199,7 +199,7 @@ def learner_of(
     gradients = flat_gradients(_adapters_first(model)) if used.cuda_graph else None
     shadows = Shadows(vla, dtype) if used.cuda_graph and used.fused_lora else None
     if shadows is not None and used.grouped_lora:
-        group(vla, shadows, has_joint_gradients=used.joint_gradients)
+        group(vla, shadows, has_joint_gradients=used.joint_gradients, has_fp8_kernels=used.fp8_kernels)
     optimizer = adamw(_trainable(adapted or vla), config.learning_rate, config.weight_decay, device)
     if head is not None:
         optimizer.add_param_group({"params": list(head.named_parameters())})
