@@ -24,6 +24,7 @@ from speed_steps import (
     FP8,
     FP8_GROUPED,
     FP8_KERNELS,
+    FP8_KERNELS_LONG_ROWS,
     FP8_LONG_ROWS,
     PLAIN,
     REFERENCE,
@@ -70,7 +71,7 @@ def levers(note: Note, _: float) -> None:
 
 def long_rows(note: Note, _: float) -> None:
     """Batch 16: another way of compiling sums over long rows."""
-    in_turns(note, SMALL, [FP8_LONG_ROWS, BF16_LONG_ROWS])
+    in_turns(note, SMALL, [FP8_LONG_ROWS, FP8_KERNELS_LONG_ROWS, BF16_LONG_ROWS])
 
 
 def in_turns(note: Note, setting: Setting, contenders: list[Contender]) -> None:
@@ -178,6 +179,6 @@ PARTS: Mapping[str, Part] = {
     "gradients": Part(30, joint_gradients),
     "products": Part(10, products),
     "large_unequal": Part(75, large_unequal),
-    "long_rows": Part(60, long_rows),
+    "long_rows": Part(90, long_rows),
 }
 """The most wanted first."""

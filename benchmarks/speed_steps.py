@@ -62,6 +62,7 @@ FP8_KERNELS = Contender("fp8, kernels", {**IN_FP8, "fp8_kernels": Switch.ON, "jo
 LONG_ROWS = {"triton.multi_kernel": 1}
 """Rows of up to 16,384 numbers are kept while they are summed up, where that measures faster, and not read twice."""
 FP8_LONG_ROWS = Contender("fp8, long rows", IN_FP8, LONG_ROWS)
+FP8_KERNELS_LONG_ROWS = Contender("fp8, kernels, long rows", FP8_KERNELS.settings, LONG_ROWS)
 BF16_LONG_ROWS = Contender("bf16, joint gradients, long rows", {"joint_gradients": Switch.ON}, LONG_ROWS)
 
 

@@ -182,7 +182,7 @@ def test_kernels_over_an_fp8_base_are_as_near_to_fp32_as_the_plain_pass_over_it(
 def test_kernels_between_fp8_products_say_what_autograd_says_and_round_as_everywhere(dtype: torch.dtype) -> None:
     for case in [*rounding_cases("cuda", dtype), *rounding_cases("cuda", dtype, rows=290, width=11008, rank=32)]:
         assert case.distance < max(2 * torch.finfo(dtype).eps, 2e-6)
-        assert case.worst_rounding < 1e-6
+        assert case.worst_rounding < 4e-6
 
 
 def test_fp8_products_on_the_card_are_those_of_the_emulation() -> None:

@@ -37,7 +37,7 @@ def test_kernels_say_what_autograd_says_and_round_as_everywhere(
     monkeypatch.setattr(gated_kernels, "FP8", torch.float32)
     for case in cases("cpu", dtype, *sizes):
         assert case.distance < 4 * torch.finfo(dtype).eps
-        assert case.worst_rounding < 1e-6
+        assert case.worst_rounding < 4e-6
 
 
 @needs_kernels

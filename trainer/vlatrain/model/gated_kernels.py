@@ -119,8 +119,8 @@ def _rounded(
     values, largest, column_scales, out, scales, width, tiles, LARGEST: tl.constexpr,
     HAS_SCALES: tl.constexpr, COLUMNS: tl.constexpr, TILES: tl.constexpr,
 ):  # fmt: skip
-    """A row: `largest` of it in parts."""
-    row, tile = tl.program_id(0).to(tl.int64), tl.arange(0, TILES)
+    """A row: `largest` of it in parts. The last rows come first: they were written last, and lie in the cache."""
+    row, tile = (tl.num_programs(0) - 1 - tl.program_id(0)).to(tl.int64), tl.arange(0, TILES)
     most = tl.max(tl.load(largest + row * tiles + tile, mask=tile < tiles, other=0.0), axis=0)
     most = tl.maximum(most, 1e-12)
     tl.store(scales + row, tl.div_rn(most, LARGEST))
