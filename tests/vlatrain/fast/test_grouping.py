@@ -128,6 +128,13 @@ def test_mlps_are_one_function_with_kernels_over_fp8_only(make_tiny_model: Make)
         assert [one.whole is not None for one in mlps] == [has_fp8 and has_kernels] * (len(layers) - 1) + [False]
 
 
+def test_values_are_copied_out_of_the_joint_product_over_fp8_only(make_tiny_model: Make) -> None:
+    for has_fp8 in (True, False):
+        layers = Learning(make_tiny_model, is_grouped=True, has_fp8=has_fp8).vla.language_model.model.layers
+        attentions = [layer.self_attn for layer in layers if isinstance(layer, DecoderLayer)]
+        assert [one.copies_values for one in attentions] == [has_fp8] * (len(layers) - 1) + [False]
+
+
 @pytest.mark.parametrize("has_fp8_kernels", [False, True])
 @pytest.mark.parametrize("keeps_transpose", [True, False])
 def test_over_weights_in_fp8_gradients_are_the_same_within_their_rounding(

@@ -31,6 +31,7 @@ def group(vla: OpenVLA, shadows: Shadows, *, has_joint_gradients: bool, has_fp8_
             if isinstance(single, FusedLoraLinear):
                 single.grouped = grouped([single], shadows)
         attention.turns_jointly = has_joint_gradients and attention.grouped is not None
+        attention.copies_values = _is_fp8(attention.q_proj)
         down = mlp.down_proj
         if gate_and_up is None or not isinstance(down, FusedLoraLinear) or not isinstance(down.grouped, Group):
             continue
@@ -88,5 +89,5 @@ def _let_follow(members: Sequence[FusedLoraLinear], ups: Tensor, shadows: Shadow
         first_row, first_column = first_row + rows, first_column + columns
 
 
-def _is_fp8(member: FusedLoraLinear) -> bool:
-    return isinstance(member.base_layer, Fp8Linear)
+def _is_fp8(member: nn.Module) -> bool:
+    return isinstance(member, FusedLoraLinear) and isinstance(member.base_layer, Fp8Linear)

@@ -1,11 +1,16 @@
 """What lies between the products of an MLP over weights in fp8, forward and backward: adapters added, gated, rounded.
 
-The compiler reads a long row twice, for its largest number and to round it, and computes what it holds twice; and what
-adapters add to gate|up and to the gradient of x = silu(gate) * up, as wide as these, is written and read before. Here
-tiles multiply by the adapters on the way, write their part of x, or of the gradient, and the largest number of each
-of their rows; a second kernel reads that once more and rounds it. Gate|up with its adapters is never written: it is
-put together again backward. By kernels of our own on a GPU with Triton, elsewhere by torch; both are operators that the
-compiler leaves as they are.
+The compiler leaves what adapters add to gate|up and to the gradient of x = silu(gate) * up to a product that is as wide
+as these, then writes the sum, and reads each row anew to round it, gate and up each by themselves. Here tiles multiply
+by the adapters on the way, write their part of x, or of the gradient, and the largest number of each of their rows; a
+second kernel reads that once more and rounds it. Gate|up with its adapters is never written: it is put together again
+backward. Loads and stores of the compiler's code counted, MB a layer at 7B, batch 16, 290 places:
+
+    |          | compiled | compiled, grouped | here |
+    | forward  |    1,072 |             1,275 |  459 |
+    | backward |    1,124 |             1,327 |  816 |
+
+By kernels of our own on a GPU with Triton, elsewhere by torch; both are operators that the compiler leaves as they are.
 """
 
 import torch

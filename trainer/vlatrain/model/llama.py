@@ -87,6 +87,7 @@ class Attention(nn.Module):
         self.beside: Callable[[Tensor], Tensor] | None = None  # while it answers: all three over weights in fp8
         self.grouped: Callable[[Tensor], Tensor] | None = None  # while it trains by groups: all three products as one
         self.turns_jointly = False  # whether their gradient is put together by `joint_gradients`
+        self.copies_values = False  # out of `grouped`, where it is a sum that the compiler would write whole for them
 
     def forward(
         self,
@@ -112,7 +113,8 @@ class Attention(nn.Module):
         """Queries, of the wanted places only, keys and values, each [B, H, S, head_size]."""
         joined = self._joined(hidden, wanted)
         if joined is not None and self.turns_jointly and wanted is None and torch.is_grad_enabled():
-            return turned(joined, turn.cos, turn.sin)
+            query, key, value = turned(joined, turn.cos, turn.sin)
+            return query, key, value.contiguous() if self.copies_values else value
         if joined is None:
             asking = hidden if wanted is None else take(hidden, wanted)
             query, key, value = self.q_proj(asking), self.k_proj(hidden), self.v_proj(hidden)
