@@ -125,6 +125,19 @@ def test_a_free_seat_takes_the_next_episode_at_once() -> None:
     assert policy.sizes.count(3) >= steps // 3 - max(LENGTHS)  # full but for the end
 
 
+def test_a_free_seat_has_its_next_episode_before_the_policy_is_asked() -> None:
+    suite, notes, under_way = FakeSuite(), Notes(), []
+    seeing = SeeingPolicy()
+
+    def policy(observations: Sequence[Observation], instructions: Sequence[str]) -> NDArray[np.float64]:
+        if suite.begun < 12:
+            under_way.append(suite.begun - len(notes.outcomes))
+        return seeing(observations, instructions)
+
+    roll_out(policy, suite, plan_episodes(3, 4), 3, notes)
+    assert set(under_way) == {3}
+
+
 def test_simulators_are_closed_when_an_evaluation_is_given_up() -> None:
     suite = FakeSuite()
 

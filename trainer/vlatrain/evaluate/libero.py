@@ -81,6 +81,7 @@ class LiberoVenue:
     suite: LiberoSuite
     pool: Pool
     _games: dict[int, Game] = field(default_factory=dict)
+    _places: dict[Episode, int] = field(default_factory=dict)
     _stages: dict[int, int] = field(default_factory=dict)
     """The task that the worker in a place has set up"""
     _repeats: dict[Episode, int] = field(default_factory=dict)
@@ -103,6 +104,7 @@ class LiberoVenue:
         """In a worker that has the task set up, else in one that has set up nothing."""
         place = min(self._free, key=lambda one: (self._stages.get(one) != episode.task, one in self._stages))
         self._games[place], self._stages[place] = Game(episode, place), episode.task
+        self._places[episode] = place
         self._ask_to_start(episode, place)
 
     def _ask_to_start(self, episode: Episode, place: int) -> None:
@@ -110,7 +112,7 @@ class LiberoVenue:
         self.pool.ask(place, {**request, "wait_steps": WAIT_STEPS, "stored": self.suite.is_stored})
 
     def act(self, episode: Episode, action: Action) -> None:
-        game = next(game for game in self._games.values() if game.episode == episode)
+        game = self._games[self._places[episode]]
         game.steps += 1
         self.pool.ask(game.place, {"do": "act", "action": action.tolist()})
 
@@ -142,15 +144,15 @@ class LiberoVenue:
         return None
 
     def _ended(self, game: Game, outcome: Outcome) -> Ended:
-        del self._games[game.place]
+        del self._games[game.place], self._places[game.episode]
         repeats = min(self._repeats.get(game.episode, 0), MOST_REPEATS)
         return Ended(game.episode, replace(outcome, repeats=repeats))
 
     def _observation(self, place: int) -> Observation:
-        """A copy: the worker draws the next picture over this one."""
+        """The pictures as they lie in the shared memory, and a copy of the state."""
         frames = self.pool[place].frames
-        wrist = frames.images[0, 1].copy() if frames.layout.cameras > 1 else None
-        return Observation(frames.images[0, 0].copy(), wrist, np.array(frames.states[0]), self.suite.is_stored)
+        wrist = frames.images[0, 1] if frames.layout.cameras > 1 else None
+        return Observation(frames.images[0, 0], wrist, np.array(frames.states[0]), self.suite.is_stored)
 
     def close(self) -> None:
         self.pool.close()

@@ -43,13 +43,12 @@ class LivePolicy:
         """
         device, codec = self.device, self.codec
         stored = [as_stored(one) for one in observations]
-        pictures = [self.prepared([one.image for one in stored])]
-        if codec.pictures > 1:
-            pictures.append(self.prepared([one.wrist for one in stored if one.wrist is not None]))
+        wrists = [one.wrist for one in stored if one.wrist is not None] if codec.pictures > 1 else []
+        pictures = self.prepared([*(one.image for one in stored), *wrists])
         rows = [codec.prompts.inference_ids(instruction) for instruction in instructions]
         with arithmetic(self.vla, device, self.dtype):
             ids = (self.answers or self.vla.predict)(
-                torch.cat(pictures, dim=1) if len(pictures) > 1 else pictures[0],
+                torch.cat(torch.chunk(pictures, 2), dim=1) if wrists else pictures,
                 pad_right(rows, codec.prompts.pad_token_id).to(device),
                 torch.tensor([len(row) for row in rows], device=device),
                 self._states(observations),
@@ -59,9 +58,8 @@ class LivePolicy:
         return to_environment(unnormalise(chunks, self.statistics))
 
     def prepared(self, images: Sequence[NDArray[np.uint8]]) -> Tensor:
-        """Pixel values [B, 6, H, W] of one camera, whose pictures are as stored."""
-        seen = torch.from_numpy(np.stack(images)).to(self.device)
-        resized = evaluation_images(seen, self.codec.image_size, crop=self.is_cropped)
+        """Pixel values [B, 6, H, W] of pictures that are as stored."""
+        resized = evaluation_images(on_device(images, self.device), self.codec.image_size, crop=self.is_cropped)
         return normalise(resized, self.codec.constants, self.dtype)
 
     def _states(self, observations: Sequence[Observation]) -> Tensor | None:
@@ -71,6 +69,13 @@ class LivePolicy:
         assert self.state_statistics is not None
         states = np.stack([one.state for one in observations if one.state is not None])
         return torch.from_numpy(normalise_numbers(states, self.state_statistics)).to(self.device)
+
+
+def on_device(images: Sequence[NDArray[np.uint8]], device: torch.device) -> Tensor:
+    """The pictures side by side [B, H, W, 3]; a GPU fetches them from page-locked memory, which torch keeps for it."""
+    together = torch.empty((len(images), *images[0].shape), dtype=torch.uint8, pin_memory=device.type == "cuda")
+    np.stack(images, out=together.numpy())
+    return together.to(device, non_blocking=True)
 
 
 def as_stored(seen: Observation) -> Observation:

@@ -78,10 +78,11 @@ def roll_out(
     now = Round(deque(episodes), chunks=Chunks(ensembling))
     due = partial(now.due, batch_size, in_step=in_step, in_turns=in_turns)
     with closing(suite.open(batch_size, len(episodes))) as venue:
+        _begin(now, venue)
         while not now.is_over:
             watcher.tick()
-            _begin(now, venue)
             _listen(now, venue, watcher, 0.0 if due() else POLL_S)
+            _begin(now, venue)
             if batch := due():
                 _act(policy, suite, now, venue, batch)
 

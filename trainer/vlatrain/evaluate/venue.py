@@ -30,7 +30,10 @@ class Observation(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """An episode waits for an action; `is_start` also where it begins anew."""
+    """An episode waits for an action; `is_start` also where it begins anew.
+
+    The pictures are lent: they are drawn over once the episode gets its action.
+    """
 
     episode: Episode
     observation: Observation

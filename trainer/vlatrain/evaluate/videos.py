@@ -1,10 +1,12 @@
-"""Videos of episodes: encoded while they are played, kept or thrown away when they end."""
+"""Videos of episodes: encoded beside the rollout while they are played, kept or thrown away when they end."""
 
 import logging
 import os
 import re
 import time
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +23,8 @@ LONGEST_TASK = 50  # letters of a task in a file's name, as the original script
 CODECS = ("libx264", "mpeg4")
 UNFINISHED = ".*.mp4"
 LEFT_BEHIND_S = 24 * 3600.0
+MOST_WAITING = 512
+"""Pictures that wait to be encoded, 100 MB of them; more are waited for."""
 
 
 @dataclass(slots=True)
@@ -46,22 +50,63 @@ class Film:
 
 @dataclass(slots=True)
 class Films:
-    """The videos of an evaluation in `folder`. `is_first(task, success)` answers yes once for each, over all ranks."""
+    """The videos of an evaluation in `folder`. `is_first(task, success)` answers yes once for each, over all ranks.
+
+    A thread does it all, in order: 64 pictures take some 30 ms, for which neither model nor simulators shall wait.
+    `kept` and `remark` are known once it is closed.
+    """
 
     folder: Path
     tasks: tuple[str, ...]
     which: Videos
     is_first: Callable[[int, bool], bool]
+    process: int = field(default_factory=os.getpid)
     kept: list[str] = field(default_factory=list)
     remark: str | None = None
     _running: dict[Episode, Film] = field(default_factory=dict)
     _complete: set[int] = field(default_factory=set)
     _seen: dict[int, set[bool]] = field(default_factory=dict)
     _has_swept: bool = False
+    _thread: ThreadPoolExecutor | None = None
+    _waiting: deque[Future[None]] = field(default_factory=deque)
 
     def see(self, episode: Episode, image: Image, *, is_start: bool) -> None:
-        """The next picture of an episode; `is_start` throws away what was filmed of an earlier try."""
-        if self.which is Videos.NONE or self.remark is not None or episode.task in self._complete:
+        """The next picture of an episode, which is copied; `is_start` throws away what was filmed of an earlier try."""
+        if self._is_filmed(episode):
+            self._later(self._see, episode, image.copy(), is_start)
+
+    def end(self, episode: Episode, outcome: Outcome) -> None:
+        """Keeps or throws away what was filmed."""
+        if self._thread is not None:
+            self._later(self._end, episode, outcome)
+
+    def close(self) -> None:
+        """Throws away what is still being filmed. Raises what the thread raised."""
+        try:
+            self.wait()
+        finally:
+            if self._thread is not None:
+                self._thread.shutdown(cancel_futures=True)
+            for episode in list(self._running):
+                self._discard(episode)
+
+    def wait(self) -> None:
+        """Until the thread has done all that there is. Raises what it raised."""
+        while self._waiting:
+            self._waiting.popleft().result()
+
+    def _later(self, do: Callable[..., None], *words: Any) -> None:
+        """Has the thread do it. Raises what it raised over earlier ones."""
+        while self._waiting and (self._waiting[0].done() or len(self._waiting) >= MOST_WAITING):
+            self._waiting.popleft().result()
+        self._thread = self._thread or ThreadPoolExecutor(1, "films")
+        self._waiting.append(self._thread.submit(do, *words))
+
+    def _is_filmed(self, episode: Episode) -> bool:
+        return self.which is not Videos.NONE and self.remark is None and episode.task not in self._complete
+
+    def _see(self, episode: Episode, image: Image, is_start: bool) -> None:
+        if not self._is_filmed(episode):
             return
         try:
             if is_start:
@@ -77,10 +122,9 @@ class Films:
         if not self._has_swept:
             self._has_swept = True
             sweep(self.folder.parent, time.time())
-        return self.folder / f".{episode.task}-{episode.trial}-{os.uname().nodename}-{os.getpid()}.mp4"
+        return self.folder / f".{episode.task}-{episode.trial}-{os.uname().nodename}-{self.process}.mp4"
 
-    def end(self, episode: Episode, outcome: Outcome) -> None:
-        """Keeps or throws away what was filmed."""
+    def _end(self, episode: Episode, outcome: Outcome) -> None:
         film = self._running.pop(episode, None)
         if film is None:
             return
@@ -111,11 +155,6 @@ class Films:
         if film is not None:
             film.container.close()
             film.path.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        """Throws away what is still being filmed."""
-        for episode in list(self._running):
-            self._discard(episode)
 
 
 def sweep(rollouts: Path, now: float) -> None:

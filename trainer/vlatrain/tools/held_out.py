@@ -59,14 +59,13 @@ def _answers(policy: LivePolicy, frames: list[Frame]) -> Iterator[np.ndarray[Any
     codec, device = policy.codec, policy.device
     for first in range(0, len(frames), BATCH):
         batch = frames[first : first + BATCH]
-        pictures = [policy.prepared([frame.image for frame in batch])]
-        if codec.pictures > 1:
-            pictures.append(policy.prepared([frame.wrist for frame in batch if frame.wrist is not None]))
+        wrists = [frame.wrist for frame in batch if frame.wrist is not None] if codec.pictures > 1 else []
+        pictures = policy.prepared([*(frame.image for frame in batch), *wrists])
         rows = [codec.prompts.inference_ids(frame.instruction) for frame in batch]
         states = [frame.state for frame in batch if frame.state is not None]
         with arithmetic(policy.vla, device, policy.dtype):
             ids = policy.vla.predict(
-                torch.cat(pictures, dim=1),
+                torch.cat(torch.chunk(pictures, 2 if wrists else 1), dim=1),
                 pad_right(rows, codec.prompts.pad_token_id).to(device),
                 torch.tensor([len(row) for row in rows], device=device),
                 torch.from_numpy(np.stack(states)).to(device) if states else None,
