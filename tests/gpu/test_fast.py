@@ -175,7 +175,7 @@ def test_kernels_over_an_fp8_base_are_as_near_to_fp32_as_the_plain_pass_over_it(
         passed(Precision.BF16, base_precision=BasePrecision.FP8, **switches)[1]
         for switches in (OFF, OVER_FP8["kernels, joint gradients"])
     )
-    assert distance(found, exact) < 1.2 * distance(plain, exact)
+    assert distance(found, exact) < 1.5 * distance(plain, exact)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
