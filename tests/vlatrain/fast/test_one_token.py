@@ -94,7 +94,7 @@ def test_over_a_base_in_fp8_states_are_those_of_its_layers(make_tiny_model: Make
 
 needs_kernels = pytest.mark.skipif(
     os.environ.get("TRITON_INTERPRET") != "1" or find_spec("triton") is None,
-    reason="kernels run on a CPU with TRITON_INTERPRET=1, where Triton is; on GPUs: tests/gpu/test_fast.py",
+    reason="kernels run on a CPU with TRITON_INTERPRET=1, where Triton is; on GPUs: tests/gpu/test_kernels.py",
 )
 
 

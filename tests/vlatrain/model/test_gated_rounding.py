@@ -12,7 +12,7 @@ from vlatrain.model.fp8 import FP8
 
 needs_kernels = pytest.mark.skipif(
     os.environ.get("TRITON_INTERPRET") != "1" or find_spec("triton") is None,
-    reason="kernels run on a CPU with TRITON_INTERPRET=1, where Triton is; on GPUs: tests/gpu/test_fast.py",
+    reason="kernels run on a CPU with TRITON_INTERPRET=1, where Triton is; on GPUs: tests/gpu/test_kernels.py",
 )
 
 

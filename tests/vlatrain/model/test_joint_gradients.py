@@ -15,7 +15,7 @@ OF_KERNELS = pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 """Triton multiplies no matrices in bf16 as Python."""
 needs_kernels = pytest.mark.skipif(
     os.environ.get("TRITON_INTERPRET") != "1" or find_spec("triton") is None,
-    reason="kernels run on a CPU with TRITON_INTERPRET=1, where Triton is; on GPUs: tests/gpu/test_fast.py",
+    reason="kernels run on a CPU with TRITON_INTERPRET=1, where Triton is; on GPUs: tests/gpu/test_kernels.py",
 )
 
 
