@@ -49,7 +49,10 @@ def nobody(pid: int) -> ProcessIdentity:
 class FakeRun:
     """Writes the files of one run; every event goes through the real fold."""
 
-    def __init__(self, home: Home, run_id: str, *, age_s: float, nproc: int = 2, tty: str | None = None) -> None:
+    def __init__(
+        self, home: Home, run_id: str, *, age_s: float, nproc: int = 2, tty: str | None = None,
+        part_of: str | None = None,
+    ) -> None:  # fmt: skip
         name = run_id.split("-", 2)[2].rsplit("-", 1)[0]
         self.directory = home.run(run_id)
         self.directory.path.mkdir(parents=True)
@@ -58,10 +61,10 @@ class FakeRun:
         self._seq = 0
         self._record: RunRecord | None = None
         home.mark_live(run_id)
-        self.event(Created, run_id=run_id, name=name, nproc=nproc, host=HOST, tty=tty, cwd="/work/vla")
-        self.spec(run_id, name)
+        self.event(Created, run_id=run_id, name=name, nproc=nproc, host=HOST, tty=tty, cwd="/work/vla", part_of=part_of)
+        self.spec(run_id, name, part_of)
 
-    def spec(self, run_id: str, name: str) -> None:
+    def spec(self, run_id: str, name: str, part_of: str | None = None) -> None:
         values = {
             "dataset_name": ConfigValue(value=name, origin="configs/demo.yaml"),
             "batch_size": ConfigValue(value=16, origin="profile 4090_1gpu"),
@@ -73,6 +76,7 @@ class FakeRun:
         spec = RunSpec(
             run_id=run_id, name=name, kind=Kind.TRAIN, argv=("torchrun", "-m", "vlatrain", "spec.json"), config=values,
             cwd="/work/vla", created_at=self.started_at, created_by="ada", host=HOST, config_file="configs/demo.yaml",
+            part_of=part_of,
         )  # fmt: skip
         self.directory.spec.write_bytes(msgspec.json.encode(spec))
 
@@ -141,6 +145,12 @@ class FakeRun:
                 for step in range(first, last + 1)
             )
         )  # fmt: skip
+
+    def succeed(self) -> None:
+        """Goes through all its states at once."""
+        for state in (State.STARTING, State.RUNNING, State.SUCCEEDED):
+            self.event(Moved, state=state)
+        self.end()
 
     def end(self) -> None:
         self.directory.home.mark_ended(self.directory.run_id)

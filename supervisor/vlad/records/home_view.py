@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from vlad.records.ended_runs import Ended, EndedReader
 from vlad.records.files import RecordError
 from vlad.records.outcome import ProcessIdentity
 from vlad.records.run import RunRecord, State
-from vlad.records.rundir import Home, RunDirectory
+from vlad.records.rundir import MINUTE, Home, RunDirectory
 from vlad.records.spec import Kind
 from vlad.records.summary import Summary, of_attempt
 from vlad.records.summary_reading import SummaryRead, read_summary
@@ -23,7 +24,7 @@ class RunView:
     """One run: where it stands and what it last reported.
 
     `site` is the host it is read from (empty: this one), not reached since `stale_since` (Unix seconds).
-    `kind` is told of live runs alone, where their specification can be read.
+    `kind` is told of live runs alone, where their specification can be read. So many of its parts have ended.
     """
 
     record: RunRecord
@@ -31,6 +32,7 @@ class RunView:
     site: str = ""
     stale_since: float | None = None
     kind: Kind | None = None
+    ended_parts: int = 0
 
     @property
     def run_id(self) -> str:
@@ -40,10 +42,32 @@ class RunView:
     def is_live(self) -> bool:
         return not self.record.state.is_final
 
+    @property
+    def is_ended_part(self) -> bool:
+        return self.record.part_of is not None and not self.is_live
+
+
+@dataclass(frozen=True, slots=True)
+class PartsWanted:
+    """Which ended parts are listed beside their runs: all `of` these, and the `newest` of any.
+
+    `also` is a run that is listed whatever it is and however old.
+    """
+
+    of: frozenset[str] = frozenset()
+    newest: bool = False
+    also: str | None = None
+
+
+NO_PARTS = PartsWanted()
+
 
 @dataclass(frozen=True, slots=True)
 class HomeView:
-    """All runs, live ones first, each group newest first; `has_older` where further ended ones are left out."""
+    """Runs, live ones first, each group newest first; `has_older` where further ended ones are left out.
+
+    Of parts of other runs those that have ended are there only as wanted.
+    """
 
     path: str
     runs: tuple[RunView, ...] = ()
@@ -58,7 +82,8 @@ class HomeView:
         return tuple(run for run in self.runs if run.is_live)
 
     def in_state(self, state: State) -> int:
-        return sum(run.record.state is state for run in self.runs)
+        """How many are, but for ended parts of others."""
+        return sum(run.record.state is state for run in self.runs if not run.is_ended_part)
 
 
 @dataclass(slots=True)
@@ -78,22 +103,20 @@ class HomeReader:
         self.home = home
         self._always = always
         self._most_ended = most_ended
+        self._ended = EndedReader(home, most_ended)
         self._known: dict[str, _Known] = {}
         self._is_alive = is_alive
 
-    def read(self, changed: frozenset[str] | None = None) -> HomeView:
+    def read(self, changed: frozenset[str] | None = None, wanted: PartsWanted = NO_PARTS) -> HomeView:
         """The home now. A run that cannot be read is listed as such; one that is just being made is left out.
 
         With `changed` only the runs with these ids, and those not known yet, are looked at.
         """
         live = self.home.live_ids()
-        ended = self.home.newest_ended_ids(self._most_ended + 1)
+        ended = self._ended.read(live)
         views: list[RunView] = []
         unreadable: list[tuple[str, str]] = []
-        listed = [*reversed(live), *ended[: self._most_ended]]
-        if self._always is not None and self._always not in listed:
-            listed.append(self._always)
-        for run_id in listed:
+        for run_id in self._listed(live, ended, wanted):
             try:
                 is_due = changed is None or run_id in changed
                 view = self._without_ended_leftovers(self._view(self.home.run(run_id), is_due=is_due))
@@ -101,11 +124,21 @@ class HomeReader:
                 unreadable.append((run_id, str(error)))
                 continue
             if view is not None:
-                views.append(view)
+                views.append(self._with_count(view, len(ended.parts.get(run_id, ()))))
         self._forget_all_but(view.run_id for view in views)
-        views.sort(key=lambda view: not view.is_live)
-        has_older = len(ended) > self._most_ended
-        return HomeView(str(self.home.path), tuple(views), tuple(unreadable), has_older)
+        views.sort(key=lambda view: (view.is_live, view.run_id[:MINUTE], view.record.created_at), reverse=True)
+        return HomeView(str(self.home.path), tuple(views), tuple(unreadable), ended.has_older)
+
+    def _listed(self, live: list[str], ended: Ended, wanted: PartsWanted) -> list[str]:
+        newest = ended.newest_parts(self._most_ended) if wanted.newest else []
+        parts = [part for whole in wanted.of for part in ended.parts.get(whole, ())]
+        named = [run_id for run_id in (self._always, wanted.also) if run_id is not None and run_id not in live]
+        return [*reversed(live), *sorted({*ended.ids, *parts, *newest, *named}, reverse=True)]
+
+    def _with_count(self, view: RunView, ended_parts: int) -> RunView:
+        if view.ended_parts == ended_parts:
+            return view
+        return replace(view, ended_parts=ended_parts)
 
     def _view(self, run: RunDirectory, *, is_due: bool) -> RunView | None:
         known = self._known.get(run.run_id)

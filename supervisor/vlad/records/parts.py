@@ -34,22 +34,22 @@ def whole_of(spec: Path) -> str | None:
         return None
 
 
-def with_parts_below(runs: Sequence[ListedRun]) -> list[tuple[ListedRun, bool]]:
+def with_parts_below(runs: Sequence[ListedRun], *, ended_below_live: bool = False) -> list[tuple[ListedRun, bool]]:
     """The runs in their order, but a part right below the run that it is of; and whether it stands there.
 
-    A part of a run that is not listed, or is live where the part has ended, keeps its own place.
+    A part of a run that is not listed keeps its own place, and so does a live part of a run that has ended; an ended
+    part of a live run stands below that where `ended_below_live`.
     """
-    places = {(run.record.run_id, run.is_live) for run in runs}
-    parts: dict[tuple[str, bool], list[ListedRun]] = {}
+    is_live = {run.record.run_id: run.is_live for run in runs}
+    parts: dict[str, list[ListedRun]] = {}
+    alone: list[ListedRun] = []
     for run in runs:
-        parts.setdefault((run.record.part_of or "", run.is_live), []).append(run)
-    found: list[tuple[ListedRun, bool]] = []
-    for run in runs:
-        if (run.record.part_of, run.is_live) not in places:
-            found += [(run, False), *((part, True) for part in _below(run, parts))]
-    return found
+        whole = is_live.get(run.record.part_of or "")
+        is_below = whole is not None and (whole == run.is_live or (ended_below_live and not run.is_live))
+        (parts.setdefault(run.record.part_of or "", []) if is_below else alone).append(run)
+    return [line for run in alone for line in ((run, False), *((part, True) for part in _below(run, parts)))]
 
 
-def _below(run: ListedRun, parts: dict[tuple[str, bool], list[ListedRun]]) -> list[ListedRun]:
-    own = parts.get((run.record.run_id, run.is_live), [])
+def _below(run: ListedRun, parts: dict[str, list[ListedRun]]) -> list[ListedRun]:
+    own = parts.get(run.record.run_id, [])
     return [one for part in own for one in (part, *_below(part, parts))]

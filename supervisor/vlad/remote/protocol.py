@@ -7,7 +7,7 @@ import msgspec
 
 from vlad.host.neighbours import HostView
 from vlad.host.run_processes import RunProcess
-from vlad.records.home_view import RunView
+from vlad.records.home_view import NO_PARTS, PartsWanted, RunView
 
 PROTOCOL = 1
 START_BYTES = 512
@@ -55,9 +55,10 @@ class LogSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LookAtRuns(msgspec.Struct, frozen=True, kw_only=True, tag="runs"):
-    """All runs (`is_first`), else what changed since the last look in this session."""
+    """All runs (`is_first`), else what changed since the last look in this session; of ended parts those wanted."""
 
     is_first: bool = False
+    parts: PartsWanted = NO_PARTS
 
 
 class LookAtHost(msgspec.Struct, frozen=True, kw_only=True, tag="host"):

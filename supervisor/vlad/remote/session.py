@@ -84,7 +84,7 @@ class Session:
     def _answer(self, ask: Ask) -> Reply:
         match ask:
             case LookAtRuns():
-                return self._runs(ask.is_first)
+                return self._runs(ask)
             case LookAtHost():
                 return self._host()
             case LookAtProcesses():
@@ -105,10 +105,10 @@ class Session:
             case _:
                 assert_never(ask)
 
-    def _runs(self, is_first: bool) -> RunsSeen:
-        if is_first:
+    def _runs(self, ask: LookAtRuns) -> RunsSeen:
+        if ask.is_first:
             self._told = {}
-        view = self._reader.read()
+        view = self._reader.read(wanted=ask.parts)
         changed = tuple(run for run in view.runs if self._told.get(run.run_id) != run)
         self._told = {run.run_id: run for run in view.runs}
         return RunsSeen(

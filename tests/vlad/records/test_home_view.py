@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from fake_runs import FakeRun, evaluating_run, many_states, training_run
 from vlad.records import home_view as snapshot
-from vlad.records.home_view import HomeReader, HomeView
+from vlad.records.home_view import NO_PARTS, HomeReader, HomeView, PartsWanted
 from vlad.records.progress import Phase
 from vlad.records.run import Moved, State
 from vlad.records.rundir import Home, RunDirectory
@@ -106,6 +106,42 @@ def test_of_a_long_history_only_the_newest_are_read_unless_one_is_asked_for(home
     view = HomeReader(home, most_ended=3, always=ids[0]).read()
     assert {run.run_id for run in view.runs} == {ids[0], *ids[-3:]}
     assert view.has_older
+
+
+WHOLE, OTHER = "20261102-0900-spatial-0000", "20261101-0900-other-0000"
+PARTS = [f"20261102-100{minute}-eval-step{minute}-0000" for minute in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "listed"),
+    [
+        (NO_PARTS, [WHOLE, OTHER]),
+        (PartsWanted(of=frozenset({WHOLE})), [*reversed(PARTS), WHOLE, OTHER]),
+        (PartsWanted(newest=True), [*PARTS[:0:-1], WHOLE, OTHER]),
+        (PartsWanted(also=PARTS[0]), [PARTS[0], WHOLE, OTHER]),
+    ],
+    ids=["none", "those of a run", "the newest of any", "one"],
+)
+def test_ended_parts_are_counted_and_listed_only_as_wanted(home: Home, wanted: PartsWanted, listed: list[str]) -> None:
+    home.prepare()
+    for run_id in (OTHER, WHOLE):
+        FakeRun(home, run_id, age_s=1000).succeed()
+    for run_id in PARTS:
+        FakeRun(home, run_id, age_s=1000, part_of=WHOLE).succeed()
+    view = HomeReader(home, most_ended=2).read(wanted=wanted)
+    assert [run.run_id for run in view.runs] == listed
+    assert {run.run_id: run.ended_parts for run in view.runs if run.ended_parts} == {WHOLE: 3}
+    assert (view.in_state(State.SUCCEEDED), view.has_older) == (2, False)
+
+
+def test_parts_of_one_minute_are_listed_by_when_they_were_made(home: Home) -> None:
+    home.prepare()
+    FakeRun(home, WHOLE, age_s=1000).succeed()
+    made = ["20261102-1000-eval-step80-0000", "20261102-1000-eval-step100-0000"]
+    for ago, run_id in zip((20, 10), made, strict=True):
+        FakeRun(home, run_id, age_s=ago, part_of=WHOLE).succeed()
+    view = HomeReader(home).read(wanted=PartsWanted(of=frozenset({WHOLE})))
+    assert [run.run_id for run in view.runs] == [*reversed(made), WHOLE]
 
 
 def test_a_home_that_does_not_exist_is_empty(home: Home) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_runs import many_states
+from fake_runs import FakeRun, many_states
 from patience import PATIENCE_S
+from vlad.records.home_view import PartsWanted
 from vlad.records.rundir import Home, RunDirectory
 from vlad.remote.frames import PREAMBLE, BrokenFrame, FrameReader, write_frame
 from vlad.remote.protocol import (
@@ -114,6 +115,16 @@ def test_the_runs_come_whole_once_and_then_as_far_as_they_changed(
     changed = client.ask(LookAtRuns())
     assert isinstance(changed, RunsSeen)
     assert [(run.run_id, run.summary.step) for run in changed.changed] == [(runs["training"].run_id, 316)]
+
+
+def test_ended_parts_come_when_they_are_wanted(client: Client, home: Home, runs: dict[str, RunDirectory]) -> None:
+    whole, part = runs["training"].run_id, "20261122-1100-eval-0000"
+    FakeRun(home, part, age_s=10, part_of=whole).succeed()
+    folded, listed = (client.ask(LookAtRuns(parts=PartsWanted(of=of))) for of in (frozenset(), frozenset({whole})))
+    assert isinstance(folded, RunsSeen)
+    assert isinstance(listed, RunsSeen)
+    assert set(listed.order) - set(folded.order) == {part}
+    assert [run.ended_parts for run in folded.changed if run.run_id == whole] == [1]
 
 
 def test_records_come_by_offset(client: Client, runs: dict[str, RunDirectory]) -> None:

@@ -6,7 +6,7 @@ from vlad.records.home_view import RunView
 from vlad.records.run import RunRecord, State
 from vlad.records.summary import Summary
 from vlatui.look.columns import Row
-from vlatui.telling.run_groups import RunGroup, below_their_run, group_of, under_headings
+from vlatui.telling.run_groups import RunGroup, group_of, placed, under_headings
 
 
 def in_state(state: State, run_id: str = "20261122-0931-a-7f3a", part_of: str | None = None) -> RunView:
@@ -23,7 +23,8 @@ def test_every_state_has_its_group(state: State) -> None:
 
 
 @pytest.mark.parametrize(
-    ("has_headings", "below"), [(True, {"part", "of part"}), (False, {"part", "of part", "queued"})]
+    ("has_headings", "below"),
+    [(True, {"part", "of part", "ended part"}), (False, {"part", "of part", "queued", "ended part"})],
 )
 def test_parts_are_below_their_run_where_nothing_stands_between(has_headings: bool, below: set[str]) -> None:
     runs = [
@@ -32,10 +33,13 @@ def test_parts_are_below_their_run_where_nothing_stands_between(has_headings: bo
         in_state(State.RUNNING, "part", "whole"),
         in_state(State.STARTING, "of part", "part"),
         in_state(State.QUEUED, "queued", "whole"),
+        in_state(State.SUCCEEDED, "ended part", "whole"),
         in_state(State.FAILED, "between"),
         in_state(State.FAILED, "ended", "whole"),
     ]
-    assert below_their_run(runs, has_headings=has_headings) == below
+    found = placed(runs, has_headings=has_headings)
+    assert {run.run_id for _, run, is_below in found if is_below} == below
+    assert [group for group, run, _ in found if run.run_id == "ended part"] == [RunGroup.LIVE]
 
 
 def told(*rows: tuple[RunGroup, str]) -> list[str]:

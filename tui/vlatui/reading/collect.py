@@ -2,11 +2,11 @@
 
 import queue
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from textual.message import Message
 from vlad.records.files import RecordError
-from vlad.records.home_view import HomeView
+from vlad.records.home_view import NO_PARTS, HomeView, PartsWanted
 
 from vlatui.reading.detail import DetailReader
 from vlatui.reading.messages import DetailRead, HomeRead, ProcessesRead, ReadFailed
@@ -30,6 +30,11 @@ class _Select:
 
 
 @dataclass(frozen=True, slots=True)
+class _ListParts:
+    wanted: PartsWanted
+
+
+@dataclass(frozen=True, slots=True)
 class _LookAtProcesses:
     pass
 
@@ -39,7 +44,7 @@ class _Stop:
     pass
 
 
-_Command = _Look | _Select | _LookAtProcesses | _Stop
+_Command = _Look | _Select | _ListParts | _LookAtProcesses | _Stop
 
 
 class Collector:
@@ -51,6 +56,7 @@ class Collector:
         self._detail: DetailReader | None = None
         self._commands: queue.SimpleQueue[_Command] = queue.SimpleQueue()
         self._view: HomeView | None = None
+        self._parts = NO_PARTS
         self._failure = ""
 
     def look(self, changed: frozenset[str] | None = None) -> None:
@@ -59,6 +65,10 @@ class Collector:
 
     def select(self, run_id: str | None) -> None:
         self._commands.put(_Select(run_id))
+
+    def list_parts(self, wanted: PartsWanted) -> None:
+        """Has these ended parts listed from now on, and the selected run as long as it is selected."""
+        self._commands.put(_ListParts(wanted))
 
     def look_at_processes(self) -> None:
         self._commands.put(_LookAtProcesses())
@@ -84,9 +94,11 @@ class Collector:
         selected = newest.get(_Select)
         if isinstance(selected, _Select):
             self._detail = DetailReader(self._site.home.run(selected.run_id)) if selected.run_id else None
-        look = newest.get(_Look)
-        if isinstance(look, _Look):
-            self._read_home(look.changed)
+        look, parts = newest.get(_Look), newest.get(_ListParts)
+        if isinstance(parts, _ListParts):
+            self._parts = parts.wanted
+        if isinstance(look, _Look) or parts is not None:
+            self._read_home(look.changed if isinstance(look, _Look) else frozenset())
         is_due = selected is not None or (isinstance(look, _Look) and self._concerns_selected(look))
         if is_due and self._detail is not None:
             self._read_detail(self._detail)
@@ -102,7 +114,8 @@ class Collector:
         return self._detail is not None and (look.changed is None or self._detail.run.run_id in look.changed)
 
     def _read_home(self, changed: frozenset[str] | None) -> None:
-        view = self._site.read_runs(changed)
+        selected = self._detail.run.run_id if self._detail else None
+        view = self._site.read_runs(changed, replace(self._parts, also=selected))
         if view != self._view:
             self._view = view
             self._tell(HomeRead(view, self._site.label))

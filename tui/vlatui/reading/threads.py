@@ -6,6 +6,7 @@ from pathlib import PurePath
 
 from textual.message import Message
 from vlad.records.history import RUN_ID
+from vlad.records.home_view import PartsWanted
 
 from vlatui.reading.collect import Collector
 from vlatui.reading.messages import FilesChanged, HostRead
@@ -81,6 +82,11 @@ class Threads:
         """Has this run of this site read in full from now on, and no other."""
         for threads in self._of:
             threads.collector.select(run_id if threads.site.label == site else None)
+
+    def list_parts(self, wanted: PartsWanted) -> None:
+        """Has these ended parts listed from now on."""
+        for threads in self._of:
+            threads.collector.list_parts(wanted)
 
     def look_at_processes(self) -> None:
         for threads in self._of:

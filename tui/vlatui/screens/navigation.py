@@ -48,7 +48,7 @@ class Navigation(Starting):
         """Puts the cursor on a run; a filter that hides it is cleared."""
         table = self.query_one(RunTable)
         if self.filter.text and all(row.key != run_id for row in table.rows):
-            self._filter_by("")
+            self.filter_by("")
         table.move_cursor_to(run_id)
 
     def show_tab(self, tab: str) -> None:
@@ -83,7 +83,7 @@ class Navigation(Starting):
         """Shows the runs again where they are hidden, clears their filter, and goes to them."""
         self.remove_class("zoomed")
         if self.query_one(RunTable).has_focus:
-            self._filter_by("")
+            self.filter_by("")
         self.query_one(RunTable).focus()
 
     def action_sort(self) -> None:
@@ -173,14 +173,15 @@ class Navigation(Starting):
     @on(Input.Changed, "#run-filter")
     def _filter_changed(self, event: Input.Changed) -> None:
         if event.input.display:
-            self._filter_by(event.value)
+            self.filter_by(event.value)
 
     @on(Input.Submitted, "#run-filter")
     def _filter_done(self, event: Input.Submitted) -> None:
         event.input.display = False
         self.query_one(RunTable).focus()
 
-    def _filter_by(self, text: str) -> None:
+    def filter_by(self, text: str) -> None:
+        """Shows only the runs that these words fit."""
         self.filter = RunFilter(text)
         self.query_one("#run-filter", Input).display &= bool(text) or self.query_one("#run-filter", Input).has_focus
         self.show()

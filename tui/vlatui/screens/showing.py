@@ -17,13 +17,13 @@ from vlatui.look.words import tr
 from vlatui.reading.detail import RunDetail, foreign_logs
 from vlatui.reading.messages import DetailRead, FilesChanged, HomeRead, HostRead, ProcessesRead, ReadFailed
 from vlatui.reading.under_way import still_going
-from vlatui.screens.ends import Ends
+from vlatui.screens.folding import Folding
 from vlatui.screens.navigation import TABS
 from vlatui.screens.shown import Shown
 from vlatui.sites.sites import merged
 from vlatui.telling import gpu_strip, tables, top_line
 from vlatui.telling.header import barred, foreign_lines, header_lines
-from vlatui.telling.run_filter import arranged
+from vlatui.telling.run_filter import arranged, matching
 from vlatui.telling.run_rows import foreign_key
 from vlatui.telling.under_way import nothing_yet
 from vlatui.widgets.config_table import ConfigTable
@@ -43,7 +43,7 @@ LEAST_HEIGHT_FOR_HEADINGS = LEAST_HEIGHT_FOR_STATUS = 16
 COLLECT_AFTER_S = 1.0
 
 
-class Showing(Ends):
+class Showing(Folding):
     """A screen of runs that shows what messages tell."""
 
     def on_mount(self) -> None:
@@ -171,11 +171,11 @@ class Showing(Ends):
     def show(self) -> None:
         table = self.query_one(RunTable)
         foreign = [(site, job) for site, job in self.shown.foreign if self.filter.matches_foreign(job)]
-        matching = [run for run in self.shown.view.runs if self.filter.matches(run)]
-        runs = arranged(matching, self.session.settings.sort)
+        runs = arranged(matching(self.shown.view.runs, self.filter, self.parts.of), self.session.settings.sort)
         table.show(
             runs, self.shown.view.unreadable, foreign, self.session.clock(), self._when_empty(),
             has_headings=self.session.settings.has_headings and self.size.height >= LEAST_HEIGHT_FOR_HEADINGS,
+            unfolded=self.parts.of,
         )  # fmt: skip
         most = max(LEAST_TABLE, int(self.size.height * MOST_TABLE_PART))
         table.styles.height = min(len(table.rows) + 1, most) if table.rows else LEAST_TABLE

@@ -8,7 +8,7 @@ from vlad.host import processes
 from vlad.host.neighbours import HostView, NeighbourReader
 from vlad.host.own_command import VLAD, environment_of
 from vlad.host.run_processes import ProcessReader, RunProcess
-from vlad.records.home_view import HomeReader, HomeView
+from vlad.records.home_view import NO_PARTS, HomeReader, HomeView, PartsWanted
 from vlad.records.requests import Action
 from vlad.records.run import RunRecord
 from vlad.records.rundir import Home
@@ -42,8 +42,8 @@ class LocalSite(LocalPlace):
         if self._watch is not None:
             self._watch.stop()
 
-    def read_runs(self, changed: frozenset[str] | None) -> HomeView:
-        return self._reader.read(changed)
+    def read_runs(self, changed: frozenset[str] | None, parts: PartsWanted = NO_PARTS) -> HomeView:
+        return self._reader.read(changed, parts)
 
     def bring(self, run_id: str) -> None:
         """They are here."""

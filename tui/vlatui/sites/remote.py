@@ -13,7 +13,7 @@ from vlad.host.run_processes import RunProcess
 from vlad.logs.content import LogContent
 from vlad.logs.search import Matches, compiled
 from vlad.records.history import RUN_ID
-from vlad.records.home_view import HomeView, RunView
+from vlad.records.home_view import NO_PARTS, HomeView, PartsWanted, RunView
 from vlad.records.requests import Action
 from vlad.records.run import RunRecord
 from vlad.remote.protocol import (
@@ -138,17 +138,17 @@ class RemoteSite:
 
     # reading
 
-    def read_runs(self, changed: frozenset[str] | None) -> HomeView:
+    def read_runs(self, changed: frozenset[str] | None, parts: PartsWanted = NO_PARTS) -> HomeView:
         """Never raises: what is not reached is told as such."""
         try:
-            self._look_at_runs()
+            self._look_at_runs(parts)
         except (Unreachable, Declined) as error:
             stale = tuple(replace(run, stale_since=self._lost_at) for run in self._runs.values())
             return HomeView(self.label, stale, ((self.label, str(error)),), self._has_older)
         return HomeView(self.label, tuple(self._runs.values()), self._unreadable, self._has_older)
 
-    def _look_at_runs(self) -> None:
-        reply = self._ask(LookAtRuns(is_first=self._is_first))
+    def _look_at_runs(self, parts: PartsWanted) -> None:
+        reply = self._ask(LookAtRuns(is_first=self._is_first, parts=parts))
         assert isinstance(reply, RunsSeen)
         self._is_first = False
         known = self._runs | {run.run_id: replace(run, site=self.label) for run in reply.changed}

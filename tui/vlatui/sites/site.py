@@ -6,7 +6,7 @@ from typing import Protocol
 
 from vlad.host.neighbours import HostView
 from vlad.host.run_processes import RunProcess
-from vlad.records.home_view import HomeView
+from vlad.records.home_view import NO_PARTS, HomeView, PartsWanted
 from vlad.records.requests import Action
 from vlad.records.run import RunRecord
 from vlad.records.rundir import Home
@@ -34,8 +34,8 @@ class Site(LogPlace, Protocol):
     def stop(self) -> None:
         """Ends `watch` soon. Called once, at the end."""
 
-    def read_runs(self, changed: frozenset[str] | None) -> HomeView:
-        """All runs; with `changed` only those with these ids need to be looked at."""
+    def read_runs(self, changed: frozenset[str] | None, parts: PartsWanted = NO_PARTS) -> HomeView:
+        """All runs, of ended parts those wanted; with `changed` only runs with these ids need to be looked at."""
 
     def bring(self, run_id: str) -> None:
         """Has the run's records in `home` as they are now."""

@@ -123,7 +123,10 @@ def facts(run: RunView, now: float, budget: int | None = None) -> list[Fact]:
         *_success_facts(summary),
         *(_restart_facts(run, budget) if run.is_live else []),
     ]
-    found += [*(_next_facts(summary) if run.is_live else []), *_pace_facts(summary)]
+    found += _next_facts(summary) if run.is_live else []
+    if run.ended_parts:
+        found.append([*_fact("ended parts", str(run.ended_parts)), Span(" ← →", Tone.MUTED)])
+    found += _pace_facts(summary)
     if run.is_live and summary.phase_since is not None and summary.step is None:
         found.append(_fact("for", figures.duration(now - summary.phase_since)))
     return found

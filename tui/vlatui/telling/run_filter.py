@@ -1,7 +1,7 @@
 """Which runs are shown and in what order: a filter of words, a sorting. Pure."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
@@ -41,7 +41,7 @@ def arranged(runs: Sequence[RunView], sort: RunSort) -> list[RunView]:
     """Runs in order; those that lack the number come last. `runs` are newest first; by age, parts follow their run."""
     match sort:
         case RunSort.NEWEST:
-            return [run for run, _ in with_parts_below(runs)]
+            return [run for run, _ in with_parts_below(runs, ended_below_live=True)]
         case RunSort.NAME:
             return sorted(runs, key=lambda run: (not run.is_live, run.record.name))
         case RunSort.SUCCESS:
@@ -74,6 +74,16 @@ class RunFilter:
         return all(word in {"live", "foreign"} or word in command for word in self.text.lower().split())
 
 
+def matching(runs: Sequence[RunView], words: RunFilter, unfolded: Set[str]) -> list[RunView]:
+    """The runs that the filter matches, with the ended parts of those of them that are `unfolded`."""
+    found = [run for run in runs if words.matches(run)]
+    wholes = {run.run_id for run in found} & unfolded
+    if not wholes or len(found) == len(runs):
+        return found
+    kept = {run.run_id for run in found}
+    return [run for run in runs if run.run_id in kept or (run.is_ended_part and run.record.part_of in wholes)]
+
+
 def _fits(word: str, run: RunView) -> bool:
     if found := COMPARISON.fullmatch(word):
         value = _value(found[1], run)
@@ -85,7 +95,8 @@ def _fits(word: str, run: RunView) -> bool:
     if word.upper() in State.__members__:
         return run.record.state == word.upper()
     is_state_begun = len(word) >= LEAST_OF_A_STATE and run.record.state.lower().startswith(word)
-    ids = (run.run_id, run.record.part_of or "", run.record.name)
+    whole = run.record.part_of if run.is_live else None  # ended parts stay folded below a run that is looked for
+    ids = (run.run_id, whole or "", run.record.name)
     return is_state_begun or any(word in one.lower() for one in ids)
 
 

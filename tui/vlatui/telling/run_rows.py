@@ -52,15 +52,19 @@ CHOOSABLE = (
 FOREIGN = "foreign:"
 HERE = "here"
 BELOW = "└ "
+FOLDED, UNFOLDED = "▸", "▾"
 NOTHING = cell(figures.UNKNOWN, Tone.FAINT)
 
 
-def run_row(run: RunView, now: float, *, is_below: bool = False) -> Row:
-    """One run as a row, `is_below` that of the run that it is a part of; the ages are as of `now` (Unix seconds)."""
+def run_row(run: RunView, now: float, *, is_below: bool = False, is_unfolded: bool = False) -> Row:
+    """One run as a row, `is_below` that of the run that it is a part of; the ages are as of `now` (Unix seconds).
+
+    `is_unfolded`: its ended parts are listed.
+    """
     record, summary = run.record, run.summary
     cells: dict[str, Cell] = {
         "mark": (describe.state_mark(record.state),),
-        "name": _name(run, is_below=is_below),
+        "name": _name(run, is_below=is_below, is_unfolded=is_unfolded),
         "host": _host(run, now),
         "state": (describe.standing(record),),
         "activity": (describe.activity(record, summary),),
@@ -79,9 +83,12 @@ def run_row(run: RunView, now: float, *, is_below: bool = False) -> Row:
     return Row(record.run_id, cells, is_dimmed=not run.is_live or run.stale_since is not None)
 
 
-def _name(run: RunView, *, is_below: bool) -> Cell:
+def _name(run: RunView, *, is_below: bool, is_unfolded: bool) -> Cell:
     name = Span(run.record.name, Tone.STRONG if run.is_live else Tone.PLAIN)
-    return (Span(BELOW, Tone.FAINT), name) if is_below else (name, *describe.whole(run.record))
+    own = (Span(BELOW, Tone.FAINT), name) if is_below else (name, *describe.whole(run.record))
+    if not run.ended_parts:
+        return own
+    return (*own, Span(f" {UNFOLDED if is_unfolded else FOLDED}{run.ended_parts}", Tone.MUTED))
 
 
 def _host(run: RunView, now: float) -> Cell:

@@ -39,7 +39,7 @@ def _run(arguments: Namespace) -> int:
 def run_names() -> list[str]:
     """What RUN may be: live runs and the newest ended ones, by name and by id."""
     home = our_home()
-    ids = [*home.live_ids(), *home.newest_ended_ids(RECENT)]
+    ids = [*home.live_ids(), *home.newest_ended_ids(RECENT, with_parts=False)]
     names = [name_in(run_id) for run_id in ids]
     return list(dict.fromkeys(["last", *names, *ids])) if ids else []
 

@@ -53,7 +53,7 @@ def _found(folders: list[Path], run: str | None) -> tuple[Adapter, ...]:
 
 def _recent_runs() -> list[RunDirectory]:
     home = our_home()
-    return [home.run(run_id) for run_id in (*home.live_ids(), *home.newest_ended_ids(RECENT))]
+    return [home.run(run_id) for run_id in (*home.live_ids(), *home.newest_ended_ids(RECENT, with_parts=False))]
 
 
 def _row(adapter: Adapter, now: float, ink: Ink) -> list[str]:
