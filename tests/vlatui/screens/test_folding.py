@@ -89,6 +89,16 @@ async def test_the_filter_finds_folded_parts_and_only_by_their_own_words(dashboa
         await until(pilot, lambda: len(names(app)) == 14)
 
 
+async def test_a_long_name_is_cut_before_the_count_of_its_parts(dashboard: Make, home: Home) -> None:
+    home.prepare()
+    run_id = f"20261122-0800-{'long' * 15}-0000"
+    FakeRun(home, run_id, age_s=100).succeed()
+    FakeRun(home, PARTS[0], age_s=50, part_of=run_id).succeed()
+    app = dashboard()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until_shown(pilot, "longlon", "… ▸1 ")
+
+
 async def test_where_there_are_no_parts_the_keys_do_nothing(dashboard: Make, runs: object) -> None:
     app = dashboard()
     async with app.run_test(size=SIZE, notifications=True) as pilot:

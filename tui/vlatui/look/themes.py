@@ -81,6 +81,7 @@ def _mixed_tones(colours: Mapping[str, str]) -> dict[Tone, Style]:
     return {
         Tone.STRONG: Style(bold=True),
         Tone.MUTED: _style(background.blend(foreground, 0.58)),
+        Tone.COUNT: _style(background.blend(foreground, 0.58)),
         Tone.FAINT: _style(faint),
         Tone.TITLE: _style(primary, bold=True),
         Tone.INFO: _style(primary),
@@ -106,6 +107,7 @@ def _terminal_tones() -> dict[Tone, Style]:
     return {
         Tone.STRONG: bold,
         Tone.MUTED: dim,
+        Tone.COUNT: dim,
         Tone.FAINT: dim,
         Tone.TITLE: Style(color="cyan", bold=True),
         Tone.INFO: Style(color="cyan"),

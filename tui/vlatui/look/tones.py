@@ -15,6 +15,7 @@ class Tone(StrEnum):
     PLAIN = "plain"
     STRONG = "strong"
     MUTED = "muted"
+    COUNT = "count"
     FAINT = "faint"
     TITLE = "title"
     ACCENT = "accent"
@@ -96,11 +97,14 @@ def width_of(spans: Iterable[Span]) -> int:
 
 
 def fitted(spans: Sequence[Span], width: int, align: str = "left") -> list[Span]:
-    """Spans of exactly `width` cells: cut with an ellipsis, or padded on the side that `align` leaves."""
+    """Spans of exactly `width` cells: cut with an ellipsis (a count at the end stays), else padded as `align` says."""
     missing = width - width_of(spans)
     if missing >= 0:
         blank = Span(" " * missing)
         return [blank, *spans] if align == "right" else [*spans, blank]
+    last = spans[-1] if spans else Span("")
+    if last.tone is Tone.COUNT and LEAST_ROOM // 2 + cell_len(last.text) <= width:
+        return [*fitted(spans[:-1], width - cell_len(last.text)), last]
     kept: list[Span] = []
     room = width - 1
     for span in spans:

@@ -88,7 +88,7 @@ def _name(run: RunView, *, is_below: bool, is_unfolded: bool) -> Cell:
     own = (Span(BELOW, Tone.FAINT), name) if is_below else (name, *describe.whole(run.record))
     if not run.ended_parts:
         return own
-    return (*own, Span(f" {UNFOLDED if is_unfolded else FOLDED}{run.ended_parts}", Tone.MUTED))
+    return (*own, Span(f" {UNFOLDED if is_unfolded else FOLDED}{run.ended_parts}", Tone.COUNT))
 
 
 def _host(run: RunView, now: float) -> Cell:
