@@ -1,11 +1,13 @@
 """Which runs ended last, and how many parts of each: parts push nothing out, and nothing is looked at twice."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from fake_runs import FakeRun
 from vlad.records import ended_runs
 from vlad.records.ended_runs import Ended, EndedReader
+from vlad.records.parts import whole_of
 from vlad.records.rundir import Home
 
 WHOLE, OLDER = "20261101-0900-spatial-0000", "20261030-0900-older-0000"
@@ -77,8 +79,12 @@ def test_specifications_are_read_once_and_the_list_only_when_something_ended(
     first = reader.read(home.live_ids())
     end(home, [part(1)], WHOLE)
     asked: list[str] = []
-    whole_of = ended_runs.whole_of
-    monkeypatch.setattr(ended_runs, "whole_of", lambda spec: asked.append(spec.parent.name) or whole_of(spec))
+
+    def noted(spec: Path) -> str | None:
+        asked.append(spec.parent.name)
+        return whole_of(spec)
+
+    monkeypatch.setattr(ended_runs, "whole_of", noted)
     second = reader.read(home.live_ids())
     assert asked == [part(1)]
     assert len(second.parts[WHOLE]) == len(first.parts[WHOLE]) + 1
