@@ -26,6 +26,7 @@ from vlatrain.sim.workers import SimulatorError, WorkerProgram
 
 pytestmark = pytest.mark.xdist_group("libero")  # one after the other: each takes a core whole
 PUBLISHED_LOOP = Path(__file__).parents[1] / "materials" / "published_libero_loop.py"
+SUBSTEPS = Path(__file__).parents[3] / "benchmarks" / "libero_substeps.py"
 SUITE, STEPS = "libero_spatial", 3
 
 
@@ -85,6 +86,12 @@ def told(pool: Pool) -> list[str]:
     frames = pool[0].frames
     parts: list[NDArray[np.generic]] = [frames.images[0, 0], frames.images[0, 1], frames.states[0]]
     return [hashlib.sha256(np.ascontiguousarray(part).tobytes()).hexdigest() for part in parts]
+
+
+def test_physics_that_is_computed_once_is_robosuites_own_bit_by_bit(libero: FoundLibero) -> None:
+    done = subprocess.run([libero.python, str(SUBSTEPS), f"{SUITE}:6"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.rstrip().endswith("; equal")
 
 
 def test_pictures_of_evaluations_are_as_stored_and_those_of_demonstrations_as_seen(

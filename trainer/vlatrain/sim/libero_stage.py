@@ -13,6 +13,7 @@ from robosuite.utils.errors import RandomizationError
 from robosuite.utils.transform_utils import quat2axisangle
 
 from vlatrain.sim.libero_reload import LoadedScene, watched_loading
+from vlatrain.sim.libero_substeps import substeps
 from vlatrain.sim.protocol import Frames, Layout, Message
 
 CAMERAS = ("agentview", "robot0_eye_in_hand")
@@ -80,7 +81,8 @@ class Stage:
 
     def step(self, action: Any) -> tuple[Message, bool]:
         """One control step: what is seen then, and whether the task is done."""
-        observation, _, is_done, _ = self.inner.step(action)
+        with substeps(self.inner.sim):
+            observation, _, is_done, _ = self.inner.step(action)
         return observation, bool(is_done)
 
     def coordinates(self) -> NDArray[np.float64]:
