@@ -1,11 +1,14 @@
 """The vlad command: finds the verb, and turns every refusal into one line and exit code 2."""
 
+import errno
 import sys
 from collections.abc import Sequence
 
 from vlad.commands.command import BAD_INPUT, CliError, say
 from vlad.commands.verbs import GROUPS, VERBS, command_of
+from vlad.host.standard_streams import complete_standard_streams
 from vlad.records.files import RecordError
+from vlad.records.rundir import default_home
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -24,6 +27,7 @@ Runs are kept in $VLAD_HOME (default ~/.local/state/vlad); `vlatui` shows them.
 
 def main() -> None:
     """Entry point of the `vlad` script."""
+    complete_standard_streams()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -39,10 +43,22 @@ def run(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        return _without_stdout()
+        _let_go_of_stdout()
+        return BROKEN_PIPE
     except OSError as error:
-        say(str(error))
+        say(os_words(error))
+        _let_go_of_stdout()
         return BAD_INPUT
+
+
+def os_words(error: OSError) -> str:
+    """What the system refused, and where; what is written without a name is a record or the answer."""
+    words = error.strerror or str(error)
+    if error.filename is not None:
+        return f"{error.filename}: {words}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{words}: free some in {default_home()}, or where the answer goes"
+    return words
 
 
 def _dispatched(words: Sequence[str]) -> int:
@@ -75,12 +91,14 @@ def _version() -> str:
     return version("vlatui")
 
 
-def _without_stdout() -> int:
-    """The reader of a pipe has gone (`vlad ls | head`); only the interpreter must not notice that again."""
+def _let_go_of_stdout() -> None:
+    """Where a pipe has no reader (`vlad ls | head`), or a disk is full, the interpreter must not notice it again."""
     import os
 
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return BROKEN_PIPE
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

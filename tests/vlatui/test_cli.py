@@ -23,6 +23,9 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         (["one", "two"], "one run can be selected"),
         (["ada@-oProxyCommand=x"], "is no host: write user@host"),
         (["--ssh-command", "", "ada@gpubox"], "--ssh-command is empty"),
+        (["--nonsense"], "unrecognized arguments: --nonsense; `vlatui --help` shows how"),
+        (["--lang", "xx"], "argument --lang: invalid choice: 'xx'"),
+        (["--port", "abc"], "argument --port: invalid int value: 'abc'"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_line(
@@ -34,11 +37,12 @@ def test_what_cannot_be_meant_is_refused_in_one_line(
     assert told.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", [["--nonsense"], ["--mouse", "maybe"]])
-def test_unknown_arguments_are_refused_with_exit_code_2(words: list[str]) -> None:
-    with pytest.raises(SystemExit) as refused:
-        cli.run(words)
-    assert refused.value.code == 2
+def test_without_standard_streams_it_needs_a_terminal_like_anywhere_else() -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} -m vlatui.cli <&- >&-"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "a terminal is needed" in done.stderr
 
 
 def test_a_home_that_is_a_symlink_is_refused(

@@ -7,7 +7,9 @@ import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
+from vlad.host.standard_streams import complete_standard_streams
 from vlad.records.files import RecordError
 from vlad.records.history import RUN_ID
 from vlad.records.rundir import Home, default_home
@@ -30,8 +32,15 @@ Quitting never stops a run. Inside, ? shows the keys.
 """
 
 
+class Parser(ArgumentParser):
+    """Refuses in one line, like every other error here."""
+
+    def error(self, message: str) -> NoReturn:
+        raise RecordError(f"{message}; `{self.prog} --help` shows how")
+
+
 def parser() -> ArgumentParser:
-    made = ArgumentParser(
+    made = Parser(
         prog="vlatui", description="A live dashboard of supervised training runs.", epilog=EXAMPLES,
         formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False,
     )  # fmt: skip
@@ -50,22 +59,25 @@ def parser() -> ArgumentParser:
 
 def main() -> None:
     """Entry point of the `vlatui` script."""
+    complete_standard_streams()
     sys.exit(run(sys.argv[1:]))
 
 
 def run(words: Sequence[str]) -> int:
     """Runs one command line and returns its exit code: 0, or 2 for what cannot be meant."""
-    arguments = parser().parse_args(words)
-    if arguments.version:
-        from importlib.metadata import version
-
-        print(f"vlatui {version('vlatui')}")
-        return 0
     try:
-        return _show(arguments)
+        arguments = parser().parse_args(words)
+        return _tell_version() if arguments.version else _show(arguments)
     except RecordError as error:
         print(f"vlatui: {error}", file=sys.stderr)
         return BAD_INPUT
+
+
+def _tell_version() -> int:
+    from importlib.metadata import version
+
+    print(f"vlatui {version('vlatui')}")
+    return 0
 
 
 def _show(arguments: Namespace) -> int:

@@ -21,6 +21,7 @@ from vlad.records.files import (
 from vlad.records.history import NAME, RUN_ID, last_ended, name_in, newest_in
 from vlad.records.parts import whole_of
 from vlad.records.progress import Evaluation, ProgressLine, decode_evaluations, decode_progress
+from vlad.records.requests import RESERVE
 from vlad.records.run import STATE_SCHEMA, RunRecord, fold_all
 from vlad.records.spec import SPEC_SCHEMA, RunSpec
 
@@ -231,7 +232,7 @@ class RunDirectory(msgspec.Struct, frozen=True):
     @property
     def reserve(self) -> Path:
         """Space that is given back when the disk is full, so that the end of the run can still be recorded."""
-        return self.path / "reserve"
+        return self.path / RESERVE
 
     def attempt(self, number: int) -> "AttemptDirectory":
         return AttemptDirectory(self.path / "attempts" / str(number))

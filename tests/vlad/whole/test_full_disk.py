@@ -12,9 +12,11 @@ from patience import until
 from supervised_runs import Lab, Run
 from vlad.records.files import RecordError
 from vlad.records.outcome import Cause
+from vlad.records.requests import Action
 from vlad.records.run import State
 from vlad.records.spec import RestartPolicy
 from vlad.supervise import detach
+from vlad.supervise.control import ask
 
 MNT_DETACH = 2
 MS_RDONLY, MS_REMOUNT, MS_BIND = 1, 32, 4096
@@ -87,6 +89,17 @@ def test_the_reserve_is_kept_again_when_there_is_space(lab: Lab) -> None:
     detach.start(run.directory)
     run.until_ended()
     assert run.directory.reserve.stat().st_size > 0
+
+
+def test_on_a_full_disk_a_run_can_be_stopped(cramped: Lab, small: Path) -> None:
+    run = cramped.start("sleep", "600")
+    run.until_state(State.RUNNING)
+    fill(small)
+    with pytest.raises(OSError, match="No space left"):
+        (run.directory.path / "more").write_bytes(b"1")
+    ask(run.directory, Action.STOP)
+    assert run.until_ended().state is State.STOPPED
+    assert not run.directory.reserve.exists()
 
 
 def start_waiting(lab: Lab, tmp_path: Path) -> Run:

@@ -72,7 +72,8 @@ class Control(Selection):
                 words = self.session.sites.named(run.site).ask(run.run_id, action)
                 self.post_message(ActionDone(tr("{run} is {what}", run=run.record.name, what=tr(words))))
             except OSError as error:
-                self.post_message(ActionFailed(tr("{run} cannot be asked: {error}", run=run.record.name, error=error)))
+                words = error.strerror or str(error)
+                self.post_message(ActionFailed(tr("{run} cannot be asked: {error}", run=run.record.name, error=words)))
 
     def action_resume(self) -> None:
         """Goes on with runs that have ended, from their last checkpoint."""

@@ -113,7 +113,8 @@ def _quotes(run: RunDirectory, diagnosis: Diagnosis) -> list[str]:
     quotes = []
     for file, group in groupby(diagnosis.evidence, key=lambda one: one.file):
         lines = list(group)
-        quotes.append("\n".join([f"{run.path / file}:{lines[0].offset}", *(safe(one.text) for one in lines)]))
+        at = f", from byte {lines[0].offset}" if lines[0].offset else ""
+        quotes.append("\n".join([f"{run.path / file}{at}", *(safe(one.text) for one in lines)]))
     return quotes
 
 

@@ -38,7 +38,7 @@ def test_show_as_json_has_spec_and_evaluations(vlad: Vlad, training: Story) -> N
 def test_why_tells_cause_evidence_and_advice(vlad: Vlad, failed: Story) -> None:
     out = vlad("why", "greedy").out
     assert "CUDA_OUT_OF_MEMORY, certain, rank 1" in out
-    assert f"{failed.run.path}/attempts/1/console.log:17" in out
+    assert f"{failed.run.path}/attempts/1/console.log, from byte 17" in out
     assert "an allocation failed\n" in out
     assert "the next line\n" in out
     assert "lower batch_size" in out
