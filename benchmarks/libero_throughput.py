@@ -4,6 +4,7 @@
 
 The policy is a wait of --policy-ms a call, whatever the batch, then random actions: everything else is measured. All
 episodes run to the same number of steps. Start-up is left out on both sides: here the first episode of each simulator.
+With --starts that alone is measured: simulators that share what they compile, against those that do not.
 """
 
 import argparse
@@ -80,12 +81,54 @@ def main() -> None:
     parser.add_argument("--policy-ms", type=float, default=20.0)
     parser.add_argument("--out", type=Path, help="also write the figures there, as JSON")
     parser.add_argument("--serial", action="store_true", help="only the published loop, in this Python")
+    parser.add_argument("--starts", action="store_true", help="only how long it takes until every simulator plays")
     arguments = parser.parse_args()
+    if arguments.starts:
+        compare_starts(arguments.suite, arguments.workers)
+        return
     if arguments.serial:
         took = serial(arguments.suite, arguments.serial_episodes, arguments.steps, arguments.policy_ms / 1000)
         print(json.dumps(took))
         return
     compare(arguments)
+
+
+def compare_starts(suite: str, workers: int) -> None:
+    """Every simulator begins an episode, of one task after the other."""
+    from vlatrain.evaluate.libero import SHARED_SCENES
+
+    (shared_s, shared), (alone_s, alone) = (started(suite, workers, scenes) for scenes in (SHARED_SCENES, 0))
+    is_same = "the same pictures" if shared == alone else "OTHER PICTURES"
+    print(f"{alone_s / shared_s:.2f} times the work without sharing, {workers} simulators of {suite}; {is_same}")
+
+
+def started(suite: str, workers: int, scenes: int) -> tuple[float, bytes]:
+    """Seconds of cores that it takes, and all that is seen then."""
+    import psutil
+    from vlatrain.evaluate.libero import WAIT_STEPS
+    from vlatrain.sim.finding import found_libero
+    from vlatrain.sim.pool import Pool
+    from vlatrain.sim.protocol import Layout
+    from vlatrain.sim.workers import WorkerProgram
+
+    found = found_libero(None)
+    tasks, begun, left = len(found.instructions(suite)), time.monotonic(), workers
+    with Pool(WorkerProgram(argv=found.argv, layout=Layout(1, 1, 256), shared_scenes=scenes), workers) as pool:
+        for place in range(workers):
+            start = {"do": "start", "suite": suite, "task": place % tasks, "trial": 0, "wait_steps": WAIT_STEPS}
+            pool.ask(place, start)
+        while left:
+            for event in pool.events(10.0):
+                assert event.answer is not None, event.lost
+                left -= 1
+        took = time.monotonic() - begun
+        seen = b"".join(pool[place].frames.images.tobytes() for place in range(workers))
+        processes = [psutil.Process(pool[place].pid) for place in range(workers)]
+        cores_s = sum(sum(process.cpu_times()[:2]) for process in processes)
+        held = sum(process.memory_full_info().uss for process in processes)
+    how = "compiled scenes shared" if scenes else "each compiles its own"
+    print(f"{how:>22}: {took:5.1f} s, {cores_s:6.1f} s of cores, {held / 1e9:5.1f} GB in simulators alone", flush=True)
+    return cores_s, seen
 
 
 def device() -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from patience import until
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.data import jpeg
 from vlatrain.data.hdf5_states import bodies_of
@@ -38,8 +40,8 @@ def libero() -> FoundLibero:
         pytest.skip(f"no LIBERO: {error}")
 
 
-def answer(pool: Pool, request: Message) -> Message:
-    pool.ask(0, request)
+def answer(pool: Pool, request: Message, place: int = 0) -> Message:
+    pool.ask(place, request)
     while True:
         for event in pool.events(10.0):
             assert event.answer is not None, event.lost
@@ -81,11 +83,32 @@ def played(pool: Pool, trial: Message) -> list[list[str]]:
     return seen
 
 
-def told(pool: Pool) -> list[str]:
+def told(pool: Pool, place: int = 0) -> list[str]:
     """Both pictures and the hand's state, as fingerprints."""
-    frames = pool[0].frames
+    frames = pool[place].frames
     parts: list[NDArray[np.generic]] = [frames.images[0, 0], frames.images[0, 1], frames.states[0]]
     return [hashlib.sha256(np.ascontiguousarray(part).tobytes()).hexdigest() for part in parts]
+
+
+def test_what_one_worker_compiled_the_others_read_and_it_is_the_same(
+    libero: FoundLibero, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where MuJoCo complains of what it cannot read
+    program = WorkerProgram(argv=libero.argv, layout=Layout(1, 2, 64), shared_scenes=1)
+    trial = {"do": "start", "suite": SUITE, "task": 0, "trial": 1, "wait_steps": 10}
+    with Pool(program, 3) as pool:
+        seen = []
+        for place in (0, 1):
+            answer(pool, trial, place)
+            seen.append(told(pool, place))
+        assert seen[0] == seen[1]
+        catalogue, scene = pool.shelf
+        assert os.fstat(catalogue).st_size == 33
+        os.pwrite(scene, bytes(64), 0)
+        pool.ask(2, trial)
+        lost = until(lambda: pool.events(1.0), "the third reads what is no scene any more")[0]
+        assert lost.place == 2
+        assert lost.answer is None
 
 
 def test_physics_that_is_computed_once_is_robosuites_own_bit_by_bit(libero: FoundLibero) -> None:

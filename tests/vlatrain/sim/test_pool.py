@@ -4,16 +4,18 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import fake_simulator
 import pytest
 from patience import PATIENCE_S, until
 from vlatrain.sim.pool import Event, Pool
-from vlatrain.sim.protocol import Layout
+from vlatrain.sim.protocol import SHELF, Layout
 from vlatrain.sim.workers import SimulatorError, WorkerProgram
 
 LAYOUT = Layout(8, 2, 4)
+SCENES = "memfd:vlatrain-scenes (deleted)"
 
 
 def program(**patience_s: float) -> WorkerProgram:
@@ -76,6 +78,18 @@ def test_a_crashed_worker_is_told_with_its_last_words_and_replaced(
     pool.ask(0, start())
     assert next_event(pool).answer == {"is": "seen", "done": False}
     assert pool.replaced == 1
+
+
+def test_memories_that_workers_share_end_with_the_pool(faults: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with Pool(replace(program(), shared_scenes=9), 2) as pool:
+        assert len(pool.shelf) == 3
+        pool.ask(0, start())
+        shelf = f"{SHELF}={','.join(map(str, pool.shelf))}"
+        assert next_event(pool).answer is not None
+        assert shelf in Path(f"/proc/{pool[0].pid}/environ").read_text().split("\0")
+        assert {Path(f"/proc/{pool[0].pid}/fd/{one}").readlink().name for one in pool.shelf} == {SCENES}
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
 
 
 def test_a_killed_worker_is_replaced(make_pool: Callable[..., Pool]) -> None:

@@ -21,6 +21,8 @@ STEP_LIMITS = {"libero_spatial": 220, "libero_object": 280, "libero_goal": 300, 
 WAIT_STEPS = 10
 IMAGE_SIZE = 256
 MOST_REPEATS = 2
+SHARED_SCENES = 10
+"""All tasks of libero_spatial have one scene, and of libero_goal; of libero_object and libero_10 each has its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +59,7 @@ def libero_suite(
             argv=found.argv,
             layout=Layout(1, 2 if config.use_wrist_image else 1, IMAGE_SIZE),
             environments=(render_environment(os.environ, local_rank, has_gpu=has_gpu),),
+            shared_scenes=SHARED_SCENES,
         ),
         versions=found.versions,
         max_steps=config.eval_max_steps or STEP_LIMITS[name],

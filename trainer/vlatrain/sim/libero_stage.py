@@ -13,6 +13,7 @@ from robosuite.utils.errors import RandomizationError
 from robosuite.utils.transform_utils import quat2axisangle
 
 from vlatrain.sim.libero_reload import LoadedScene, watched_loading
+from vlatrain.sim.libero_shelf import shared_scenes
 from vlatrain.sim.libero_substeps import substeps
 from vlatrain.sim.protocol import Frames, Layout, Message
 
@@ -42,7 +43,7 @@ class Stage:
     """One task's environment. `inner` is robosuite's own, without LIBERO's wrapper that swallows every error."""
 
     def __init__(self, suite: str, task: int, layout: Layout, shutter: Shutter) -> None:
-        with redirect_stdout(stderr), watched_loading() as bodies:
+        with redirect_stdout(stderr), shared_scenes(), watched_loading() as bodies:
             benchmark = get_benchmark(suite)()
             self.initial_states = benchmark.get_task_init_states(task)
             self._wrapper = OffScreenRenderEnv(

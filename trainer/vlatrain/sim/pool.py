@@ -1,5 +1,6 @@
 """A pool of simulator workers: asked one by one, waited for together; a crashed or hung one is replaced."""
 
+import os
 import selectors
 import time
 from collections.abc import Iterator
@@ -24,7 +25,8 @@ class Event:
 class Pool:
     """`size` places with a worker each. Requests to workers that are not ready yet wait for them.
 
-    `replaced` counts the workers lost. Raises SimulatorError where workers refuse, or will not even get ready.
+    `replaced` counts the workers lost; `shelf` are the memories in which they share compiled scenes, if they do. Raises
+    SimulatorError where workers refuse, or will not even get ready.
     """
 
     def __init__(self, program: WorkerProgram, size: int) -> None:
@@ -35,6 +37,8 @@ class Pool:
         self._selector = selectors.DefaultSelector()
         self._early: dict[int, Message] = {}
         self._workers: list[SimulatorWorker] = []
+        scenes = min(program.shared_scenes, size)
+        self.shelf = [os.memfd_create("vlatrain-scenes") for _ in range(1 + scenes if scenes else 0)]
         try:
             for place in range(size):
                 self._workers.append(self._hired(place))
@@ -102,7 +106,7 @@ class Pool:
         return Event(place=place, lost=str(loss))
 
     def _hired(self, place: int) -> SimulatorWorker:
-        worker = SimulatorWorker(self._program, place)
+        worker = SimulatorWorker(self._program, place, self.shelf)
         self._selector.register(worker.channel, selectors.EVENT_READ, place)
         return worker
 
@@ -115,6 +119,8 @@ class Pool:
         for worker in self._workers:
             self._dismiss(worker)
         self._workers.clear()
+        while self.shelf:
+            os.close(self.shelf.pop())
         self._selector.close()
 
     def __enter__(self) -> "Pool":

@@ -25,6 +25,8 @@ ACTION_DIM = 7
 STATE_DIM = 8
 """Hand position (3), its rotation as axis times angle (3), both fingers: `state` of the published data sets."""
 MOST_BYTES = 1 << 16
+SHELF = "VLATRAIN_SHELF"
+"""The variable that tells a worker the descriptors of the memory in which its pool shares compiled scenes."""
 
 
 class ChannelClosed(Exception):

@@ -4,11 +4,11 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vlatrain.errors import TrainerError
-from vlatrain.sim.protocol import ChannelClosed, Frames, Layout, Message, channel_pair
+from vlatrain.sim.protocol import SHELF, ChannelClosed, Frames, Layout, Message, channel_pair
 
 PATIENCE_S: Mapping[str, float] = {
     "ready": 300.0, "start": 300.0, "act": 60.0, "demonstrate": 900.0, "render": 900.0,
@@ -34,17 +34,20 @@ class WorkerProgram:
     layout: Layout
     environments: tuple[Mapping[str, str], ...] = ({},)
     patience_s: Mapping[str, float] = field(default_factory=lambda: PATIENCE_S)
+    shared_scenes: int = 0
+    """How many compiled scenes the workers of a pool share, no more than there are workers; 0.1 to 0.3 GB each"""
 
 
 class SimulatorWorker:
     """One process, from start to end; answers at most one request at a time."""
 
-    def __init__(self, program: WorkerProgram, number: int) -> None:
+    def __init__(self, program: WorkerProgram, number: int, shelf: Sequence[int] = ()) -> None:
         self.number = number
         self.versions: dict[str, str] = {}
         self.is_ready = False
         self.waits_for: str | None = "ready"
         self._program = program
+        self._shelf = tuple(shelf)
         self._asked_at = time.monotonic()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the worker is
         memory = os.memfd_create("vlatrain-simulator")
@@ -61,11 +64,11 @@ class SimulatorWorker:
         try:
             return subprocess.Popen(
                 [*self._program.argv, *words],
-                env={**os.environ, **more},
+                env={**os.environ, **more, SHELF: ",".join(map(str, self._shelf))},
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
-                pass_fds=(memory, socket),
+                pass_fds=(memory, socket, *self._shelf),
             )
         except OSError as error:
             raise SimulatorError(f"{self._program.argv[0]} cannot be run: {error.strerror}") from error
