@@ -36,6 +36,17 @@ async def test_search_goes_backwards_from_the_end_and_counts(dashboard: Make, ru
         await until(pilot, lambda: "match" not in screen_text(app) and "n New" in screen_text(app))
 
 
+async def test_a_search_that_comes_before_the_log_of_its_run_waits_for_it(dashboard: Make, run: FakeRun) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE) as pilot:
+        await open_log(pilot)
+        app.screen_of_runs.filter_by("nothing of that name")
+        await until(pilot, lambda: view_of(app).path is None)
+        await ask(pilot, "slash", "warn line")
+        app.screen_of_runs.filter_by("")
+        await until_shown(pilot, "match 10 of 10", "WARN line 1000")
+
+
 async def test_n_starts_a_new_run_where_nothing_is_searched(dashboard: Make, run: FakeRun) -> None:
     app = dashboard()
     async with app.run_test(size=SIZE) as pilot:

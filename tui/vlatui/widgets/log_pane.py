@@ -78,9 +78,8 @@ class LogPane(Vertical):
         self._sources: tuple[LogSource, ...] = ()
         self._chosen: LogSource | None = None
         self._matches: Matches | None = None
-        self._filter: str = ""
         self._purpose = "search"
-        self._note = self._place = ""
+        self._filter = self._note = self._place = self._waiting = ""
         self._pace = NO_STEPS
         self.clock: Callable[[], float] = time.time
 
@@ -106,9 +105,7 @@ class LogPane(Vertical):
     def show_run(
         self, sources: tuple[LogSource, ...], *, is_other_run: bool, is_live: bool, pace: Curve = NO_STEPS
     ) -> None:
-        """The logs of the selected run; a new attempt's is shown unless another was chosen. `pace`: when it was at
-        which step.
-        """
+        """The run's logs: of the newest attempt unless another was chosen. `pace`: when it was at which step."""
         self._has_run, self._is_live, self._pace = True, is_live, pace
         if is_other_run:
             self._chosen = None
@@ -128,6 +125,8 @@ class LogPane(Vertical):
         if path != self.view.path:
             self._forget_search()
             self.view.open(path)
+            if path is not None and self._waiting:
+                self._search(self._waiting)
         self.view.when_empty = EMPTY_LOG if source else NO_LOG if self._has_run else WELCOME
         self._tell()
 
@@ -204,13 +203,16 @@ class LogPane(Vertical):
         self._tell()
 
     def _search(self, pattern: str) -> None:
+        path, self._waiting = self.view.path, ""
         try:
             compiled(pattern)
         except re.error as error:
             self._note = tr("{pattern} is no regular expression: {error}", pattern=repr(pattern), error=error)
             return
-        if (path := self.view.path) is not None:
+        if path is not None:
             self._look_for(path, pattern, self._purpose)
+        elif not self._has_run:
+            self._waiting = pattern  # for the log of the run that is just being gone to
 
     @work(thread=True, exclusive=True, group="search", exit_on_error=False)
     def _look_for(self, path: Path, pattern: str, purpose: str) -> None:
@@ -218,10 +220,8 @@ class LogPane(Vertical):
         try:
             matches, failure = self.view.place.search(path, pattern, lambda: worker.is_cancelled), ""
         except OSError as error:
-            matches, failure = (
-                Matches(pattern),
-                tr("{file} cannot be searched: {error}", file=path.name, error=error.strerror or error),
-            )
+            words = tr("{file} cannot be searched: {error}", file=path.name, error=error.strerror or error)
+            matches, failure = Matches(pattern), words
         if not worker.is_cancelled:
             self.post_message(self.Searched(matches, purpose, failure))
 
