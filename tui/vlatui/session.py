@@ -14,11 +14,9 @@ from vlad.policy.secrets import redacted
 from vlatui.asking.messages import ActionFailed
 from vlatui.look.words import tr
 from vlatui.reading.threads import Threads
-from vlatui.settings import Settings, load_settings, save_settings
+from vlatui.settings import MOST_LINES, Settings, load_settings, merged, save_settings
 from vlatui.sites.sites import Sites
 from vlatui.sites.vlad import Answer
-
-MOST_LINES = 50
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -35,6 +33,7 @@ class Session:
     clock: Callable[[], float] = time.time
     settings: Settings = field(default_factory=Settings)
     _writing: threading.Lock = field(default_factory=threading.Lock)
+    _changed: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.settings = load_settings(self.settings_path)
@@ -42,6 +41,7 @@ class Session:
     def remember(self, **changes: object) -> None:
         """Keeps settings for the next visit; written by a thread that the end of the program waits for."""
         self.settings = msgspec.structs.replace(self.settings, **changes)
+        self._changed |= changes.keys()
         threading.Thread(target=self._write, name="settings").start()
 
     def remember_started(self, line: str) -> None:
@@ -55,10 +55,15 @@ class Session:
             self.remember(started=(*others[1 - MOST_LINES :], line))
 
     def _write(self) -> None:
-        """Writes the newest settings, so that several changes at once end with the last of them."""
+        """Writes the newest settings, so that several changes at once end with the last of them.
+
+        What was not changed here stays as another dashboard has left it.
+        """
         with self._writing:
             try:
-                save_settings(self.settings_path, self.settings)
+                save_settings(
+                    self.settings_path, merged(load_settings(self.settings_path), self.settings, self._changed)
+                )
             except OSError as error:
                 self.tell(ActionFailed(tr("settings cannot be kept: {error}", error=error)))
 

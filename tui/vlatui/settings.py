@@ -1,12 +1,16 @@
 """What the dashboard remembers between two visits: theme, tab, switches. A lost or strange file means defaults."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
 from vlad.records.files import replace_file
 
 from vlatui.telling.run_filter import RunSort
+
+MOST_LINES = 50
+"""Lines that were started are kept."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +26,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hidden_columns: tuple[str, ...] = ()
     starts_by_line: bool = False
     started: tuple[str, ...] = ()
+
+
+def merged(theirs: Settings, ours: Settings, changed: Collection[str]) -> Settings:
+    """What was `changed` here over what another dashboard has kept; of lines that were started, those of both."""
+    found = msgspec.structs.replace(theirs, **{name: getattr(ours, name) for name in changed})
+    if "started" not in changed:
+        return found
+    others = [line for line in theirs.started if line not in ours.started]
+    return msgspec.structs.replace(found, started=(*others, *ours.started)[-MOST_LINES:])
 
 
 def settings_file() -> Path:

@@ -232,18 +232,18 @@ def _waiting_words(record: RunRecord, now: float) -> str:
     return f"{told(record.said, record.why) or tr('the attempt failed')}; {due}"
 
 
-def diagnosis_lines(record: RunRecord, width: int) -> list[Line]:
-    """Cause, quoted evidence and advice; the exit alone where nothing was diagnosed."""
+def diagnosis_lines(record: RunRecord, width: int, most_lines: int = 2) -> list[Line]:
+    """Cause, quoted evidence and advice; the exit alone where nothing was diagnosed. So many lines for a sentence."""
     diagnosis = record.diagnosis
     if diagnosis is None:
         exit = record.attempt.exit if record.attempt else None
         return barred([told(record.said, record.why) or describe.exit_words(exit)], Tone.BAD, width)
-    lines = barred([_verdict(diagnosis)], Tone.BAD, width)
+    lines = barred([_verdict(diagnosis)], Tone.BAD, width, most_lines=most_lines)
     for evidence in diagnosis.evidence[:2]:
         quoted = format.shortened(safe(evidence.text).strip(), max(8, width - 6))
         lines.append([Span("▌ ", Tone.BAD), Span(f"“{quoted}”", Tone.PLAIN)])
     if diagnosis.advice:
-        lines += barred([f"→ {tr(diagnosis.advice)}"], Tone.BAD, width, Tone.ACCENT)
+        lines += barred([f"→ {tr(diagnosis.advice)}"], Tone.BAD, width, Tone.ACCENT, most_lines)
     return lines
 
 

@@ -8,6 +8,9 @@ from vlatui.look.tones import Line, Span, Tone
 from vlatui.look.words import tr
 from vlatui.telling.header import diagnosis_lines, header_lines
 
+MOST_LINES = 20
+"""Of a sentence: all of them, where the page is not a few cells wide."""
+
 
 def why_lines(run: RunView, now: float, width: int) -> list[Line]:
     """Every attempt's end, newest first, with its evidence and advice."""
@@ -24,7 +27,7 @@ def why_lines(run: RunView, now: float, width: int) -> list[Line]:
         if attempt.end_step is not None:
             title += tr(", steps {first} to {last}", first=f"{attempt.start_step or 0:,}", last=f"{attempt.end_step:,}")
         lines.append([Span(title, Tone.TITLE)])
-        lines += diagnosis_lines(_as_of(record, attempt.number), width)
+        lines += diagnosis_lines(_as_of(record, attempt.number), width, MOST_LINES)
         lines += [[Span(f"  {one.file} @ {one.offset:,}", Tone.MUTED)] for one in attempt.diagnosis.evidence]
     return lines
 
