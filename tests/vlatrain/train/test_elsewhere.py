@@ -45,7 +45,7 @@ def test_checkpoints_are_evaluated_by_runs_of_their_own_and_count_when_they_arri
     workshop: Workshop, home: Home
 ) -> None:
     run, own = workshop.run(**SETTINGS), run_elsewhere(home, "20261122-0931-spatial-7f3a")
-    assert run.train(environment={"VLAD_RUN_ID": own.run_id}) == 0, run.jobs[-1].output
+    assert run.train_here(VLAD_RUN_ID=own.run_id) == 0
     told = [
         (seen.step, seen.successes, seen.episodes, seen.best_step, seen.bad_evaluations) for seen in run.evaluations
     ]
@@ -77,16 +77,19 @@ def standing_warnings(run: Run) -> list[str | None]:
     return [line.message if isinstance(line, Warned) else None for line in told]
 
 
-def test_an_evaluation_whose_run_fails_is_a_result_with_its_reason(workshop: Workshop, home: Home) -> None:
+def test_an_evaluation_whose_run_fails_is_a_result_with_its_reason(
+    workshop: Workshop, home: Home, capfd: pytest.CaptureFixture[str]
+) -> None:
     run = workshop.run(**{**SETTINGS, "max_steps": 1, "eval_run_id_note": "x"})
     (home.path.parent / "faults" / "always-dumb").touch()
-    assert run.train() == 0, run.jobs[-1].output
+    assert run.train_here() == 0
     [seen] = run.evaluations
     assert seen.failure is not None
     assert "simulators do not start" in seen.failure
     assert (seen.best, seen.bad_evaluations) == (None, 0)
-    assert "[eval] step 1 failed: " in run.jobs[-1].output
-    assert "success_rate=" not in run.jobs[-1].output, "it is no measurement"
+    told = capfd.readouterr().out
+    assert "[eval] step 1 failed: " in told
+    assert "success_rate=" not in told, "it is no measurement"
 
 
 @pytest.mark.slow
