@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SIDE_BY_SIDE = ("fast", "training", "reference", "parts", "whole", "towers", "decoder", "surgery")
+SIDE_BY_SIDE = ("fast", "training", "reference", "kernels", "parts", "whole", "towers", "decoder", "surgery")
 """Those that take longest come first"""
 ALONE = ("memory",)
 LIMIT_S = 240
