@@ -2,7 +2,7 @@
 
     make gpu-bench                                   # all parts; writes benchmarks/results/gpu-<card>-<commit>.json
     make gpu-bench PARTS="levers predict --seconds 300"
-    python3 benchmarks/gpu_bench.py --table          # docs/speed.md's table from the newest result
+    python3 benchmarks/gpu_bench.py --table          # docs/speed.md's table from the two newest results
     python3 benchmarks/gpu_bench.py --compare        # the newest result beside the one before; exit 1: worse
     python3 benchmarks/gpu_bench.py --trial          # every part with a tiny model on a CPU: tries the script, no times
 
@@ -14,7 +14,6 @@ Weights are random, which changes no time. Of each setting the median and the sp
 
 import argparse
 import faulthandler
-import json
 import platform
 import subprocess
 import sys
@@ -35,7 +34,8 @@ SECONDS = 560
 def main() -> None:
     options = parsed()
     if options.table:
-        write_table(newest(RESULTS))
+        *before, result = newest_two(RESULTS) or sys.exit(f"{RESULTS} holds no results: run `make gpu-bench` first")
+        write_table(result, *before)
         return
     if options.compare is not None:
         sys.exit(compare(options.compare or newest_two(RESULTS)))
@@ -78,14 +78,6 @@ def compare(results: list[Path]) -> int:
     told, is_worse = compared(*results)
     print(told)
     return int(is_worse)
-
-
-def newest(folder: Path) -> Path:
-    """The result that was measured last."""
-    found = sorted(folder.glob("gpu-*.json"), key=lambda path: str(json.loads(path.read_text())["machine"]["at"]))
-    if not found:
-        sys.exit(f"{folder} holds no results: run `make gpu-bench` on a machine with a GPU first")
-    return found[-1]
 
 
 def machine() -> dict[str, Any]:

@@ -5,6 +5,7 @@ And what lies between products in fp8: see `speed_rounding`.
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import starmap
 
 import torch
 from speed_place import IS_TRIAL, model_config, release
@@ -19,8 +20,8 @@ from vlatrain.model.turned import turn
 from vlatrain.planning.sizes import BlockSize, sizes_of
 
 RANK = 32
-TILES = ((32, 64, 4), (16, 128, 4), (32, 128, 4), (64, 64, 4), (64, 128, 8), (16, 256, 8))
-"""Rows, columns and warps of a program that multiplies by D itself; of one that does not: see `_tiles`"""
+TILES = ((1, 1024, 4), (1, 2048, 4), (1, 1024, 8), (2, 1024, 4), (1, 512, 4))
+"""Rows, columns and warps of a program that puts gate and up together."""
 
 
 def gradients(setting: Setting, note: Note) -> None:
@@ -64,7 +65,7 @@ def _tiles(both: Tensor, downs: Tensor, joined: Tensor) -> Iterator[tuple[str, W
     from vlatrain.model import joint_kernels
     from vlatrain.model.joint_kernels import Tile
 
-    for tile in (*(Tile(*one, is_narrow_inside=True) for one in TILES), Tile(1, 1024, 4, is_narrow_inside=False)):
+    for tile in starmap(Tile, TILES):
         yield str(tile), partial(joint_kernels.of_gated, both, downs, joined, tile)
 
 

@@ -18,14 +18,11 @@ from speed_scaling import scaling
 from speed_start import starts
 from speed_steps import (
     BF16,
-    BF16_JOINT,
-    BF16_LONG_ROWS,
+    BF16_NOT_JOINT,
     BF16_UNGROUPED,
     FP8,
     FP8_GROUPED,
     FP8_KERNELS,
-    FP8_KERNELS_LONG_ROWS,
-    FP8_LONG_ROWS,
     PLAIN,
     REFERENCE,
     Contender,
@@ -45,8 +42,8 @@ CHECKPOINT_NUMBERS = 110_828_288
 
 def step(note: Note, _: float) -> None:
     """Batch 16, texts of one length: public libraries, ours in bf16 and in fp8, in turns; ours with all levers off."""
-    in_turns(note, SMALL, [REFERENCE, BF16, BF16_JOINT, FP8, FP8_KERNELS, PLAIN])
-    in_turns(note, SMALL, [REFERENCE, BF16_JOINT, BF16, FP8_KERNELS, FP8])
+    in_turns(note, SMALL, [REFERENCE, BF16, BF16_NOT_JOINT, FP8, FP8_KERNELS, PLAIN])
+    in_turns(note, SMALL, [REFERENCE, BF16_NOT_JOINT, BF16, FP8_KERNELS, FP8])
 
 
 def large(note: Note, _: float) -> None:
@@ -69,11 +66,6 @@ def levers(note: Note, _: float) -> None:
     in_turns(note, SMALL, [BF16, BF16_UNGROUPED, FP8, FP8_GROUPED, FP8_GROUPED, FP8, BF16_UNGROUPED, BF16])
 
 
-def long_rows(note: Note, _: float) -> None:
-    """Batch 16: another way of compiling sums over long rows."""
-    in_turns(note, SMALL, [FP8_LONG_ROWS, FP8_KERNELS_LONG_ROWS, BF16_LONG_ROWS])
-
-
 def in_turns(note: Note, setting: Setting, contenders: list[Contender]) -> None:
     for contender in contenders:
         found = measured(contender, setting)
@@ -84,7 +76,7 @@ def in_turns(note: Note, setting: Setting, contenders: list[Contender]) -> None:
 def kernels(note: Note, _: float) -> None:
     """The kernels of a step by their time, beside what the card's own rates allow."""
     floors(SMALL, note)
-    for contender in (BF16, BF16_JOINT, FP8, FP8_KERNELS):
+    for contender in (BF16, BF16_NOT_JOINT, FP8, FP8_KERNELS):
         profiled(contender, SMALL, note)
 
 
@@ -179,6 +171,5 @@ PARTS: Mapping[str, Part] = {
     "gradients": Part(30, joint_gradients),
     "products": Part(10, products),
     "large_unequal": Part(75, large_unequal),
-    "long_rows": Part(90, long_rows),
 }
 """The most wanted first."""

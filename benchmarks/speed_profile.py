@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from speed_place import DEVICE, DTYPE, IS_TRIAL, model_config, release, wait
-from speed_steps import TEXT_TOKENS, Contender, Setting, compiler, step_of
+from speed_steps import TEXT_TOKENS, Contender, Setting, step_of
 from timed_parts import Note
 from vlatrain.planning.sizes import BlockSize, sizes_of
 
@@ -31,15 +31,14 @@ DECODER_WIDTHS, DECODER_INNERS = 28, 8
 def profiled(contender: Contender, setting: Setting, note: Note, rows: int = 40) -> None:
     """The kernels of one step by their time, and by kind."""
     release()
-    with compiler(contender):
-        step = step_of(contender, setting)
-        for _ in range(4):
-            step()
+    step = step_of(contender, setting)
+    for _ in range(4):
+        step()
+    wait()
+    kinds = [torch.profiler.ProfilerActivity.CPU if IS_TRIAL else torch.profiler.ProfilerActivity.CUDA]
+    with torch.profiler.profile(activities=kinds) as profile:
+        step()
         wait()
-        kinds = [torch.profiler.ProfilerActivity.CPU if IS_TRIAL else torch.profiler.ProfilerActivity.CUDA]
-        with torch.profiler.profile(activities=kinds) as profile:
-            step()
-            wait()
     kernels = by_time(profile)
     kinds_ms = by_kind(kernels)
     note({"who": contender.name, "profile": kernels[:rows], "by_kind": kinds_ms})

@@ -2,9 +2,8 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -38,14 +37,10 @@ Step = Callable[[], None]
 
 @dataclass(frozen=True)
 class Contender:
-    """One way to train; `settings` are of our configuration, None is the reference.
-
-    `inductor` is what torch's compiler is told besides.
-    """
+    """One way to train; `settings` are of our configuration, None is the reference."""
 
     name: str
     settings: dict[str, Any] | None
-    inductor: Mapping[str, Any] = field(default_factory=dict)
 
 
 OFF = {"fused_lora": Switch.OFF, "compile": Switch.OFF, "cuda_graph": Switch.OFF}
@@ -55,15 +50,10 @@ REFERENCE = Contender("reference", None)
 PLAIN = Contender("plain", OFF)
 BF16 = Contender("bf16", {})
 FP8 = Contender("fp8", IN_FP8)
-BF16_JOINT = Contender("bf16, joint gradients", {"joint_gradients": Switch.ON})
+BF16_NOT_JOINT = Contender("bf16, not joint", {"joint_gradients": Switch.OFF})
 BF16_UNGROUPED = Contender("bf16, not grouped", UNGROUPED)
 FP8_GROUPED = Contender("fp8, grouped", {**IN_FP8, **GROUPED})
-FP8_KERNELS = Contender("fp8, kernels", {**IN_FP8, "fp8_kernels": Switch.ON, "joint_gradients": Switch.ON})
-LONG_ROWS = {"triton.multi_kernel": 1}
-"""Rows of up to 16,384 numbers are kept while they are summed up, where that measures faster, and not read twice."""
-FP8_LONG_ROWS = Contender("fp8, long rows", IN_FP8, LONG_ROWS)
-FP8_KERNELS_LONG_ROWS = Contender("fp8, kernels, long rows", FP8_KERNELS.settings, LONG_ROWS)
-BF16_LONG_ROWS = Contender("bf16, joint gradients, long rows", {"joint_gradients": Switch.ON}, LONG_ROWS)
+FP8_KERNELS = Contender("fp8, kernels", {**IN_FP8, "fp8_kernels": Switch.ON})
 
 
 @dataclass(frozen=True)
@@ -80,28 +70,15 @@ def measured(
     """Seconds of `steps` steps, and the memory that the process holds at its largest moment while it trains."""
     release()
     started = time.monotonic()
-    with compiler(contender):
-        step = step_of(contender, setting, batches=batches)
-        times = []
-        for number in range(warm_up + steps if setting.has_equal_texts else 8 + steps):
-            before = time.perf_counter()
-            step()
-            times.append(time.perf_counter() - before)
-            if number == 0:
-                first_s = time.monotonic() - started
+    step = step_of(contender, setting, batches=batches)
+    times = []
+    for number in range(warm_up + steps if setting.has_equal_texts else 8 + steps):
+        before = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - before)
+        if number == 0:
+            first_s = time.monotonic() - started
     return told(contender, setting, times[-steps:], held_bytes()) | {"to_first_step_s": first_s}
-
-
-@contextmanager
-def compiler(contender: Contender) -> Iterator[None]:
-    """What is compiled under other settings than usual is not used by others, nor theirs by it."""
-    if not contender.inductor:
-        yield
-        return
-    torch._dynamo.reset()
-    with torch._inductor.config.patch(dict(contender.inductor)):
-        yield
-    torch._dynamo.reset()
 
 
 def step_of(

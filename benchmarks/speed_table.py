@@ -15,33 +15,37 @@ NAMES = {
     "plain": "ours, all levers off",
     "bf16": "ours",
     "fp8": "ours, fp8",
-    "bf16, joint gradients": "ours, `joint_gradients: on`",
+    "bf16, not joint": "ours, `joint_gradients: off`",
     "bf16, not grouped": "ours, `grouped_lora: off`",
     "fp8, grouped": "ours, fp8, `grouped_lora: on`",
-    "fp8, kernels": "ours, fp8, `fp8_kernels: on`, `joint_gradients: on`",
-    "fp8, grouped, long rows": "ours, fp8, `grouped_lora: on`, long rows kept while summed up",
-    "ours, kernels": "ours, `answer_kernels: on`",
-    "ours, fp8, kernels": "ours, fp8, `answer_kernels: on`",
+    "fp8, kernels": "ours, fp8, `fp8_kernels: on`",
+    "ours": "ours, `answer_kernels: off`",
+    "ours, kernels": "ours",
+    "ours, fp8, kernels": "ours, fp8",
     "ours, fp8, no copies": "the same without merged copies of the decoder",
 }
 Side = tuple[int, str, str]
 """Batch, texts, and who trains"""
-STEP_PARTS = ("step", "levers", "reference", "long_rows", "unequal", "large", "large_unequal")
+STEP_PARTS = ("step", "levers", "reference", "unequal", "large", "large_unequal")
 
 
-def write_table(result: Path, page: Path = PAGE) -> None:
-    """Replaces what stands between the two marks of the page."""
-    replace_between(page, BEGIN, END, table(json.loads(result.read_text())))
-    print(f"{page}: table of {result.name}")
+def write_table(result: Path, before: Path | None = None, page: Path = PAGE) -> None:
+    """Replaces what stands between the two marks of the page. Parts that `result` lacks are those of `before`."""
+    older = json.loads(before.read_text()) if before else None
+    replace_between(page, BEGIN, END, table(json.loads(result.read_text()), older))
+    print(f"{page}: table of {result.name}" + (f" and {before.name}" if before else ""))
 
 
-def table(found: dict[str, Any]) -> str:
+def table(found: dict[str, Any], older: dict[str, Any] | None = None) -> str:
     machine, parts = found["machine"], found["parts"]
+    kept = {name: rows for name, rows in (older["parts"] if older else {}).items() if name not in parts}
     lines = [
         f"{machine['gpu']}, torch {machine['torch']}, transformers {machine['transformers']}, peft {machine['peft']}, "
-        f"commit {machine['commit']}, {machine['at']} UTC; medians, quartiles in brackets.",
+        f"commit {machine['commit']}, {machine['at']} UTC; medians, quartiles in brackets."
+        + (f" Of commit {older['machine']['commit']}: {', '.join(sorted(kept))}." if older and kept else ""),
         "",
     ]
+    parts = kept | parts
     lines += _steps(merged_steps(parts))
     lines += _answers(parts["predict"]) if "predict" in parts else []
     lines += _rest(parts)

@@ -25,7 +25,7 @@ def used(place: Place, **settings: Any) -> Levers:
 
 def test_a_new_card_gets_all_levers() -> None:
     assert str(used(H200)) == (
-        "fused_lora on, compile on, cuda_graph on, grouped_lora on, joint_gradients off, fp8_kernels off, "
+        "fused_lora on, compile on, cuda_graph on, grouped_lora on, joint_gradients on, fp8_kernels off, "
         "answer_kernels on"
     )
 
@@ -44,7 +44,9 @@ def test_a_cpu_gets_the_adapters_only_and_is_told_why() -> None:
 
 
 def test_an_old_card_is_told_why_it_gets_none() -> None:
-    found = used(V100, joint_gradients=Switch.AUTO)
+    found = used(
+        V100,
+    )
     assert not any(getattr(found, name) for name in NAMES)
     assert dict(found.reasons)["fused_lora"] == "fp16 needs autocast"
 
@@ -60,7 +62,7 @@ def test_an_old_card_is_told_why_it_gets_none() -> None:
         ({"fused_lora": Switch.OFF}, "cuda_graph", "fused_lora is off"),
         ({"grouped_lora": Switch.AUTO, "cuda_graph": Switch.OFF}, "grouped_lora", "cuda_graph is off"),
         ({"grouped_lora": Switch.AUTO, "lora_rank": 12}, "grouped_lora", "lora_rank is no multiple of 8"),
-        ({"grouped_lora": Switch.OFF, "joint_gradients": Switch.AUTO}, "joint_gradients", "grouped_lora is off"),
+        ({"grouped_lora": Switch.OFF}, "joint_gradients", "grouped_lora is off"),
         ({"fp8_kernels": Switch.AUTO}, "fp8_kernels", "the base is not in fp8"),
         (
             {"fp8_kernels": Switch.AUTO, "base_precision": BasePrecision.FP8, "grouped_lora": Switch.OFF},
@@ -161,14 +163,8 @@ def test_asking_for_what_cannot_be_had_is_refused(name: str) -> None:
         used(CPU, **{name: Switch.ON})
 
 
-def test_what_no_gpu_has_run_yet_is_used_when_asked_for() -> None:
-    assert used(H200, joint_gradients=Switch.ON).joint_gradients
-    over_fp8 = used(H200, base_precision=BasePrecision.FP8)
-    assert dict(over_fp8.reasons)["answer_kernels"] == "over a base in fp8 no GPU has run them yet; on takes them"
-    assert used(H200, base_precision=BasePrecision.FP8, answer_kernels=Switch.ON).answer_kernels
-
-
 def test_answers_have_their_kernels_wherever_they_are_captured() -> None:
+    assert used(H200, base_precision=BasePrecision.FP8).answer_kernels
     assert used(H200, deterministic=True, cuda_graph=Switch.ON).answer_kernels
     assert not used(H200, answer_kernels=Switch.OFF).answer_kernels
 
@@ -185,7 +181,7 @@ def test_whole_models_are_compiled_and_captured_but_their_answers_are_not() -> N
 def test_recipes_of_small_models_have_what_there_is_on_a_new_card(recipe: str) -> None:
     told = (
         "fused_lora off (all weights are trained), compile on, cuda_graph on, grouped_lora off (fused_lora is off), "
-        "joint_gradients off, fp8_kernels off, "
+        "joint_gradients off (grouped_lora is off), fp8_kernels off, "
         "answer_kernels off (answers are not captured: cuda_graph or fused_lora is off)"
     )
     assert str(levers(resolve(CONFIGS / f"{recipe}.yaml", {}, {}).config, H200)) == told

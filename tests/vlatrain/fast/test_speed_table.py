@@ -19,11 +19,11 @@ def step(who: str, step_s: float) -> dict[str, Any]:
 def test_rounds_of_a_side_are_one_row_beside_the_reference(tmp_path: Path) -> None:
     machine = {"gpu": "a card", "torch": "2", "transformers": "5", "peft": "0.2", "commit": "abc", "at": "today"}
     rows = [step("reference", 0.4), step("bf16", 0.19), step("reference", 0.6), step("bf16", 0.21)]
-    answer = {"who": "ours", "rows": 4, "answer_s": 0.05, "actions_per_s": 80.0}
+    answer = {"who": "ours, kernels", "rows": 4, "answer_s": 0.05, "actions_per_s": 80.0}
     result, page = tmp_path / "result.json", tmp_path / "page.md"
     result.write_text(json.dumps({"machine": machine, "parts": {"step": rows, "predict": [answer]}}))
     page.write_text("before\n<!-- measured: begin -->\nold\n<!-- measured: end -->\nafter\n")
-    write_table(result, page)
+    write_table(result, page=page)
     text = page.read_text()
     assert "| 16, equal | ours | 0.2000 (0.1800 to 0.2200) |" in text
     assert "| 48.0 | 2.50 |" in text
@@ -58,7 +58,7 @@ def test_every_part_has_its_lines_and_what_was_not_measured_is_said(tmp_path: Pa
     }
     result.write_text(json.dumps(told))
     page.write_text("<!-- measured: begin --><!-- measured: end -->")
-    write_table(result, page)
+    write_table(result, page=page)
     text = page.read_text()
     for line in (
         "| 16, equal | ours, `grouped_lora: off` | 0.2000 (0.1900 to 0.2100) | 80.0 | 705 | 48.0 | - |",
@@ -81,6 +81,21 @@ def result(folder: Path, name: str, at: str, *rows: dict[str, Any], gpu: str = "
     path = folder / f"gpu-{name}.json"
     path.write_text(json.dumps({"machine": machine, "parts": parts}))
     return path
+
+
+def test_what_only_the_result_before_has_is_kept_and_told_with_its_commit(tmp_path: Path) -> None:
+    before = result(tmp_path, "old", "1", step("bf16", 0.20), stall_s=0.04)
+    last = result(tmp_path, "new", "2", step("bf16", 0.19))
+    told = json.loads(last.read_text())
+    del told["parts"]["checkpoint"]
+    last.write_text(json.dumps(told))
+    page = tmp_path / "page.md"
+    page.write_text("<!-- measured: begin --><!-- measured: end -->")
+    write_table(last, before, page)
+    text = page.read_text()
+    assert "commit new, 2 UTC; medians, quartiles in brackets. Of commit old: checkpoint." in text
+    assert "holds training up for 40.0 ms" in text
+    assert "| 16, equal | ours | 0.1900 (0.1800 to 0.2000)" in text
 
 
 def test_a_step_that_became_slower_is_worse_and_one_within_its_spread_is_not(tmp_path: Path) -> None:

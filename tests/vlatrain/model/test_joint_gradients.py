@@ -42,21 +42,6 @@ def test_kernels_say_what_autograd_says(dtype: torch.dtype, monkeypatch: pytest.
         assert distance(found, expected) < 4 * torch.finfo(dtype).eps
 
 
-@needs_kernels
-@OF_KERNELS
-def test_gate_and_up_have_the_same_gradient_where_the_narrow_product_is_made_before(
-    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from vlatrain.model import joint_kernels
-    from vlatrain.model.joint_kernels import Tile
-
-    tile = Tile(rows=1, columns=64, warps=4, is_narrow_inside=False)
-    monkeypatch.setattr(joint_gradients, "_has_kernels", lambda one: True)
-    monkeypatch.setattr(joint_kernels, "GATED", tile)
-    for found, expected in gated_case("cpu", dtype, rows=3, width=144, rank=32):
-        assert distance(found, expected) < 4 * torch.finfo(dtype).eps
-
-
 @pytest.mark.parametrize("operator", ["of_gated", "of_turned", "narrow_beside"])
 def test_operators_keep_what_the_compiler_is_promised(operator: str) -> None:
     arguments: dict[str, tuple[Tensor, ...]] = {

@@ -36,7 +36,7 @@ class Speed:
         Switch.AUTO, "adapters of one input as further columns of the frozen weights: fewer, wider products"
     )
     joint_gradients: Switch = option(
-        Switch.OFF,
+        Switch.AUTO,
         "with grouped_lora: gradients of gate, up, queries, keys and values by kernels that read their inputs once",
     )
     fp8_kernels: Switch = option(
@@ -56,10 +56,9 @@ class Speed:
 
     def check_speed(self) -> None:
         at_least(self, 0, "profile_steps")
-        for name in ("fused_lora", "compile", "cuda_graph", "grouped_lora", "joint_gradients"):
+        for name in ("fused_lora", "compile", "cuda_graph", "grouped_lora", "joint_gradients", "fp8_kernels"):
             one_of(self, Switch, name)
-        for name in ("fp8_kernels", "answer_kernels"):
-            one_of(self, Switch, name)
+        one_of(self, Switch, "answer_kernels")
         one_of(self, BasePrecision, "base_precision")
 
 

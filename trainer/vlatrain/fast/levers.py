@@ -114,8 +114,6 @@ def _doubt(name: str, config: FinetuneConfig, place: Place) -> str | None:
         return "several ranks average while they compute; on takes graphs instead"
     if name == "grouped_lora" and config.has_fp8_base and config.fp8_kernels is Switch.OFF:
         return "over a base in fp8 it gained nothing; on takes it"
-    if name == "answer_kernels" and config.has_fp8_base:
-        return "over a base in fp8 no GPU has run them yet; on takes them"
     return None
 
 

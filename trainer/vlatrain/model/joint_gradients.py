@@ -2,9 +2,9 @@
 
 What was cut (gate|up, queries|keys|values) has a gradient that is put together again. The compiler computes it as one
 kernel over the joint width, in which each part reads all of its inputs anew: at 7B and batch 16, 919 MB a layer for
-gate|up instead of 613, and 304 for queries|keys|values instead of 228. Here each input is read once, and what adapters
-add to the first is multiplied on the way (511 MB): by kernels of our own on a GPU with Triton, elsewhere by torch. All
-are operators that the compiler leaves as they are; they take rows in any layout.
+gate|up instead of 613, and 304 for queries|keys|values instead of 228. Here each input is read once: by kernels of our
+own on a GPU with Triton, elsewhere by torch. All are operators that the compiler leaves as they are; they take rows in
+any layout.
 """
 
 from importlib.util import find_spec

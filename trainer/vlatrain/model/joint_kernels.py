@@ -15,34 +15,27 @@ NUMBERS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """Rows and columns of gate, and of up, that a program of so many warps works on.
-
-    With `is_narrow_inside` it multiplies by D itself, so that no product as wide as gate is written and read.
-    """
+    """Rows and columns of gate, and of up, that a program of so many warps works on."""
 
     rows: int
     columns: int
     warps: int
-    is_narrow_inside: bool
 
 
-GATED = Tile(rows=32, columns=64, warps=4, is_narrow_inside=True)
-RANKS = 32
-"""Of which a program takes so many at a time."""
+GATED = Tile(rows=1, columns=1024, warps=4)
 
 
 def of_gated(both: Tensor, downs: Tensor, joined: Tensor, tile: Tile | None = None) -> Tensor:
     """See `joint_gradients`; `tile` None is GATED."""
     tile = tile or GATED
     both, downs, joined = _in_rows(both), downs.contiguous(), joined.contiguous()
-    (ranks, width), (rows, _) = downs.shape, joined.shape
+    width, rows = downs.shape[1], len(joined)
     out = torch.empty_like(joined)
-    other = downs if tile.is_narrow_inside else both[:, width:] @ downs
+    of_adapters = both[:, width:] @ downs  # multiplied within the kernel it took longer
     grid = (triton.cdiv(rows, tile.rows) * triton.cdiv(width, tile.columns),)
     _of_gated[grid](
-        both, other, joined, out, both.stride(0), rows, width, ranks,
-        tile.is_narrow_inside, tile.rows, tile.columns, RANKS, num_warps=tile.warps,
-    )  # fmt: skip
+        both, of_adapters, joined, out, both.stride(0), rows, width, tile.rows, tile.columns, num_warps=tile.warps
+    )
     return out
 
 
@@ -70,10 +63,8 @@ def _in_rows(one: Tensor) -> Tensor:
 
 @triton.jit
 def _of_gated(
-    both, other, joined, out, both_row, rows, width, ranks,
-    IS_NARROW_INSIDE: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, RANKS: tl.constexpr,
+    both, of_adapters, joined, out, both_row, rows, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr
 ):  # fmt: skip
-    """`other` is D, or what D adds already."""
     tiles = tl.cdiv(width, COLUMNS)
     row = ((tl.program_id(0) // tiles) * ROWS + tl.arange(0, ROWS)).to(tl.int64)[:, None]
     column = ((tl.program_id(0) % tiles) * COLUMNS + tl.arange(0, COLUMNS))[None, :]
@@ -82,15 +73,7 @@ def _of_gated(
     gradient = tl.load(both + row * both_row + column, mask=inside, other=0.0).to(tl.float32)
     gate = tl.load(joined + gates, mask=inside, other=0.0).to(tl.float32)
     up = tl.load(joined + gates + width, mask=inside, other=0.0).to(tl.float32)
-    if IS_NARROW_INSIDE:
-        for first in range(0, ranks, RANKS):
-            rank = first + tl.arange(0, RANKS)
-            across, along = rank[None, :], rank[:, None]
-            narrow = tl.load(both + row * both_row + width + across, mask=(row < rows) & (across < ranks), other=0.0)
-            down = tl.load(other + along * width + column, mask=(along < ranks) & (column < width), other=0.0)
-            gradient += tl.dot(narrow, down, input_precision="ieee")
-    else:
-        gradient += tl.load(other + row * width + column, mask=inside, other=0.0).to(tl.float32)
+    gradient += tl.load(of_adapters + row * width + column, mask=inside, other=0.0).to(tl.float32)
     share = 1.0 / (1.0 + tl.exp(-gate))
     of_gate = gradient * up * share * (1.0 + gate * (1.0 - share))
     tl.store(out + gates, of_gate.to(out.dtype.element_ty), mask=inside)
