@@ -38,7 +38,8 @@ def write_table(result: Path, before: Path | None = None, page: Path = PAGE) -> 
 
 def table(found: dict[str, Any], older: dict[str, Any] | None = None) -> str:
     machine, parts = found["machine"], found["parts"]
-    kept = {name: rows for name, rows in (older["parts"] if older else {}).items() if name not in parts}
+    told = {*parts, *found.get("not_measured", {})}
+    kept = {name: rows for name, rows in (older["parts"] if older else {}).items() if name not in told}
     lines = [
         f"{machine['gpu']}, torch {machine['torch']}, transformers {machine['transformers']}, peft {machine['peft']}, "
         f"commit {machine['commit']}, {machine['at']} UTC; medians, quartiles in brackets."
