@@ -1,6 +1,9 @@
-"""What to do about an end: the closed set, which the dashboard has in other languages too."""
+"""What to do about an end as the run stands now: a closed set, which the dashboard has in other languages too. Pure."""
 
 from enum import StrEnum
+
+from vlad.records.run import Attempt, RunRecord
+from vlad.records.wording import Wording, Wordings, word_for_word
 
 _RESUME = "`vlad resume` goes on from the last checkpoint"
 
@@ -14,8 +17,8 @@ class Advice(StrEnum):
         "or free the GPU: `nvidia-smi` shows who else holds its memory"
     )
     MORE_HOST_MEMORY = "lower num_workers or shuffle_buffer_size, or run on a host (or in a container) with more memory"
-    FREE_DISK = "free space or lower keep_checkpoints, then `vlad resume` goes on from the last checkpoint"
-    MAKE_SPACE = "make space (`df` shows where), then `vlad resume` goes on from the last checkpoint"
+    FREE_DISK = "free space or lower keep_checkpoints; " + _RESUME
+    MAKE_SPACE = "make space (`df` shows where); " + _RESUME
     INSTALL_MODULE = "the environment of --python lacks it: install it there, or choose another with --python"
     FITTING_VERSIONS = (
         "versions of this environment do not fit each other: install the project's extras anew with its constraints"
@@ -49,3 +52,19 @@ class Advice(StrEnum):
         "no stack could be read: install py-spy, or call vlad.report.answer_stack_requests() in the program; a silence "
         "that is no hang wants a longer --hang-after"
     )
+
+
+def since(record: RunRecord, attempt: Attempt) -> Wordings:
+    """Whether the run went on after the end of `attempt`, or will; nothing where that was its end."""
+    if attempt.number < len(record.attempts):
+        return (Wording("it was restarted"),)
+    is_over = record.state.is_final or record.stop_requested
+    return () if is_over else (Wording("it will be restarted"),)
+
+
+def to_do(record: RunRecord, attempt: Attempt) -> Wordings:
+    """What is to be done about the end of `attempt`. Where the run goes on after it nobody needs to resume it."""
+    advice = attempt.diagnosis.advice if attempt.diagnosis else ""
+    by_itself = advice.removesuffix(Advice.RESUME)
+    resume = "" if since(record, attempt) else advice[len(by_itself) :]
+    return (*word_for_word(by_itself.removesuffix("; ")), *word_for_word(resume))

@@ -4,11 +4,13 @@ from enum import StrEnum
 
 import msgspec
 
+from vlad.policy.advice import to_do
 from vlad.records import figures
 from vlad.records.outcome import Cause
 from vlad.records.progress import Reason
 from vlad.records.run import RunRecord, State
 from vlad.records.summary import Summary
+from vlad.records.wording import english
 
 
 class Occasion(StrEnum):
@@ -80,7 +82,7 @@ def _lines(record: RunRecord) -> list[str]:
     candidates = [
         record.why,
         diagnosis.summary if diagnosis and diagnosis.summary not in record.why else "",
-        diagnosis.advice if diagnosis else "",
+        english(to_do(record, record.attempt)) if diagnosis and record.attempt else "",
         _place(record),
     ]
     return [line for line in candidates if line]

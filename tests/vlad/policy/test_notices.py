@@ -12,6 +12,7 @@ from command_line import Vlad
 from letterbox import Letterbox, letterbox
 from patience import until
 from supervised_runs import Lab, Run
+from vlad.policy.advice import Advice
 from vlad.policy.notices import Notice, Occasion, notice_of, progress_line
 from vlad.records.outcome import Cause, Diagnosis, Exit
 from vlad.records.progress import Evaluation, Reason
@@ -59,6 +60,15 @@ def test_a_notice_says_what_happened_why_and_what_to_do() -> None:
     assert notice.body.splitlines() == [
         "as it happened", "CUDA ran out of memory", "lower batch_size", "20261122-0931-demo-7f3a on box, after 1h 01m",
     ]  # fmt: skip
+
+
+def test_a_notice_of_a_restart_asks_nobody_to_resume() -> None:
+    killed = Diagnosis(cause=Cause.KILLED, summary="killed", advice=Advice.NOT_OUT_OF_MEMORY)
+    failed, restarts = notice_of(record(State.FAILED, killed)), notice_of(record(State.BACKOFF, killed))
+    assert failed is not None
+    assert restarts is not None
+    assert f"{Advice.NOT_OUT_OF_MEMORY}\n" in failed.body
+    assert "no kill for lack of memory\n" in restarts.body
 
 
 def test_a_notice_about_a_part_says_of_which_run() -> None:

@@ -5,6 +5,8 @@ CAUSES: dict[str, str] = {
     "stopped before it started": "启动前已停止",
     "stopped while waiting to restart": "等待重启时被停止",
     "restart": "重启",
+    "it was restarted": "已重启",
+    "it will be restarted": "将重启",
     "resumed by {who}": "由 {who} 继续",
     "others hold its GPUs": "它的 GPU 被其他运行占用",
     "{run}, which it was to follow, is gone": "它要等待的 {run} 已不存在",
@@ -123,12 +125,8 @@ CAUSES: dict[str, str] = {
     "lower num_workers or shuffle_buffer_size, or run on a host (or in a container) with more memory": (
         "减小 num_workers 或 shuffle_buffer_size,或换内存更大的主机(或容器)"
     ),
-    "free space or lower keep_checkpoints, then `vlad resume` goes on from the last checkpoint": (
-        "释放空间或减小 keep_checkpoints,然后 `vlad resume` 从最后的检查点继续"
-    ),
-    "make space (`df` shows where), then `vlad resume` goes on from the last checkpoint": (
-        "腾出空间(`df` 显示位置),然后 `vlad resume` 从最后的检查点继续"
-    ),
+    "free space or lower keep_checkpoints": "释放空间或减小 keep_checkpoints",
+    "make space (`df` shows where)": "腾出空间(`df` 显示位置)",
     "the environment of --python lacks it: install it there, or choose another with --python": (
         "--python 的环境中没有它:在那里安装,或用 --python 另选环境"
     ),
@@ -168,20 +166,14 @@ CAUSES: dict[str, str] = {
     ),
     "the traceback in the log shows where; a restart may repeat it": "日志中的回溯显示位置;重启可能重现",
     "check PATH and the file's permissions": "检查 PATH 和文件权限",
-    "an administrator, a job scheduler or the kernel's out-of-memory killer may have (see `dmesg`); "
-    "`vlad resume` goes on from the last checkpoint": (
-        "可能是管理员、作业调度器或内核的内存不足终止(见 `dmesg`);`vlad resume` 从最后的检查点继续"
+    "an administrator, a job scheduler or the kernel's out-of-memory killer may have (see `dmesg`)": (
+        "可能是管理员、作业调度器或内核的内存不足终止(见 `dmesg`)"
     ),
-    "an administrator or a job scheduler may have: the kernel's log has no kill for lack of memory; "
-    "`vlad resume` goes on from the last checkpoint": (
-        "可能是管理员或作业调度器:内核日志中没有内存不足的终止;`vlad resume` 从最后的检查点继续"
+    "an administrator or a job scheduler may have: the kernel's log has no kill for lack of memory": (
+        "可能是管理员或作业调度器:内核日志中没有内存不足的终止"
     ),
-    "both of its guardians were killed at once; `vlad resume` goes on from the last checkpoint": (
-        "两个守护进程同时被终止;`vlad resume` 从最后的检查点继续"
-    ),
-    "the stacks show where each rank waits; `vlad resume` goes on from the last checkpoint": (
-        "调用栈显示每个 rank 等待的位置;`vlad resume` 从最后的检查点继续"
-    ),
+    "both of its guardians were killed at once": "两个守护进程同时被终止",
+    "the stacks show where each rank waits": "调用栈显示每个 rank 等待的位置",
     "no stack could be read: install py-spy, or call vlad.report.answer_stack_requests() in the program; a silence "
     "that is no hang wants a longer --hang-after": (
         "无法读取调用栈:安装 py-spy,或在程序中调用 vlad.report.answer_stack_requests();若并非卡住,请加大 --hang-after"

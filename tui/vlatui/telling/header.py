@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable
 
+from vlad.policy.advice import to_do
 from vlad.policy.eta import only_evaluates
 from vlad.policy.restart import restarts_spent
 from vlad.records import figures
 from vlad.records.foreign import ForeignJob
 from vlad.records.home_view import RunView
 from vlad.records.outcome import Diagnosis
-from vlad.records.run import RunRecord, State
+from vlad.records.run import Attempt, RunRecord, State
 from vlad.records.summary import Summary
+from vlad.records.wording import english
 
 from vlatui.look import bars, format
 from vlatui.look.scales import spark
@@ -232,18 +234,24 @@ def _waiting_words(record: RunRecord, now: float) -> str:
     return f"{told(record.said, record.why) or tr('the attempt failed')}; {due}"
 
 
-def diagnosis_lines(record: RunRecord, width: int, most_lines: int = 2) -> list[Line]:
-    """Cause, quoted evidence and advice; the exit alone where nothing was diagnosed. So many lines for a sentence."""
-    diagnosis = record.diagnosis
-    if diagnosis is None:
-        exit = record.attempt.exit if record.attempt else None
-        return barred([told(record.said, record.why) or describe.exit_words(exit)], Tone.BAD, width)
+def diagnosis_lines(record: RunRecord, width: int) -> list[Line]:
+    """Why the last attempt ended; the exit alone where nothing was diagnosed."""
+    if record.attempt is not None and record.diagnosis is not None:
+        return diagnosed_lines(record, record.attempt, width)
+    exit = record.attempt.exit if record.attempt else None
+    return barred([told(record.said, record.why) or describe.exit_words(exit)], Tone.BAD, width)
+
+
+def diagnosed_lines(record: RunRecord, attempt: Attempt, width: int, most_lines: int = 2) -> list[Line]:
+    """Cause, quoted evidence and advice, as the run stands now. So many lines for a sentence."""
+    diagnosis = attempt.diagnosis
+    assert diagnosis is not None
     lines = barred([_verdict(diagnosis)], Tone.BAD, width, most_lines=most_lines)
     for evidence in diagnosis.evidence[:2]:
         quoted = format.shortened(safe(evidence.text).strip(), max(8, width - 6))
         lines.append([Span("▌ ", Tone.BAD), Span(f"“{quoted}”", Tone.PLAIN)])
-    if diagnosis.advice:
-        lines += barred([f"→ {tr(diagnosis.advice)}"], Tone.BAD, width, Tone.ACCENT, most_lines)
+    if advice := to_do(record, attempt):
+        lines += barred([f"→ {told(advice, english(advice))}"], Tone.BAD, width, Tone.ACCENT, most_lines)
     return lines
 
 

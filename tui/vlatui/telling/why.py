@@ -1,12 +1,13 @@
 """Why a run ended, whole: every attempt with its evidence and advice. Pure."""
 
-import msgspec
+from vlad.policy.advice import since
 from vlad.records.home_view import RunView
 from vlad.records.run import RunRecord
+from vlad.records.wording import english
 
 from vlatui.look.tones import Line, Span, Tone
-from vlatui.look.words import tr
-from vlatui.telling.header import diagnosis_lines, header_lines
+from vlatui.look.words import told, tr
+from vlatui.telling.header import diagnosed_lines, header_lines
 
 MOST_LINES = 20
 """Of a sentence: all of them, where the page is not a few cells wide."""
@@ -26,8 +27,9 @@ def why_lines(run: RunView, now: float, width: int) -> list[Line]:
         title = tr("Attempt {number}", number=attempt.number)
         if attempt.end_step is not None:
             title += tr(", steps {first} to {last}", first=f"{attempt.start_step or 0:,}", last=f"{attempt.end_step:,}")
-        lines.append([Span(title, Tone.TITLE)])
-        lines += diagnosis_lines(_as_of(record, attempt.number), width, MOST_LINES)
+        then = since(record, attempt)
+        lines.append([Span(title, Tone.TITLE), Span(f" · {told(then, english(then))}" if then else "", Tone.MUTED)])
+        lines += diagnosed_lines(record, attempt, width, MOST_LINES)
         lines += [[Span(f"  {one.file} @ {one.offset:,}", Tone.MUTED)] for one in attempt.diagnosis.evidence]
     return lines
 
@@ -39,7 +41,3 @@ def _no_failure(record: RunRecord) -> list[str]:
     if record.state.is_final:
         return [tr("It never began: no attempt was made."), tr("r starts it all the same, whatever it was to follow")]
     return [tr("It has not begun yet.")]
-
-
-def _as_of(record: RunRecord, number: int) -> RunRecord:
-    return msgspec.structs.replace(record, attempts=tuple(a for a in record.attempts if a.number <= number))

@@ -11,13 +11,14 @@ import msgspec
 from vlad.commands.command import Command, add_json, add_run, found_run, print_json
 from vlad.commands.outcome import in_words
 from vlad.commands.text import STATE_TONES, Ink, Tone, pairs, safe
-from vlad.policy.advice import Advice
+from vlad.policy.advice import since, to_do
 from vlad.records.files import RecordError
 from vlad.records.outcome import Diagnosis, Exit
 from vlad.records.quiet import Quiet
 from vlad.records.run import Attempt, RunRecord
 from vlad.records.rundir import RunDirectory
 from vlad.records.spec import Predecessor
+from vlad.records.wording import english
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -55,7 +56,8 @@ def _lines(run: RunDirectory, record: RunRecord, ink: Ink) -> list[str]:
         lines += ["", *_quiet_lines(run, record.quiet, ink)]
     told = next((one for one in reversed(record.attempts) if one.diagnosis is not None), None)
     if told is not None and told.diagnosis is not None and (told is record.attempt or not record.state.is_final):
-        lines += ["", _told(run, told.number, told.diagnosis, ink, is_live=not record.state.is_final)]
+        rows = [*_end_rows(run, told.number, told.diagnosis, ink), *_way_on_rows(record, told)]
+        lines += ["", pairs(rows, ink)]
     if not record.has_begun:
         lines += ["", pairs(_unbegun_rows(run, record), ink)]
     elif len(record.attempts) > 1 or record.diagnosis is None:
@@ -92,20 +94,21 @@ def _quiet_lines(run: RunDirectory, quiet: Quiet, ink: Ink) -> list[str]:
     return [pairs(rows, ink)]
 
 
-def _told(run: RunDirectory, attempt: int, diagnosis: Diagnosis, ink: Ink, *, is_live: bool) -> str:
+def _end_rows(run: RunDirectory, attempt: int, diagnosis: Diagnosis, ink: Ink) -> list[tuple[str, str]]:
     where = "" if diagnosis.rank is None else f", rank {diagnosis.rank}"
     sureness = "cause unknown" if diagnosis.confidence == "unknown" else diagnosis.confidence
     tone = Tone.CARE if diagnosis.confidence == "unknown" else Tone.BAD
-    rows = [
+    return [
         ("attempt", str(attempt)),
         ("cause", f"{ink(diagnosis.cause, tone)}, {sureness}{where}"),
         ("that is", safe(diagnosis.summary)),
         *(("evidence", quote) for quote in _quotes(run, diagnosis)),
     ]
-    if is_live:  # what a resume would do, the restart has done
-        rows.append(("since", "it was restarted, or will be"))
-    advice = diagnosis.advice.removesuffix(Advice.RESUME).removesuffix("; ") if is_live else diagnosis.advice
-    return pairs([*rows, ("to do", advice)] if advice else rows, ink)
+
+
+def _way_on_rows(record: RunRecord, attempt: Attempt) -> list[tuple[str, str]]:
+    told = (("since", since(record, attempt)), ("to do", to_do(record, attempt)))
+    return [(title, english(words)) for title, words in told if words]
 
 
 def _quotes(run: RunDirectory, diagnosis: Diagnosis) -> list[str]:

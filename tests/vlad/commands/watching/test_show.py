@@ -61,7 +61,9 @@ def test_why_of_a_run_that_was_restarted_tells_why_it_had_to_be(vlad: Vlad, lab:
     killed = Diagnosis(
         cause=Cause.KILLED, summary="rank 1 was killed by SIGKILL", rank=1, advice=Advice.NOT_OUT_OF_MEMORY
     )
-    story = Story(lab, "spatial").attempt().ended(killed, signal=9).moved(State.BACKOFF, why="killed").attempt()
+    story = Story(lab, "spatial").attempt().ended(killed, signal=9).moved(State.BACKOFF, why="killed")
+    assert "since    it will be restarted\n" in vlad("why", "spatial").out
+    story.attempt()
     out = vlad("why", "spatial").out
     assert out.splitlines()[0] == f"{story.run.run_id} RUNNING"
     assert "attempt  1\ncause    KILLED" in out
