@@ -219,7 +219,7 @@ def remember(home: Home, count: int) -> None:
         past = home.run(run_id)
         past.path.mkdir(mode=0o700)
         past.spec.write_bytes(msgspec.json.encode(msgspec.structs.replace(spec, run_id=run_id)))
-        append_line(home.ended, run_id)
+        append_line(home.ended, f"{run_id} -")
         past.state.write_bytes(msgspec.json.encode(msgspec.structs.replace(record, run_id=run_id)))
     shutil.rmtree(pattern.path)
 

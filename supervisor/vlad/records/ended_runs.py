@@ -1,16 +1,14 @@
 """Which runs ended last, and how many parts of each have: looked at again and again, without a long history's cost."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from heapq import nlargest
 from pathlib import Path
 
 from vlad.records.files import last_lines
 from vlad.records.history import RUN_ID
 from vlad.records.parts import whole_of
-from vlad.records.rundir import MINUTE, Home
-
-FURTHER_LINES = 2000
-"""How far the list of ends is followed for parts of listed runs alone."""
+from vlad.records.rundir import Home
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +21,7 @@ class Ended:
 
     def newest_parts(self, most: int) -> list[str]:
         """Of whatever run."""
-        return sorted((part for parts in self.parts.values() for part in parts), reverse=True)[:most]
+        return nlargest(most, (part for parts in self.parts.values() for part in parts))
 
 
 class EndedReader:
@@ -36,7 +34,7 @@ class EndedReader:
         self._known: tuple[object, Ended] | None = None
 
     def read(self, live: Collection[str]) -> Ended:
-        """The last `most` that ended, beside the `live` ones. Parts of much older ends may not be counted."""
+        """The last `most` that ended, beside the `live` ones."""
         signature = (frozenset(live), *map(_signature, (self._home.ended, self._home.runs)))
         if self._known is None or self._known[0] != signature:
             self._known = signature, self._look(frozenset(live))
@@ -44,28 +42,29 @@ class EndedReader:
 
     def _look(self, live: frozenset[str]) -> Ended:
         there = _names(self._home.runs)
-        found = self._sorted(last_lines(self._home.ended), live, there)
+        found = self._sorted(self._listed(), live, there)
         if not found.has_older:  # a home that has not kept its list for long enough is looked through
             found = self._sorted(sorted(there, reverse=True), live, there)
         return found
 
+    def _listed(self) -> Iterator[str]:
+        """The ends, last one first. A line tells which run it was a part of; one of an earlier version did not."""
+        for line in last_lines(self._home.ended):
+            run_id, _, whole = line.partition(" ")
+            if whole:
+                self._wholes[run_id] = whole
+            yield run_id
+
     def _sorted(self, run_ids: Iterable[str], live: frozenset[str], there: frozenset[str]) -> Ended:
-        found, parts, seen = list[str](), dict[str, list[str]](), set(live)
-        oldest, further, has_older = min((run_id[:MINUTE] for run_id in live), default="9"), 0, False
+        found, parts, seen, has_older = list[str](), dict[str, list[str]](), set(live), False
         for run_id in run_ids:
-            further += has_older
-            if further > FURTHER_LINES:
-                break
             if run_id in seen or run_id not in there or not RUN_ID.fullmatch(run_id):
                 continue
             seen.add(run_id)
-            if has_older and run_id[:MINUTE] < oldest:
-                continue  # made before all that are listed: a part of none of them
             if (whole := self._whole(run_id)) in there:
                 parts.setdefault(whole or "", []).append(run_id)
             elif len(found) < self._most:
                 found.append(run_id)
-                oldest = min(oldest, run_id[:MINUTE])
             else:
                 has_older = True
         return Ended(tuple(sorted(found, reverse=True)), {of: tuple(ids) for of, ids in parts.items()}, has_older)

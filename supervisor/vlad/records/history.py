@@ -32,7 +32,8 @@ def name_in(run_id: str) -> str:
 def last_ended(listed: Path, most: int, counts: Callable[[str], bool]) -> list[str]:
     """The last of the list of ends that count; a run stands there once for each time that it ended."""
     found: dict[str, None] = {}
-    for run_id in last_lines(listed):
+    for line in last_lines(listed):
+        run_id = line.partition(" ")[0]
         if len(found) == most:
             break
         if RUN_ID.fullmatch(run_id) and counts(run_id):

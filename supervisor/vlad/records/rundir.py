@@ -63,7 +63,10 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def ended(self) -> Path:
-        """The runs in the order in which they ended: a line each, appended by their supervisors."""
+        """The runs in the order in which they ended, appended by their supervisors: a line each.
+
+        It has the run and the one that it was a part of, `-` for none.
+        """
         return self.path / "ended"
 
     def prepare(self) -> "Home":
@@ -112,7 +115,7 @@ class Home(msgspec.Struct, frozen=True):
     def mark_ended(self, run_id: str) -> None:
         """A list that cannot be written is no reason to keep a run that has ended among the live ones."""
         with suppress(OSError):
-            append_line(self.ended, run_id)
+            append_line(self.ended, f"{run_id} {whole_of(self.runs / run_id / 'spec.json') or '-'}")
         (self.live / run_id).unlink(missing_ok=True)
 
     def find(self, wanted: str) -> "RunDirectory":

@@ -70,14 +70,8 @@ def test_a_run_that_ended_twice_and_lines_of_nobody_count_once_and_not_at_all(ho
     assert ended(home, most=1) == Ended((WHOLE,))
 
 
-def test_specifications_are_read_once_and_the_list_only_when_something_ended(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    end(home, [WHOLE])
-    end(home, [part(0)], WHOLE)
-    reader = EndedReader(home, 10)
-    first = reader.read(home.live_ids())
-    end(home, [part(1)], WHOLE)
+def specifications_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The runs whose specification is read from now on."""
     asked: list[str] = []
 
     def noted(spec: Path) -> str | None:
@@ -85,19 +79,38 @@ def test_specifications_are_read_once_and_the_list_only_when_something_ended(
         return whole_of(spec)
 
     monkeypatch.setattr(ended_runs, "whole_of", noted)
-    second = reader.read(home.live_ids())
-    assert asked == [part(1)]
-    assert len(second.parts[WHOLE]) == len(first.parts[WHOLE]) + 1
-    assert reader.read(home.live_ids()) is second
+    return asked
 
 
-def test_the_list_of_ends_is_followed_only_so_far(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ended_runs, "FURTHER_LINES", 5)
+def test_all_parts_are_counted_from_the_list_alone_however_many_runs_ended_since(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     FakeRun(home, WHOLE, age_s=1000)
-    end(home, [part(0)], WHOLE)
-    end(home, [f"202611{day:02d}-0900-other-0000" for day in range(2, 20)])
-    assert ended(home, most=3).parts == {}
-    assert len(ended(home, most=15).parts[WHOLE]) == 1
+    end(home, [OLDER])
+    end(home, [part(0)], OLDER)
+    end(home, map(part, range(1, 4)), WHOLE)
+    end(home, [f"20261101-1000-other-{number:04x}" for number in range(20)])
+    end(home, [part(4)], WHOLE)
+    asked = specifications_read(monkeypatch)
+    found = ended(home, most=3)
+    assert (len(found.ids), found.has_older, asked) == (3, True, [])
+    assert sorted(found.parts[WHOLE]) == [part(number) for number in range(1, 5)]
+    assert found.parts[OLDER] == (part(0),)
+
+
+def test_where_a_line_does_not_tell_the_specification_is_read_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    end(home, [WHOLE])
+    end(home, [part(0), part(1)], WHOLE)
+    home.ended.write_text(f"{WHOLE}\n{part(0)}\n{part(1)}\n")  # as earlier versions did
+    asked = specifications_read(monkeypatch)
+    reader = EndedReader(home, 10)
+    first = reader.read(home.live_ids())
+    assert sorted(first.parts[WHOLE]) == [part(0), part(1)]
+    end(home, [part(2)], WHOLE)
+    second = reader.read(home.live_ids())
+    assert sorted(asked) == [WHOLE, part(0), part(1)]
+    assert len(second.parts[WHOLE]) == 3
+    assert reader.read(home.live_ids()) is second
 
 
 def test_a_home_that_does_not_exist_has_none(tmp_path_factory: pytest.TempPathFactory) -> None:
