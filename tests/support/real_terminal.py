@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from patience import Patience
+from patience import Patience, until_ended
 
 
 class Terminal:
@@ -95,12 +95,14 @@ class Terminal:
                 while piece := os.read(handle, 65536):
                     got.extend(piece)
 
-        threading.Thread(target=drain, daemon=True).start()
+        draining = threading.Thread(target=drain, daemon=True)
+        draining.start()
         try:
             yield got
         finally:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+            until_ended(draining)  # else it might go on with whatever file is opened under this number next
             os.close(handle)
 
     def close(self) -> None:
