@@ -48,7 +48,7 @@ PICTURE = np.zeros((8, 8, 3), np.uint8)
 class BlindVenue(LiberoVenue):
     """Without a camera everything is black."""
 
-    def _observation(self, place: int) -> Observation:
+    def _observation(self, place: int, frame: int) -> Observation:
         return Observation(np.zeros((IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8))
 
 
@@ -140,6 +140,9 @@ class Replay:
         return tokens[place] if place < len(tokens) else self._stand
 
     def tick(self) -> None: ...
+
+    def follows(self, episode: Episode) -> bool:
+        return False
 
     def seen(self, episode: Episode, observation: Observation, *, is_start: bool) -> None:
         self._seen[id(observation.image)] = episode

@@ -77,6 +77,9 @@ class Course:
         if time.monotonic() > self.until:
             raise OutOfTime
 
+    def follows(self, episode: Episode) -> bool:
+        return False
+
     def seen(self, episode: Episode, observation: Observation, *, is_start: bool) -> None: ...
 
     def ended(self, episode: Episode, outcome: Outcome) -> None:

@@ -4,7 +4,9 @@
 
 The policy is a wait of --policy-ms a call, whatever the batch, then random actions: everything else is measured. All
 episodes run to the same number of steps. Start-up is left out on both sides: here the first episode of each simulator.
-With --starts that alone is measured: simulators that share what they compile, against those that do not.
+With --starts that alone is measured: simulators that share what they compile, against those that do not. With --chunk
+N an answer has N actions, and only these are compared: plans that simulators execute by themselves, the same with every
+picture taken, as for a video, and actions that are handed over one by one.
 """
 
 import argparse
@@ -14,6 +16,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve()
@@ -42,22 +46,44 @@ def serial(suite: str, episodes: int, steps: int, policy_s: float) -> float:
     return time.monotonic() - begun
 
 
-def ours(suite_name: str, workers: int, episodes: int, steps: int, policy_s: float) -> float:
+def ours(
+    suite_name: str,
+    workers: int,
+    episodes: int,
+    steps: int,
+    policy_s: float,
+    *,
+    chunk: int = 1,
+    is_one_by_one: bool = False,
+    is_followed: bool = False,
+) -> float:
     """Seconds an episode side by side, once every simulator has played one."""
     import numpy as np
+    from libero_one_by_one import OneByOneSuite
     from vlatrain.configuration.finetune import FinetuneConfig
     from vlatrain.evaluate.libero import libero_suite
     from vlatrain.evaluate.results import Episode, Outcome
     from vlatrain.evaluate.rollout import roll_out
     from vlatrain.evaluate.venue import Observation
 
-    config = FinetuneConfig(eval_max_steps=steps, sim_workers=workers, eval_batch_size=workers)
+    config = FinetuneConfig(
+        eval_max_steps=steps,
+        sim_workers=workers,
+        eval_batch_size=workers,
+        action_chunk=chunk,
+        executed_actions=chunk,
+    )
     suite = libero_suite(config, suite_name, has_gpu=Path("/dev/nvidia0").exists())
+    if is_one_by_one:
+        suite = OneByOneSuite(**{one.name: getattr(suite, one.name) for one in fields(suite)})
     draws = np.random.RandomState(0)
     ended_at: list[float] = []
 
     class Watcher:
         def tick(self) -> None: ...
+        def follows(self, episode: Episode) -> bool:
+            return is_followed
+
         def seen(self, episode: Episode, observation: Observation, *, is_start: bool) -> None: ...
         def ended(self, episode: Episode, outcome: Outcome) -> None:
             assert outcome.failure is None, outcome.failure
@@ -65,7 +91,7 @@ def ours(suite_name: str, workers: int, episodes: int, steps: int, policy_s: flo
 
     def policy(observations: Sequence[Observation], instructions: Sequence[str]) -> "np.ndarray":
         time.sleep(policy_s)
-        return draws.uniform(-1, 1, (len(observations), 7))
+        return draws.uniform(-1, 1, (len(observations), chunk, 7))
 
     roll_out(policy, suite, [Episode(task=0, trial=trial) for trial in range(episodes)], workers, Watcher())
     return (ended_at[-1] - ended_at[workers - 1]) / (episodes - workers)
@@ -79,6 +105,7 @@ def main() -> None:
     parser.add_argument("--serial-episodes", type=int, default=2)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--policy-ms", type=float, default=20.0)
+    parser.add_argument("--chunk", type=int, help="only what it is worth that simulators get so many actions at a time")
     parser.add_argument("--out", type=Path, help="also write the figures there, as JSON")
     parser.add_argument("--serial", action="store_true", help="only the published loop, in this Python")
     parser.add_argument("--starts", action="store_true", help="only how long it takes until every simulator plays")
@@ -86,11 +113,24 @@ def main() -> None:
     if arguments.starts:
         compare_starts(arguments.suite, arguments.workers)
         return
+    if arguments.chunk:
+        compare_plans(arguments)
+        return
     if arguments.serial:
         took = serial(arguments.suite, arguments.serial_episodes, arguments.steps, arguments.policy_ms / 1000)
         print(json.dumps(took))
         return
     compare(arguments)
+
+
+def compare_plans(arguments: argparse.Namespace) -> None:
+    """Episodes an hour, as a ratio to those whose actions are handed over one by one."""
+    words = (arguments.suite, arguments.workers, max(arguments.episodes, 2 * arguments.workers), arguments.steps)
+    play = partial(ours, *words, arguments.policy_ms / 1000, chunk=arguments.chunk)
+    alone, planned, followed = play(is_one_by_one=True), play(), play(is_followed=True)
+    print(f"{arguments.suite} task 0, {arguments.steps} steps an episode, {arguments.workers} simulators, answers of")
+    print(f"{arguments.chunk} actions in {arguments.policy_ms:.0f} ms; times as many episodes as one by one:")
+    print(f"plans {alone / planned:.2f}, with every picture {alone / followed:.2f}")
 
 
 def compare_starts(suite: str, workers: int) -> None:

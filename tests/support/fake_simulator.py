@@ -47,25 +47,27 @@ class FakeSimulation:
         self._task = self._trial = self._step = 0
         self._is_stored = False
 
-    def start(self, request: Message) -> Message:
+    def start(self, request: Message) -> None:
         self._task, self._trial, self._step = request["task"], request["trial"], 0
         assert request["wait_steps"] == 10
         self._is_stored = request.get("stored", False)
-        return self._shown()
+        self._show(0)
 
-    def act(self, request: Message) -> Message:
-        assert len(request["action"]) == 7
+    def act(self, action: list[float], frame: int | None) -> bool:
+        assert len(action) == 7
         self._step += 1
-        return self._shown()
+        self._show(frame)
+        return self._step == STEPS and self._trial % 2 == 0
 
-    def _shown(self) -> Message:
+    def _show(self, frame: int | None) -> None:
         misbehave(self._task, self._trial, self._step)
-        self._frames.images[0] = 10 * self._task + self._step
-        self._frames.images[0, :, 128:] = STRIPES[:, : self._frames.layout.size]
+        if frame is None:
+            return
+        self._frames.images[frame] = 10 * self._task + self._step
+        self._frames.images[frame, :, 128:] = STRIPES[:, : self._frames.layout.size]
         if self._is_stored:
-            store(self._frames, 0)
-        self._frames.states[0] = self._step
-        return {"done": self._step == STEPS and self._trial % 2 == 0}
+            store(self._frames, frame)
+        self._frames.states[frame] = self._step
 
     def demonstrate(self, request: Message) -> Message:
         """Fails with every odd seed; still in the first of six frames."""

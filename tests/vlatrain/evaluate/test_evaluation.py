@@ -25,9 +25,13 @@ SUCCESSES = 3  # of the even trials
 
 @dataclass(slots=True)
 class Policy:
-    """Stands still; remembers what it saw and how much at a time. Batches above `memory` do not fit."""
+    """Stands still, for `chunk` steps an answer; remembers what it saw and how much at a time.
+
+    Batches above `memory` do not fit.
+    """
 
     memory: int = 100
+    chunk: int = 1
     sizes: list[int] = field(default_factory=list)
     seen: list[Observation] = field(default_factory=list)
 
@@ -40,7 +44,7 @@ class Policy:
             one._replace(image=one.image.copy(), wrist=None if one.wrist is None else one.wrist.copy())
             for one in observations
         ]
-        return np.zeros((len(observations), 7))
+        return np.zeros((len(observations), self.chunk, 7))
 
 
 def evaluated(
@@ -83,6 +87,18 @@ def test_every_episode_is_played_to_success_or_the_step_limit(tmp_path: Path, fa
     assert all(one.wrist is None and one.state is not None for one in policy.seen)
     assert max(policy.sizes) <= 2
     assert "Simulator: mujoco 2.3.7, fake 1" in list(log_lines(result))
+
+
+def test_success_and_the_step_limit_hold_within_a_plan_and_the_policy_sees_its_end(
+    tmp_path: Path, faults: Path
+) -> None:
+    (faults / "crash-1-1-5").touch()
+    policy = Policy(chunk=4)
+    result = evaluated(tmp_path, policy, eval_max_steps=6, action_chunk=4, executed_actions=4)
+    assert [(outcome.success, outcome.steps) for outcome in result.outcomes] == [(True, 3), (False, 6)] * 3
+    assert result.repeats == 1
+    states = [int(one.state[0]) for one in policy.seen if one.state is not None]
+    assert sorted(states) == [0] * (EPISODES + 1) + [4] * (EPISODES - SUCCESSES + 1)
 
 
 def test_some_tasks_of_a_suite_are_played_and_the_result_says_so(tmp_path: Path, faults: Path) -> None:
@@ -195,6 +211,28 @@ def test_the_first_failure_and_the_first_success_of_a_task_are_kept_as_videos(tm
     assert sum("--success=True--task=open_the_drawer" in name for name in kept) == 1
     assert sum("--success=False--" in name for name in kept) == 3
     assert all(Path(video).stat().st_size > 500 for video in result.videos)
+
+
+def frames_of(folder: Path) -> dict[str, list[bytes]]:
+    """The pictures of each video in the folder, by its name without the time."""
+    import av
+
+    found = {}
+    for path in (folder / "videos").iterdir():
+        with av.open(str(path)) as container:
+            found[path.name.partition("--")[2]] = [one.to_ndarray().tobytes() for one in container.decode(video=0)]
+    return found
+
+
+def test_videos_show_every_step_of_a_plan(tmp_path: Path, faults: Path) -> None:
+    pytest.importorskip("av")
+    for chunk, folder in ((1, tmp_path / "one by one"), (4, tmp_path / "planned")):
+        folder.mkdir()
+        policy, videos = Policy(chunk=chunk), Videos.ALL
+        evaluated(folder, policy, videos=videos, eval_max_steps=6, action_chunk=chunk, executed_actions=chunk)
+    alone, planned = frames_of(tmp_path / "one by one"), frames_of(tmp_path / "planned")
+    assert sorted(map(len, alone.values())) == [3] * 3 + [6] * 3
+    assert alone == planned
 
 
 def test_videos_without_an_encoder_are_a_remark(tmp_path: Path, faults: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from vlatrain.evaluate.evaluation import evaluate
 from vlatrain.evaluate.results import Episode, EvaluationResult, Outcome, plan_episodes
 from vlatrain.evaluate.rollout import Round, roll_out
 from vlatrain.evaluate.suites import open_suite
-from vlatrain.evaluate.venue import Ended, Image, Observation, Seen, Venue
+from vlatrain.evaluate.venue import Ended, Image, Observation, Plan, Seen, Venue
 
 LENGTHS = (3, 1, 5)
 
@@ -39,7 +39,8 @@ class FakeVenue:
         self.steps[episode] = 0
         self.happened.append(Seen(episode, seen(episode.task), is_start=True))
 
-    def act(self, episode: Episode, action: NDArray[np.float64]) -> None:
+    def act(self, episode: Episode, plan: Plan, *, is_followed: bool) -> None:
+        [action] = plan
         self.steps[episode] += 1
         if self.steps[episode] < LENGTHS[episode.task]:
             self.happened.append(Seen(episode, seen(episode.task)))
@@ -92,6 +93,9 @@ class Notes:
 
     def tick(self) -> None:
         self.on_tick()
+
+    def follows(self, episode: Episode) -> bool:
+        return False
 
     def seen(self, episode: Episode, observation: Observation, *, is_start: bool) -> None:
         assert episode not in self.outcomes
@@ -233,9 +237,9 @@ def test_the_tabletop_suite_plays_under_its_step_limit() -> None:
         venue.begin(episode)
         first = image_of(venue)
         for _ in range(2):
-            venue.act(episode, np.array([0.5, 0, 0, 0, 0, 0, 1.0]))
+            venue.act(episode, np.array([[0.5, 0, 0, 0, 0, 0, 1.0]]), is_followed=False)
             assert not np.array_equal(first, image_of(venue))
-        venue.act(episode, np.zeros(7))
+        venue.act(episode, np.zeros((1, 7)), is_followed=False)
         assert venue.events(0) == [Ended(episode, Outcome(success=False, steps=3))]
         venue.begin(episode)
         assert np.array_equal(first, image_of(venue))

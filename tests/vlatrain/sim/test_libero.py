@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +13,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from patience import until
+from plan_playing import Played
+from plan_playing import played as played_in
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.data import jpeg
 from vlatrain.data.hdf5_states import bodies_of
 from vlatrain.data.jpeg import decoded
 from vlatrain.distributed import Board, Ranks
 from vlatrain.evaluate.evaluation import evaluate
-from vlatrain.evaluate.libero import LiberoSuite
+from vlatrain.evaluate.libero import WAIT_STEPS, LiberoSuite
+from vlatrain.evaluate.results import Episode, Outcome
 from vlatrain.evaluate.suites import open_suite
 from vlatrain.evaluate.venue import Observation
 from vlatrain.sim.finding import FoundLibero, found_libero
@@ -78,7 +82,7 @@ def played(pool: Pool, trial: Message) -> list[list[str]]:
     seen = [told(pool)]
     draws = np.random.RandomState(1)
     for _ in range(STEPS):
-        answer(pool, {"do": "act", "action": draws.uniform(-1, 1, 7).tolist()})
+        answer(pool, {"do": "act", "plan": [draws.uniform(-1, 1, 7).tolist()], "followed": False})
         seen.append(told(pool))
     return seen
 
@@ -141,6 +145,29 @@ def test_pictures_of_evaluations_are_as_stored_and_those_of_demonstrations_as_se
         assert np.array_equal(np.stack([jpeg.jpeg_pass(picture) for picture in before]), after)
     assert not np.array_equal(raw, stored)
     assert np.array_equal(shown, raw)
+
+
+def test_a_plan_is_its_actions_one_by_one_bit_by_bit(libero: FoundLibero) -> None:
+    """The expert's actions in a benchmark state, until the task is done within a plan or the step limit is reached."""
+    size, episode = 8, Episode(task=2, trial=1)
+    config = FinetuneConfig(sim_python=libero.python, sim_workers=1, use_wrist_image=True)
+    suite = open_suite(config, SUITE)
+    assert isinstance(suite, LiberoSuite)
+    suite = replace(suite, program=replace(suite.program, layout=Layout(suite.max_steps, 2, 64)))
+    with closing(suite.open(1, 1)) as venue:
+        scene = {"suite": SUITE, "task": episode.task, "trial": episode.trial, "seed": 0, "wait_steps": WAIT_STEPS}
+        style = {"shaky": False, "limit": suite.max_steps, "pictures": False}
+        steps = answer(venue.pool, {"do": "demonstrate", **scene, **style})["frames"]
+        expert = venue.pool[0].frames.actions[:steps].copy()
+        further = np.concatenate([expert, np.ones((size, 7))])
+        alone = played_in(venue, episode, further, 1)
+        assert alone.outcome == Outcome(success=True, steps=steps)
+        assert steps % size > 1
+        assert len(set(alone.seen)) == steps
+        assert played_in(venue, episode, further, size) == Played(alone.seen[::size], alone.outcome)
+        venue.suite = replace(suite, max_steps=size + 3)
+        cut = Played(alone.seen[: size + 3], Outcome(success=False, steps=size + 3))
+        assert played_in(venue, episode, further, size, is_followed=True) == cut
 
 
 def still(observations: Sequence[Observation], instructions: Sequence[str]) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from vlatrain.sim.protocol import SHELF, Layout
 from vlatrain.sim.workers import SimulatorError, WorkerProgram
 
 LAYOUT = Layout(8, 2, 4)
+STARTED = {"is": "seen", "done": False, "steps": 0, "frames": 1}
 SCENES = "memfd:vlatrain-scenes (deleted)"
 
 
@@ -40,6 +41,10 @@ def start(task: int = 0, trial: int = 0) -> dict[str, object]:
     return {"do": "start", "suite": "libero_spatial", "task": task, "trial": trial, "wait_steps": 10}
 
 
+def act(steps: int = 1, *, followed: bool = False) -> dict[str, object]:
+    return {"do": "act", "plan": [[0.5] * 7] * steps, "followed": followed}
+
+
 def next_event(pool: Pool) -> Event:
     return until(lambda: pool.events(1.0), "something happens to a worker")[0]
 
@@ -49,13 +54,36 @@ def test_a_worker_is_asked_before_it_is_ready_and_shows_pictures_in_shared_memor
 ) -> None:
     pool = make_pool(1)
     pool.ask(0, start(task=2))
-    assert next_event(pool).answer == {"is": "seen", "done": False}
+    assert next_event(pool).answer == STARTED
     assert pool.versions == fake_simulator.VERSIONS
     assert (pool[0].frames.images[0] == 20).all()
-    pool.ask(0, {"do": "act", "action": [0.5] * 7})
-    assert next_event(pool).answer == {"is": "seen", "done": False}
+    pool.ask(0, act())
+    assert next_event(pool).answer == {"is": "seen", "done": False, "steps": 1, "frames": 1}
     assert (pool[0].frames.images[0] == 21).all()
     assert (pool[0].frames.states[0] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("trial", "plan", "followed", "steps", "frames"),
+    [
+        (1, 2, False, 2, [2]),
+        (1, 5, True, 5, [1, 2, 3, 4, 5]),
+        (0, 3, False, 3, [3]),
+        (0, 5, False, 3, []),
+        (0, 5, True, 3, [1, 2, 3]),
+    ],
+    ids=["last frame", "each frame", "done with the plan", "done within the plan", "done within a followed plan"],
+)
+def test_a_plan_is_executed_to_its_end_or_until_the_task_is_done(
+    make_pool: Callable[..., Pool], trial: int, plan: int, followed: bool, steps: int, frames: list[int]
+) -> None:
+    pool = make_pool(1)
+    pool.ask(0, start(trial=trial))
+    next_event(pool)
+    pool.ask(0, act(plan, followed=followed))
+    told = {"is": "seen", "done": trial == 0, "steps": steps, "frames": len(frames)}
+    assert next_event(pool).answer == told
+    assert pool[0].frames.states[: len(frames), 0].tolist() == frames
 
 
 def test_workers_answer_side_by_side(make_pool: Callable[..., Pool]) -> None:
@@ -76,7 +104,7 @@ def test_a_crashed_worker_is_told_with_its_last_words_and_replaced(
     assert event.answer is None
     assert event.lost == "crashed: Segmentation fault in the renderer (status 139)"
     pool.ask(0, start())
-    assert next_event(pool).answer == {"is": "seen", "done": False}
+    assert next_event(pool).answer == STARTED
     assert pool.replaced == 1
 
 
@@ -97,7 +125,7 @@ def test_a_killed_worker_is_replaced(make_pool: Callable[..., Pool]) -> None:
     pool.ask(0, start())
     next_event(pool)
     os.kill(pool[0].pid, signal.SIGKILL)
-    pool.ask(0, {"do": "act", "action": [0.0] * 7})
+    pool.ask(0, act())
     assert next_event(pool).lost == "crashed: without a word (signal 9)"
 
 
@@ -107,7 +135,7 @@ def test_a_hung_worker_is_given_up(make_pool: Callable[..., Pool], faults: Path)
     pool.ask(0, start())
     next_event(pool)
     hung = pool[0].pid
-    pool.ask(0, {"do": "act", "action": [0.0] * 7})
+    pool.ask(0, act())
     assert (next_event(pool).lost or "").startswith("hung: no answer to act for")
     with pytest.raises(ProcessLookupError):
         os.kill(hung, 0)

@@ -87,6 +87,9 @@ class Tally:
         if self.board.is_raised(STOP):
             raise Abandoned
 
+    def follows(self, episode: Episode) -> bool:
+        return self.films.follow(episode)
+
     def seen(self, episode: Episode, observation: Observation, *, is_start: bool) -> None:
         self.films.see(episode, observation.image, is_start=is_start)
 

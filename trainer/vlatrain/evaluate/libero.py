@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.data.jpeg import pass_mark
 from vlatrain.evaluate.results import Episode, Outcome
-from vlatrain.evaluate.venue import Action, Ended, EvaluationError, Observation, Seen
+from vlatrain.evaluate.venue import Ended, EvaluationError, Observation, Plan, Seen
 from vlatrain.sim.finding import found_libero, render_environment
 from vlatrain.sim.pool import Event, Pool
 from vlatrain.sim.protocol import Layout
@@ -57,7 +57,7 @@ def libero_suite(
         instructions=found.instructions(name),
         program=WorkerProgram(
             argv=found.argv,
-            layout=Layout(1, 2 if config.use_wrist_image else 1, IMAGE_SIZE),
+            layout=Layout(config.executed_actions, 2 if config.use_wrist_image else 1, IMAGE_SIZE),
             environments=(render_environment(os.environ, local_rank, has_gpu=has_gpu),),
             shared_scenes=SHARED_SCENES,
         ),
@@ -114,48 +114,54 @@ class LiberoVenue:
         request = {"do": "start", "suite": self.suite.name, "task": episode.task, "trial": episode.trial}
         self.pool.ask(place, {**request, "wait_steps": WAIT_STEPS, "stored": self.suite.is_stored})
 
-    def act(self, episode: Episode, action: Action) -> None:
+    def act(self, episode: Episode, plan: Plan, *, is_followed: bool) -> None:
+        """At most as many actions as the layout has frames. Of those beyond the step limit none is executed."""
         game = self._games[self._places[episode]]
-        game.steps += 1
-        self.pool.ask(game.place, {"do": "act", "action": action.tolist()})
+        within = plan[: self.suite.max_steps - game.steps].tolist()
+        self.pool.ask(game.place, {"do": "act", "plan": within, "followed": is_followed})
 
     def events(self, timeout_s: float) -> list[Seen | Ended]:
         """Raises EvaluationError where the simulators cannot be started."""
         try:
-            happened = [self._told(event) for event in self.pool.events(timeout_s)]
+            return [one for event in self.pool.events(timeout_s) for one in self._told(event)]
         except SimulatorError as error:
             raise EvaluationError(str(error)) from error
-        return [one for one in happened if one is not None]
 
-    def _told(self, event: Event) -> Seen | Ended | None:
-        game = self._games.get(event.place)
+    def _told(self, event: Event) -> Iterator[Seen | Ended]:
+        game, answer = self._games.get(event.place), event.answer
         if game is None:
-            return None
-        if event.answer is None:
-            return self._again(game, event.lost or "")
-        if not event.answer["done"] and game.steps < self.suite.max_steps:
-            return Seen(game.episode, self._observation(event.place), is_start=game.steps == 0)
-        return self._ended(game, Outcome(success=event.answer["done"], steps=game.steps))
+            return
+        if answer is None:
+            yield from self._again(game, event.lost or "")
+            return
+        game.steps += answer["steps"]
+        *within, last = range(max(1, answer["frames"]))
+        for frame in within:
+            yield Seen(game.episode, self._observation(event.place, frame), waits=False)
+        if answer["done"] or game.steps == self.suite.max_steps:
+            yield self._ended(game, Outcome(success=answer["done"], steps=game.steps))
+        else:
+            yield Seen(game.episode, self._observation(event.place, last), is_start=answer["steps"] == 0)
 
-    def _again(self, game: Game, reason: str) -> Ended | None:
+    def _again(self, game: Game, reason: str) -> Iterator[Ended]:
         """The fresh worker in the place plays the episode anew, or it is given up."""
         repeats = self._repeats[game.episode] = self._repeats.get(game.episode, 0) + 1
         if repeats > MOST_REPEATS:
-            return self._ended(game, Outcome(success=False, steps=game.steps, failure=f"simulator {reason}"))
+            yield self._ended(game, Outcome(success=False, steps=game.steps, failure=f"simulator {reason}"))
+            return
         game.steps = 0
         self._ask_to_start(game.episode, game.place)
-        return None
 
     def _ended(self, game: Game, outcome: Outcome) -> Ended:
         del self._games[game.place], self._places[game.episode]
         repeats = min(self._repeats.get(game.episode, 0), MOST_REPEATS)
         return Ended(game.episode, replace(outcome, repeats=repeats))
 
-    def _observation(self, place: int) -> Observation:
+    def _observation(self, place: int, frame: int) -> Observation:
         """The pictures as they lie in the shared memory, and a copy of the state."""
         frames = self.pool[place].frames
-        wrist = frames.images[0, 1] if frames.layout.cameras > 1 else None
-        return Observation(frames.images[0, 0], wrist, np.array(frames.states[0]), self.suite.is_stored)
+        wrist = frames.images[frame, 1] if frames.layout.cameras > 1 else None
+        return Observation(frames.images[frame, 0], wrist, np.array(frames.states[frame]), self.suite.is_stored)
 
     def close(self) -> None:
         self.pool.close()

@@ -24,9 +24,13 @@ class Policy(Protocol):
 
 
 class Watcher(Protocol):
-    """Whoever wants to know how it goes. `tick` comes between batches and may raise; so ends the evaluation."""
+    """Whoever wants to know how it goes. `tick` comes between batches and may raise; so ends the evaluation.
+
+    It has `seen` what the policy sees, and all the rest of the episodes that it `follows`, too.
+    """
 
     def tick(self) -> None: ...
+    def follows(self, episode: Episode) -> bool: ...
     def seen(self, episode: Episode, observation: Observation, *, is_start: bool) -> None: ...
     def ended(self, episode: Episode, outcome: Outcome) -> None: ...
 
@@ -40,7 +44,7 @@ class Round:
     moving: set[Episode] = field(default_factory=set)
     """Those past their start; a start takes seconds, so nobody waits for it."""
     ready: dict[Episode, Observation] = field(default_factory=dict)
-    """What waits for an action, the longest waiting first."""
+    """What waits for the policy, the longest waiting first."""
     chunks: Chunks = field(default_factory=Chunks)
 
     @property
@@ -84,7 +88,7 @@ def roll_out(
             _listen(now, venue, watcher, 0.0 if due() else POLL_S)
             _begin(now, venue)
             if batch := due():
-                _act(policy, suite, now, venue, batch)
+                _act(policy, suite, now, venue, batch, watcher)
 
 
 def _begin(now: Round, venue: Venue) -> None:
@@ -105,23 +109,19 @@ def _listen(now: Round, venue: Venue, watcher: Watcher, timeout_s: float) -> Non
             watcher.ended(event.episode, event.outcome)
         else:
             watcher.seen(event.episode, event.observation, is_start=event.is_start)
-            _go_on(now, venue, event)
+            _take(now, event)
 
 
-def _go_on(now: Round, venue: Venue, event: Seen) -> None:
-    """Executes what was planned already; without that the episode waits for the policy."""
+def _take(now: Round, event: Seen) -> None:
     now.moving.add(event.episode)
     if event.is_start:
         now.chunks.forget(event.episode)
-    planned = now.chunks.next(event.episode)
-    if planned is None:
+    if event.waits:
         now.ready[event.episode] = event.observation
-    else:
-        venue.act(event.episode, planned)
 
 
-def _act(policy: Policy, suite: Suite, now: Round, venue: Venue, batch: list[Episode]) -> None:
+def _act(policy: Policy, suite: Suite, now: Round, venue: Venue, batch: list[Episode], watcher: Watcher) -> None:
     observations = [now.ready.pop(episode) for episode in batch]
     actions = policy(observations, [suite.instructions[episode.task] for episode in batch])
     for episode, chunk in zip(batch, actions, strict=True):
-        venue.act(episode, now.chunks.add(episode, chunk))
+        venue.act(episode, now.chunks.add(episode, chunk), is_followed=watcher.follows(episode))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from vlatrain.errors import TrainerError
 from vlatrain.evaluate.results import Episode
-from vlatrain.evaluate.venue import Action, Ended, Seen, Suite, Venue
+from vlatrain.evaluate.venue import Ended, Plan, Seen, Suite, Venue
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class SomeTasksVenue:
     def begin(self, episode: Episode) -> None:
         self.venue.begin(self._there(episode))
 
-    def act(self, episode: Episode, action: Action) -> None:
-        self.venue.act(self._there(episode), action)
+    def act(self, episode: Episode, plan: Plan, *, is_followed: bool) -> None:
+        self.venue.act(self._there(episode), plan, is_followed=is_followed)
 
     def events(self, timeout_s: float) -> list[Seen | Ended]:
         return [event._replace(episode=self._here(event.episode)) for event in self.venue.events(timeout_s)]

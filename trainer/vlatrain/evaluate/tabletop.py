@@ -6,7 +6,7 @@ import numpy as np
 
 from vlatrain.errors import TrainerError
 from vlatrain.evaluate.results import Episode, Outcome
-from vlatrain.evaluate.venue import Action, Ended, Image, Observation, Seen
+from vlatrain.evaluate.venue import Ended, Image, Observation, Plan, Seen
 from vlatrain.sim.tabletop import SUITES, TabletopEnv, make_env
 
 
@@ -45,14 +45,16 @@ class TabletopVenue:
         image, _ = table.reset(options={"init_state": episode.trial})
         self._happened.append(Seen(episode, _observed(image, table), is_start=True))
 
-    def act(self, episode: Episode, action: Action) -> None:
+    def act(self, episode: Episode, plan: Plan, *, is_followed: bool) -> None:
         table = self._tables[episode]
-        image, _, is_done, is_cut, info = table.step(action.astype(np.float32))
-        if is_done or is_cut:
-            self._tables.pop(episode).close()
-            self._happened.append(Ended(episode, Outcome(success=bool(info["success"]), steps=table.steps)))
-        else:
-            self._happened.append(Seen(episode, _observed(image, table)))
+        for left, action in zip(reversed(range(len(plan))), plan, strict=True):
+            image, _, is_done, is_cut, info = table.step(action.astype(np.float32))
+            if is_done or is_cut:
+                self._tables.pop(episode).close()
+                self._happened.append(Ended(episode, Outcome(success=bool(info["success"]), steps=table.steps)))
+                return
+            if is_followed or not left:
+                self._happened.append(Seen(episode, _observed(image, table), waits=not left))
 
     def events(self, timeout_s: float) -> list[Seen | Ended]:
         happened, self._happened = self._happened, []

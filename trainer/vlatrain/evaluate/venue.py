@@ -10,7 +10,8 @@ from vlatrain.errors import TrainerError
 from vlatrain.evaluate.results import Episode, Outcome
 
 Image = NDArray[np.uint8]
-Action = NDArray[np.float64]
+Plan = NDArray[np.float64]
+"""Actions [N, 7] in the simulator's own units, gripper -1 (open) or +1 (close), to be executed one after the other"""
 
 
 class EvaluationError(TrainerError):
@@ -30,14 +31,15 @@ class Observation(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """An episode waits for an action; `is_start` also where it begins anew.
+    """What is seen in an episode that `waits` for a plan, or within a plan; `is_start` also where it begins anew.
 
-    The pictures are lent: they are drawn over once the episode gets its action.
+    The pictures are lent: they are drawn over once the episode gets its next plan.
     """
 
     episode: Episode
     observation: Observation
     is_start: bool = False
+    waits: bool = True
 
 
 class Ended(NamedTuple):
@@ -59,8 +61,8 @@ class Venue(Protocol):
     def begin(self, episode: Episode) -> None:
         """Takes an episode on."""
 
-    def act(self, episode: Episode, action: Action) -> None:
-        """One action [7] in the simulator's own units, gripper -1 (open) or +1 (close)."""
+    def act(self, episode: Episode, plan: Plan, *, is_followed: bool) -> None:
+        """Executes a plan to its end or the episode's. What is seen within it is only told where it `is_followed`."""
 
     def events(self, timeout_s: float) -> list[Seen | Ended]:
         """What has happened since; waits so long where nothing has. Raises EvaluationError where nothing ever will."""

@@ -70,9 +70,13 @@ class Films:
     _thread: ThreadPoolExecutor | None = None
     _waiting: deque[Future[None]] = field(default_factory=deque)
 
+    def follow(self, episode: Episode) -> bool:
+        """Whether a picture of the episode may still be wanted."""
+        return self.which is not Videos.NONE and self.remark is None and episode.task not in self._complete
+
     def see(self, episode: Episode, image: Image, *, is_start: bool) -> None:
         """The next picture of an episode, which is copied; `is_start` throws away what was filmed of an earlier try."""
-        if self._is_filmed(episode):
+        if self.follow(episode):
             self._later(self._see, episode, image.copy(), is_start)
 
     def end(self, episode: Episode, outcome: Outcome) -> None:
@@ -102,11 +106,8 @@ class Films:
         self._thread = self._thread or ThreadPoolExecutor(1, "films")
         self._waiting.append(self._thread.submit(do, *words))
 
-    def _is_filmed(self, episode: Episode) -> bool:
-        return self.which is not Videos.NONE and self.remark is None and episode.task not in self._complete
-
     def _see(self, episode: Episode, image: Image, is_start: bool) -> None:
-        if not self._is_filmed(episode):
+        if not self.follow(episode):
             return
         try:
             if is_start:

@@ -31,7 +31,7 @@ class LiberoSimulation:
         self._stage: Stage | None = None
         self._is_stored = False
 
-    def start(self, request: Message) -> Message:
+    def start(self, request: Message) -> None:
         """Puts the task's initial state number `trial`, then stands still for `wait_steps` as things come to rest.
 
         With `stored` all pictures of the episode are left as a data set would have stored them.
@@ -46,20 +46,20 @@ class LiberoSimulation:
         for left in reversed(range(waits)):
             self._shutter.is_open = left == 0
             observation, _ = stage.step(STANDING_STILL)
-        self._show(observation, stage)
-        return {"done": False}
+        self._show(observation, stage, 0)
 
-    def act(self, request: Message) -> Message:
+    def act(self, action: list[float], frame: int | None) -> bool:
         assert self._stage is not None, "an action before the start"
-        self._shutter.is_open = True
-        observation, is_done = self._stage.step(request["action"])
-        self._show(observation, self._stage)
-        return {"done": is_done}
+        self._shutter.is_open = frame is not None
+        observation, is_done = self._stage.step(action)
+        if frame is not None:
+            self._show(observation, self._stage, frame)
+        return is_done
 
-    def _show(self, observation: Message, stage: Stage) -> None:
-        show(observation, stage.cameras, self._frames, 0)
+    def _show(self, observation: Message, stage: Stage, frame: int) -> None:
+        show(observation, stage.cameras, self._frames, frame)
         if self._is_stored:
-            store(self._frames, 0)
+            store(self._frames, frame)
 
     def demonstrate(self, request: Message) -> Message:
         """Lets the expert play a fresh scene; frames and actions of all steps stay in the memory."""

@@ -3,10 +3,12 @@
 Standard library and numpy only: the worker runs in a Python of its own (3.10 or newer) with other versions of the rest.
 
 A worker says `ready` (with its versions) or `refused` (with a reason) first. Then each request gets one answer:
-`start` (suite, task, trial, wait_steps, stored) and `act` (action) are answered by `seen`, with frame 0 in the memory,
-its pictures as a data set would have `stored` them where that is wanted; `demonstrate` (suite, task, seed, style) by
-`demonstrated`, with all frames of the episode in the memory, and `render` (suite, task, frames, coordinates, bodies) by
-`rendered`, with a picture there of every simulator state that lay there.
+`start` (suite, task, trial, wait_steps, stored) and `act` (plan, followed) are answered by `seen`, with so many frames
+in the memory, their pictures as a data set would have `stored` them where that is wanted; `demonstrate` (suite, task,
+seed, style) by `demonstrated`, with all frames of the episode in the memory, and `render` (suite, task, frames,
+coordinates, bodies) by `rendered`, with a picture there of every simulator state that lay there.
+Of the actions of a plan, as many `steps` are executed as it takes to be done with the task or with the plan; only the
+plan's last one leaves a frame, or each where it is `followed`.
 The pictures of whole episodes are JPEG files then: many workers would wait for one trainer that encodes them.
 A worker that cannot go on ends; the last line of its log says why.
 """

@@ -17,12 +17,14 @@ class Refused(Exception):
 
 
 class Simulation(Protocol):
-    """What a worker runs. All calls leave what is to be seen in the frames and return the rest of the answer."""
+    """What a worker runs. All calls leave what is to be seen in the frames; most return the rest of the answer."""
 
     versions: dict[str, str]
 
-    def start(self, request: Message) -> Message: ...
-    def act(self, request: Message) -> Message: ...
+    def start(self, request: Message) -> None: ...
+    def act(self, action: list[float], frame: int | None) -> bool:
+        """Whether the task is done now. Where nobody looks there is no `frame`."""
+
     def demonstrate(self, request: Message) -> Message: ...
     def render(self, request: Message) -> Message: ...
 
@@ -66,11 +68,22 @@ def answer(simulation: Simulation, request: Message) -> Message:
     """Does what is asked. Whatever is raised ends the worker: a fresh one takes over."""
     kind = request["do"]
     if kind == "act":
-        return {"is": "seen", **simulation.act(request)}
+        return {"is": "seen", **execute(simulation, request["plan"], is_followed=request["followed"])}
     if kind == "start":
-        return {"is": "seen", **simulation.start(request)}
+        simulation.start(request)
+        return {"is": "seen", "done": False, "steps": 0, "frames": 1}
     if kind == "demonstrate":
         return {"is": "demonstrated", **simulation.demonstrate(request)}
     if kind == "render":
         return {"is": "rendered", **simulation.render(request)}
     raise ValueError(f"no such request: {kind!r}")
+
+
+def execute(simulation: Simulation, plan: list[list[float]], *, is_followed: bool) -> Message:
+    """A plan of actions [N, 7] to its end, or until the task is done."""
+    is_done, steps, frames = False, 0, 0
+    while not is_done and steps < len(plan):
+        is_seen = is_followed or steps == len(plan) - 1
+        is_done = simulation.act(plan[steps], frames if is_seen else None)
+        steps, frames = steps + 1, frames + is_seen
+    return {"done": is_done, "steps": steps, "frames": frames}
