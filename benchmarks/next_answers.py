@@ -87,7 +87,6 @@ def measured(until: float, *, is_fp8: bool) -> dict[str, float]:
     for who, chosen in (("as set", {}), ("best tiles", best)):
         found[f"token, {who}"] = token_ms(is_fp8=is_fp8, tiles=chosen)
     if is_fp8:
-        found["token, best tiles, aside"] = token_ms(is_fp8=True, tiles=best, aside=True)
         found["token, merged"] = token_ms()
     weights = LAYERS * sum(count * n_in * n_each for count, n_in, n_each in LINEARS.values())
     floor = 1000 * weights * (1 if is_fp8 else 2) / BANDWIDTH
@@ -156,8 +155,7 @@ def call_of(name: str, weight: Weights, tile: Tile) -> Callable[[], Tensor]:
     if name == "narrow":
         assert isinstance(weight, Beside)
         assert weight.adapters is not None
-        begins = {**beginning(inputs, EARLY), "ASIDE": False}
-        return partial(narrowed, inputs, weight.adapters.downs, NORM, tile, begins)
+        return partial(narrowed, inputs, weight.adapters.downs, NORM, tile, beginning(inputs, EARLY))
     return partial(multiplied, name, weight, inputs, onto, tile)
 
 

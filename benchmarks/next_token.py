@@ -24,7 +24,7 @@ from graph_times import seconds_each
 from speed_place import DEVICE, DTYPE, IS_TRIAL, release, wait
 from torch import Tensor
 from vlatrain.fast.beside import Adapters, Beside
-from vlatrain.fast.early import ASIDE, EARLY
+from vlatrain.fast.early import EARLY
 from vlatrain.fast.one_token import Weights, attended_plainly
 from vlatrain.fast.one_token_attention import ATTENDED, Share, attended
 from vlatrain.fast.one_token_kernels import Tile, gated, product
@@ -136,13 +136,12 @@ def token_ms(
     share: Share = ATTENDED,
     *,
     early: bool = EARLY,
-    aside: bool = ASIDE,
     is_fp8: bool = False,
     tiles: Mapping[str, Tile] | None = None,
 ) -> float:
     """Of one token of one row through all layers; products by `tiles`, where given, and else as they are set."""
     release()
-    layers = [layer_of(share, tiles or {}, early=early, aside=aside, is_fp8=is_fp8) for _ in range(LAYERS)]
+    layers = [layer_of(share, tiles or {}, early=early, is_fp8=is_fp8) for _ in range(LAYERS)]
     states = some(1, WIDTH)
 
     def token() -> Tensor:
@@ -155,15 +154,13 @@ def token_ms(
     return 1000 * seconds_each([token], 1)
 
 
-def layer_of(
-    share: Share, tiles: Mapping[str, Tile], *, early: bool, aside: bool, is_fp8: bool
-) -> Callable[[Tensor], Tensor]:
+def layer_of(share: Share, tiles: Mapping[str, Tile], *, early: bool, is_fp8: bool) -> Callable[[Tensor], Tensor]:
     """A layer with weights and a cache of its own."""
     weights = {name: weight_of(name, is_fp8=is_fp8) for name in LINEARS}
     attention = asked()
 
     def by(name: str, inputs: Tensor, onto: Tensor) -> Tensor:
-        return multiplied(name, weights[name], inputs, onto, tiles.get(name), early=early, aside=aside)
+        return multiplied(name, weights[name], inputs, onto, tiles.get(name), early=early)
 
     def layer(states: Tensor) -> Tensor:
         mixed = attention.of(by("asked", states, states), share, early=early)
@@ -181,14 +178,13 @@ def multiplied(
     tile: Tile | None,
     *,
     early: bool = EARLY,
-    aside: bool = ASIDE,
 ) -> Tensor:
     """A layer's product of that name as an answer has it: norm, gate or residual with it."""
     if name == "gated":
-        return gated(inputs, weight, NORM, tile, early=early, aside=aside)
+        return gated(inputs, weight, NORM, tile, early=early)
     if name == "asked":
-        return product(inputs, weight, norm=NORM, tile=tile, early=early, aside=aside)
-    return product(inputs, weight, onto=onto, tile=tile, early=early, aside=aside)
+        return product(inputs, weight, norm=NORM, tile=tile, early=early)
+    return product(inputs, weight, onto=onto, tile=tile, early=early)
 
 
 def weight_of(name: str, *, is_fp8: bool, divided: int = 1) -> Weights:

@@ -110,7 +110,7 @@ def test_kernels_say_what_torch_says(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_kernels_over_weights_in_fp8_say_what_torch_says_of_unrounded_inputs(dtype: torch.dtype) -> None:
     for found, expected in [*beside_case("cpu", dtype), *begun_early_case("cpu", dtype, layers=1, rank=6)]:
-        assert distance(found, expected) < 4 * torch.finfo(dtype).eps
+        assert distance(found, expected) < 8 * torch.finfo(dtype).eps
 
 
 @needs_kernels

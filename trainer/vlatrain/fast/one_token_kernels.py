@@ -11,7 +11,7 @@ import triton.language as tl
 from torch import Tensor
 
 from vlatrain.fast.beside import Beside
-from vlatrain.fast.early import ASIDE, EARLY, beginning, let_next_begin, wait_for_last
+from vlatrain.fast.early import EARLY, beginning, let_next_begin, wait_for_last
 from vlatrain.model.llama import RmsNorm
 
 
@@ -19,21 +19,19 @@ from vlatrain.model.llama import RmsNorm
 class Tile:
     """What one program reads at a time: so many weights' rows and columns, by so many warps of 32 threads.
 
-    With `ahead` the next columns are on their way while these are worked on. A thread keeps a sum for every `fold`
-    neighbouring columns, a power of two: 16 bytes' worth of them leave registers for more bytes on their way.
+    A thread keeps a sum for every `fold` neighbouring columns, a power of two: 16 bytes' worth of them leave registers
+    for more bytes on their way.
     """
 
     rows: int
     columns: int
     warps: int
-    ahead: bool = False
     fold: int = 1
 
     @property
     def words(self) -> dict[str, Any]:
         """As a kernel is told."""
-        sizes = {"ROWS": self.rows, "COLUMNS": self.columns, "FOLD": self.fold}
-        return {**sizes, "AHEAD": self.ahead, "num_warps": self.warps}
+        return {"ROWS": self.rows, "COLUMNS": self.columns, "FOLD": self.fold, "num_warps": self.warps}
 
 
 PRODUCT = Tile(rows=4, columns=1024, warps=4)
@@ -47,9 +45,8 @@ PRODUCTS = {
 """Tiles of single shapes [out, in] that `benchmarks/next_answers.py` found faster than PRODUCT, on an H200"""
 FP8_PRODUCT = Tile(rows=4, columns=2048, warps=4, fold=16)
 FP8_GATED = Tile(rows=4, columns=1024, warps=4, fold=16)
-FP8_PRODUCTS: dict[tuple[int, int], Tile] = {}
-"""The same over weights in fp8, chosen by registers for the H200: 48 to 80 a thread, 64 bytes on their way; without
-`fold` it is 80 for 32. Not measured yet."""
+"""Over weights in fp8, chosen by registers for the H200: 48 to 80 a thread, 64 bytes on their way; without `fold` it is
+80 for 32"""
 
 
 @triton.jit
@@ -58,16 +55,6 @@ def _weights(weight, rows, first, n_in, n_out, COLUMNS: tl.constexpr):
     columns = first + tl.arange(0, COLUMNS)
     inside = (rows < n_out)[:, None] & (columns < n_in)[None, :]
     return tl.load(weight + rows[:, None] * n_in + columns[None, :], mask=inside, other=0.0)
-
-
-@triton.jit
-def _inputs(places, inside, ASIDE: tl.constexpr):
-    """In fp32. With ASIDE not by the multiprocessor's own cache: the kernel that wrote them is not the last one."""
-    if ASIDE:
-        x = tl.load(places, mask=inside, other=0.0, cache_modifier=".cg")
-    else:
-        x = tl.load(places, mask=inside, other=0.0)
-    return x.to(tl.float32)
 
 
 @triton.jit
@@ -92,54 +79,40 @@ def _product(
     inputs, gains, weight, scales, narrow, ups, onto, out, n_in, n_out, n_each, eps,
     HAS_NORM: tl.constexpr, HAS_ONTO: tl.constexpr,
     IS_FP8: tl.constexpr, RANK: tl.constexpr, RANKS: tl.constexpr, WIDTH: tl.constexpr,
-    ROWS: tl.constexpr, COLUMNS: tl.constexpr, FOLD: tl.constexpr, AHEAD: tl.constexpr,
-    EARLY: tl.constexpr, ASIDE: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, FOLD: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
     """out = weight @ norm(inputs) + onto, for ROWS rows of weight. The norm's factor is applied to the sums.
 
-    IS_FP8: times scales. RANK: plus ups @ narrow, which is asked for before the sums, or with ASIDE behind them: the
-    kernel before, by this function without RANK, makes narrow and lets this one begin when the inputs are there.
+    IS_FP8: times scales. RANK: plus ups @ narrow, which the kernel before has made, by this function without RANK.
     """
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     sums = tl.zeros([ROWS, COLUMNS // FOLD], tl.float32)
     squares = tl.zeros([COLUMNS], tl.float32)
-    if EARLY and (RANK > 0 or not ASIDE):
+    if EARLY:
         let_next_begin()
-    if AHEAD:
-        w = _weights(weight, rows, 0, n_in, n_out, COLUMNS)
     if IS_FP8:
         factors = tl.load(scales + rows, mask=rows < n_out, other=0.0)
     if RANK > 0:
         up, which, is_own = _ups(ups, rows, n_out, n_each, RANK, RANKS, WIDTH)
-    if EARLY and (RANK == 0 or not ASIDE):
+    if EARLY:
         wait_for_last()
-    if ASIDE and RANK == 0:
-        let_next_begin()
-    if RANK > 0 and not ASIDE:
+    if RANK > 0:
         inner = tl.load(narrow + which, mask=is_own, other=0.0)
     for first in range(0, n_in, COLUMNS):
-        if AHEAD:
-            coming = _weights(weight, rows, first + COLUMNS, n_in, n_out, COLUMNS)
-        else:
-            w = _weights(weight, rows, first, n_in, n_out, COLUMNS)
+        w = _weights(weight, rows, first, n_in, n_out, COLUMNS)
         columns = first + tl.arange(0, COLUMNS)
         inside = columns < n_in
-        x = _inputs(inputs + columns, inside, ASIDE)
+        x = tl.load(inputs + columns, mask=inside, other=0.0).to(tl.float32)
         if HAS_NORM:
             squares += x * x
             x *= tl.load(gains + columns, mask=inside, other=0.0).to(tl.float32)
         sums += _folded(w.to(tl.float32) * x[None, :], FOLD)
-        if AHEAD:
-            w = coming
     found = tl.sum(sums, axis=1)
     if HAS_NORM:
         found *= tl.rsqrt(tl.sum(squares, axis=0) / n_in + eps)
     if IS_FP8:
         found *= factors
     if RANK > 0:
-        if ASIDE:
-            wait_for_last()
-            inner = tl.load(narrow + which, mask=is_own, other=0.0)
         found += tl.sum(up.to(tl.float32) * inner, axis=1)
     if HAS_ONTO:
         found += tl.load(onto + rows, mask=rows < n_out, other=0.0).to(tl.float32)
@@ -150,8 +123,7 @@ def _product(
 def _gated(
     inputs, gains, weight, scales, narrow, ups, out, n_in, n_out, eps,
     IS_FP8: tl.constexpr, RANK: tl.constexpr, RANKS: tl.constexpr, WIDTH: tl.constexpr,
-    ROWS: tl.constexpr, COLUMNS: tl.constexpr, FOLD: tl.constexpr, AHEAD: tl.constexpr,
-    EARLY: tl.constexpr, ASIDE: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, FOLD: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
     """out = silu(gate) * up of norm(inputs); the rows of up lie n_out behind those of gate. See `_product`."""
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
@@ -161,44 +133,32 @@ def _gated(
     others = weight + n_out * n_in
     if EARLY:
         let_next_begin()
-    if AHEAD:
-        g, u = _weights(weight, rows, 0, n_in, n_out, COLUMNS), _weights(others, rows, 0, n_in, n_out, COLUMNS)
     if IS_FP8:
         factors = tl.load(scales + rows, mask=rows < n_out, other=0.0)
         others_factors = tl.load(scales + n_out + rows, mask=rows < n_out, other=0.0)
     if RANK > 0:
         wide, which, is_own = _ups(ups, rows, n_out, n_out, RANK, RANKS, WIDTH)
         others_wide, others_which, is_others = _ups(ups, n_out + rows, 2 * n_out, n_out, RANK, RANKS, WIDTH)
-    if EARLY and not ASIDE:
+    if EARLY:
         wait_for_last()
-    if RANK > 0 and not ASIDE:
+    if RANK > 0:
         inner = tl.load(narrow + which, mask=is_own, other=0.0)
         others_inner = tl.load(narrow + others_which, mask=is_others, other=0.0)
     for first in range(0, n_in, COLUMNS):
-        if AHEAD:
-            coming = _weights(weight, rows, first + COLUMNS, n_in, n_out, COLUMNS)
-            others_coming = _weights(others, rows, first + COLUMNS, n_in, n_out, COLUMNS)
-        else:
-            g = _weights(weight, rows, first, n_in, n_out, COLUMNS)
-            u = _weights(others, rows, first, n_in, n_out, COLUMNS)
+        g = _weights(weight, rows, first, n_in, n_out, COLUMNS)
+        u = _weights(others, rows, first, n_in, n_out, COLUMNS)
         columns = first + tl.arange(0, COLUMNS)
         inside = columns < n_in
-        x = _inputs(inputs + columns, inside, ASIDE)
+        x = tl.load(inputs + columns, mask=inside, other=0.0).to(tl.float32)
         squares += x * x
         x *= tl.load(gains + columns, mask=inside, other=0.0).to(tl.float32)
         gate_sums += _folded(g.to(tl.float32) * x[None, :], FOLD)
         up_sums += _folded(u.to(tl.float32) * x[None, :], FOLD)
-        if AHEAD:
-            g, u = coming, others_coming
     factor = tl.rsqrt(tl.sum(squares, axis=0) / n_in + eps)
     gate, up = tl.sum(gate_sums, axis=1) * factor, tl.sum(up_sums, axis=1) * factor
     if IS_FP8:
         gate, up = gate * factors, up * others_factors
     if RANK > 0:
-        if ASIDE:
-            wait_for_last()
-            inner = tl.load(narrow + which, mask=is_own, other=0.0)
-            others_inner = tl.load(narrow + others_which, mask=is_others, other=0.0)
         gate += tl.sum(wide.to(tl.float32) * inner, axis=1)
         up += tl.sum(others_wide.to(tl.float32) * others_inner, axis=1)
     found = gate / (1.0 + tl.exp(-gate)) * up
@@ -213,14 +173,12 @@ def product(
     onto: Tensor | None = None,
     tile: Tile | None = None,
     early: bool = EARLY,
-    aside: bool = ASIDE,
 ) -> Tensor:
     """inputs [1, in] and weight [out, in] to [1, out]: normed before, and added to `onto` [1, out], where given."""
     n_out, n_in = _wide(weight).shape
     out = inputs.new_empty(1, n_out)
-    known, usual = (FP8_PRODUCTS, FP8_PRODUCT) if isinstance(weight, Beside) else (PRODUCTS, PRODUCT)
-    tile = tile or known.get((n_out, n_in), usual)
-    _multiplied(inputs, weight, out, norm, onto, tile, _begins(inputs, weight, early, aside))
+    tile = tile or (FP8_PRODUCT if isinstance(weight, Beside) else PRODUCTS.get((n_out, n_in), PRODUCT))
+    _multiplied(inputs, weight, out, norm, onto, tile, beginning(inputs, early))
     return out
 
 
@@ -231,14 +189,13 @@ def gated(
     tile: Tile | None = None,
     *,
     early: bool = EARLY,
-    aside: bool = ASIDE,
 ) -> Tensor:
     """inputs [1, in] and the weights of gate and up [2 out, in] to [1, out]."""
     wide = _wide(weight)
     n_out, n_in = len(wide) // 2, wide.shape[1]
     tile = tile or (FP8_GATED if isinstance(weight, Beside) else GATED)
     out = inputs.new_empty(1, n_out)
-    begins = _begins(inputs, weight, early, aside)
+    begins = beginning(inputs, early)
     scales, narrow, ups, words = _added(inputs, weight, norm, begins)
     _gated[(triton.cdiv(n_out, tile.rows),)](
         inputs, norm.weight, wide, scales, narrow, ups, out, n_in, n_out, norm.eps, **words, **tile.words, **begins
@@ -285,13 +242,6 @@ def _added(
     rank, ranks = adapters.rank, len(adapters.downs)
     words = {"IS_FP8": True, "RANK": rank, "RANKS": ranks, "WIDTH": triton.next_power_of_2(rank)}
     return weight.scales, narrowed(inputs, adapters.downs, norm, NARROW, begins), adapters.ups, words
-
-
-def _begins(inputs: Tensor, weight: Tensor | Beside, early: bool, aside: bool) -> dict[str, Any]:
-    """What this product's kernels are told of it."""
-    words = beginning(inputs, early)
-    narrows = isinstance(weight, Beside) and weight.adapters is not None
-    return {**words, "ASIDE": words["EARLY"] and aside and narrows}
 
 
 def _wide(weight: Tensor | Beside) -> Tensor:
