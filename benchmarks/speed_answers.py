@@ -13,7 +13,7 @@ from speed_steps import bare_reference
 from timed_parts import Note
 from torch import Tensor
 from torch.nn import functional as F
-from vlatrain.fast.answers import COPIES_FROM, Answers
+from vlatrain.fast.answers import Answers
 from vlatrain.fast.capture import captured, warm_up
 from vlatrain.fast.compiling import compile_blocks
 from vlatrain.fast.one_token import has_kernels
@@ -73,14 +73,13 @@ def measure_ours(
     *,
     is_captured: bool = True,
     kernels: bool = False,
-    copies_from: int = COPIES_FROM,
     **how: bool,
 ) -> None:
     """Graphs, or the plain path under autocast."""
     release()
     vla = adapted_model(is_fused=is_captured, **how)
     pad = vla.config.pad_token_id
-    answers = Answers(vla, pad, is_captured=is_captured and not IS_TRIAL, has_kernels=kernels, copies_from=copies_from)
+    answers = Answers(vla, pad, is_captured=is_captured and not IS_TRIAL, has_kernels=kernels)
     context = nullcontext() if is_captured else torch.autocast(DEVICE.type, DTYPE, enabled=not IS_TRIAL)
     with answers.opened(), context:
         for count in rows:

@@ -89,7 +89,6 @@ def answers(note: Note, _: float) -> None:
     """With and without kernels of our own; the reference answers one row at a time, as the published class does."""
     measure_ours(note, "ours, kernels", is_compiled=True, kernels=True)
     measure_ours(note, "ours, fp8, kernels", is_compiled=True, kernels=True, has_fp8=True)
-    measure_ours(note, "ours, fp8, no copies", (1, 4), is_compiled=True, kernels=True, has_fp8=True, copies_from=65)
     measure_ours(note, "ours", is_compiled=True)
     measure_reference(note)
     measure_ours(note, "plain", (1, 16), is_captured=False)

@@ -12,7 +12,7 @@ from vlatrain.fast import merged as merging
 from vlatrain.fast.answers import Answers
 from vlatrain.fast.one_token import OneToken
 from vlatrain.model.fp8 import base_of, to_fp8
-from vlatrain.model.llama import Attention
+from vlatrain.model.llama import Attention, DecoderLayer
 from vlatrain.model.lora import add_lora
 from vlatrain.model.openvla import OpenVLA
 
@@ -57,22 +57,27 @@ MERGED_TOKEN, JOINT_TOKEN = (True, False, False), (False, True, False)
 
 
 @pytest.mark.parametrize(
-    ("rows", "copies_from", "expected"),
+    ("rows", "has_room", "expected"),
     [
-        (1, 1, [MERGED_PROMPT]),
-        (1, 2, [JOINT_PROMPT]),
-        (2, 2, [MERGED_PROMPT, *[MERGED_TOKEN] * 6]),
-        (2, 65, [JOINT_PROMPT, *[JOINT_TOKEN] * 6]),
-        (8, 2, [PROMPT, *[MERGED_TOKEN] * 6]),
+        (1, True, [MERGED_PROMPT]),
+        (1, False, [JOINT_PROMPT]),
+        (2, True, [MERGED_PROMPT, *[MERGED_TOKEN] * 6]),
+        (2, False, [JOINT_PROMPT, *[JOINT_TOKEN] * 6]),
+        (8, True, [PROMPT, *[MERGED_TOKEN] * 6]),
     ],
 )
-def test_over_a_base_in_fp8_the_rows_decide(
-    make_tiny_model: Make, rows: int, copies_from: int, expected: list[tuple[bool, bool, bool]]
+def test_over_a_base_in_fp8_the_rows_decide_and_the_room(
+    make_tiny_model: Make,
+    rows: int,
+    has_room: bool,
+    expected: list[tuple[bool, bool, bool]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One row's further tokens pass no layer."""
+    monkeypatch.setattr(merging, "_has_room", lambda parts, _: has_room or not isinstance(parts[0], DecoderLayer))
     vla = in_fp8(make_tiny_model(1))
     plain = vla.predict(*question(vla, [8] * rows))
-    answers = Answers(vla, vla.config.pad_token_id, True, has_kernels=True, copies_from=copies_from)
+    answers = Answers(vla, vla.config.pad_token_id, True, has_kernels=True)
     seen = ways(vla)
     with answers.opened():
         found = answers(*question(vla, [8] * rows))
@@ -92,7 +97,7 @@ def test_one_row_s_tokens_are_made_over_the_base_itself(make_tiny_model: Make, m
 
     monkeypatch.setattr(module, "OneToken", Noted)
     vla = in_fp8(make_tiny_model(1))
-    answers = Answers(vla, vla.config.pad_token_id, True, has_kernels=True, copies_from=2)
+    answers = Answers(vla, vla.config.pad_token_id, True, has_kernels=True)
     for rows in (1, 2, 1):
         with answers.opened():
             answers(*question(vla, [8] * rows))

@@ -1,7 +1,7 @@
 """Answers of the policy through CUDA graphs: prompt and picture read and seven tokens chosen in one launch."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from vlatrain.fast.beside import Beside, beside, read_beside
 from vlatrain.fast.capture import captured, warm_up
 from vlatrain.fast.compiling import uncompiled
-from vlatrain.fast.merged import LayerWeights, merged_layers, merged_others, read_prompts
+from vlatrain.fast.levers import Levers
+from vlatrain.fast.merged import LayerWeights, merged, read_prompts
 from vlatrain.fast.one_token import OneToken
 from vlatrain.fast.streams import side_stream
 from vlatrain.model.fp8 import has_fp8
@@ -26,10 +27,6 @@ ROWS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
 FP8_ROWS = 8
 """From so many rows on prompts are read faster by fp8 products with adapters beside them than by merged weights: on an
 H200 16 rows were, by 23 ms of 146, and 4 were not."""
-COPIES_FROM = 1
-"""Where the base is in fp8, answers to so many rows and more merge the decoder's weights into copies. Of one row only
-the prompt needs them: read over fp8, one linear after the other, it took 4 ms more on an H200. Linears of one input
-together, as now, are not measured: where they take no more, 2 saves the copies."""
 PROMPT_STEP = 4
 """Lengths of prompts are multiples of it where answers are captured, anew in each evaluation: few graphs"""
 
@@ -65,15 +62,14 @@ class Answers:
     | 2 to 7, or base not in fp8 | merged weights | merged weights |
     | 8 and more, base in fp8 | as in training: fp8 products, adapters beside | merged weights |
 
-    Where there is no room for merged weights of the decoder, or `copies_from` is of more rows, its layers compute as in
-    training, with kernels over fp8 linears of one input together; `one_token` then only over fp8.
+    Where there is no room for merged weights of the decoder its layers compute as in training, with kernels over fp8
+    linears of one input together; `one_token` then only over fp8.
     """
 
     vla: OpenVLA
     pad_token_id: int
     is_captured: bool
     has_kernels: bool = False
-    copies_from: int = COPIES_FROM
     actions: int = 1
     """How many each answer foretells"""
     is_compiled: bool = False
@@ -81,9 +77,6 @@ class Answers:
     _graphs: dict[tuple[int, int], Captured | None] = field(default_factory=dict)
     _merged: list[LayerWeights[Tensor]] | None = None
     _beside: list[LayerWeights[Beside]] | None = None
-    _opened: ExitStack | None = None
-    _wants_copies: bool = False
-    """From the first question on that is of rows enough"""
     _pool: Any = None
     """The working memory, which all graphs share: one is replayed at a time, and its tokens are copied at once."""
 
@@ -92,7 +85,6 @@ class Answers:
         self, pixel_values: Tensor, input_ids: Tensor, lengths: Tensor, states: Tensor | None = None
     ) -> Tensor:
         """The most likely action tokens [B, 7 an action]; see `OpenVLA.predict`."""
-        self._merge(len(input_ids))
         rows = next((size for size in ROWS if size >= len(input_ids)), None)
         if not self.is_captured or rows is None:
             with uncompiled() if self.is_compiled else nullcontext():
@@ -114,27 +106,15 @@ class Answers:
         self._graphs.clear()
         self._pool = torch.cuda.graph_pool_handle() if self.is_captured else None
         try:
-            with ExitStack() as self._opened:
-                if self.is_captured:
-                    self._opened.enter_context(merged_others(self.vla))
+            with merged(self.vla) if self.is_captured else nullcontext() as self._merged:
                 if self.is_captured and self.has_kernels and has_fp8(self.vla):
                     self._beside = beside(self.vla)
                 yield
         finally:
-            self._opened = self._merged = self._beside = None
-            self._wants_copies = False
+            self._merged = self._beside = None
             self._graphs.clear()
             if self.is_captured:
                 torch.cuda.empty_cache()
-
-    def _merge(self, rows: int) -> None:
-        """Once, for so many rows, where they want copies and an evaluation is open."""
-        is_in_vain = self._beside is not None and rows < self.copies_from
-        if self._opened is None or not self.is_captured or self._wants_copies or is_in_vain:
-            return
-        self._wants_copies = True
-        with torch.inference_mode(False):
-            self._merged = self._opened.enter_context(merged_layers(self.vla))
 
     @contextmanager
     def _hastened(self, rows: int) -> Iterator[None]:
@@ -166,6 +146,11 @@ class Answers:
         except torch.OutOfMemoryError:
             return None
         return Captured(graph, places, tokens)
+
+
+def answers_of(vla: OpenVLA, pad_token_id: int, used: Levers, actions: int) -> Answers:
+    """Answers by the levers in use, each of so many actions."""
+    return Answers(vla, pad_token_id, used.captures_answers, used.answer_kernels, actions, is_compiled=used.compile)
 
 
 def _filled(question: Question, rows: int) -> Question:

@@ -28,7 +28,7 @@ from vlatrain.evaluate.policy import LivePolicy
 from vlatrain.evaluate.records import as_record, video_folder, write_log
 from vlatrain.evaluate.results import EvaluationResult
 from vlatrain.evaluate.suites import open_suite
-from vlatrain.fast.answers import Answers
+from vlatrain.fast.answers import answers_of
 from vlatrain.fast.compiling import compile_blocks
 from vlatrain.fast.levers import levers
 from vlatrain.model.checkpoint_files import load_base
@@ -164,13 +164,7 @@ def loaded_policy(
         statistics=statistics["action"],
         is_cropped=config.eval_center_crop,
         state_statistics=statistics["proprio"],
-        answers=Answers(
-            vla,
-            codec.prompts.pad_token_id,
-            is_captured=used.captures_answers,
-            has_kernels=used.answer_kernels,
-            actions=config.answered_actions,
-        ),
+        answers=answers_of(vla, codec.prompts.pad_token_id, used, config.answered_actions),
     )
 
 

@@ -29,7 +29,7 @@ from vlatrain.evaluate.rollout import Policy
 from vlatrain.evaluate.suites import open_suite
 from vlatrain.evaluate.together import Together
 from vlatrain.evaluate.venue import Observation, Suite
-from vlatrain.fast.answers import Answers
+from vlatrain.fast.answers import Answers, answers_of
 from vlatrain.fast.compiling import uncompiled
 from vlatrain.fast.feeding import common_width
 from vlatrain.method.drift import Student
@@ -205,15 +205,7 @@ def _text_width(dataset: TrainingSet, codec: Codec, learner: Learner) -> int:
 
 
 def _answers(learner: Learner, codec: Codec, config: FinetuneConfig) -> Answers:
-    used = learner.levers
-    return Answers(
-        learner.vla,
-        codec.prompts.pad_token_id,
-        is_captured=used.captures_answers,
-        actions=config.answered_actions,
-        is_compiled=used.compile,
-        has_kernels=used.answer_kernels,
-    )
+    return answers_of(learner.vla, codec.prompts.pad_token_id, learner.levers, config.answered_actions)
 
 
 def _policy(
