@@ -42,8 +42,9 @@ def _gated(wide: Tensor, narrow: Tensor, ups: Tensor) -> Ways:
     ours = {"as it is": _first(lambda: gated(wide, narrow, ups))}
     if not IS_TRIAL:
         from vlatrain.model import gated_kernels as kernels
+        from vlatrain.model.joint_kernels import Tile
 
-        for tile in starmap(kernels.Tile, TILES):
+        for tile in starmap(Tile, TILES):
             ours[str(tile)] = _first(partial(kernels.gated, wide, narrow, ups, tile))
     return _compiled(compiled), ours, 7 * wide.numel() // 2
 
@@ -64,8 +65,9 @@ def _of_gated(wide: Tensor, narrow: Tensor, ups: Tensor, scales: Tensor) -> Ways
     ours = {"as it is": _first(lambda: of_gated(*inputs))}
     if not IS_TRIAL:
         from vlatrain.model import gated_kernels as kernels
+        from vlatrain.model.joint_kernels import Tile
 
-        for tile in starmap(kernels.Tile, TILES):
+        for tile in starmap(Tile, TILES):
             ours[str(tile)] = _first(partial(kernels.of_gated, *inputs, tile))
     return _compiled(compiled), ours, 12 * of_wide.numel()
 
@@ -75,8 +77,9 @@ def _rounded(values: Tensor, scales: Tensor) -> Ways:
     ours = {}
     if not IS_TRIAL:
         from vlatrain.model import gated_kernels as kernels
+        from vlatrain.model.joint_kernels import Tile
 
-        for tile in starmap(kernels.Tile, ROUNDED_TILES):
+        for tile in starmap(Tile, ROUNDED_TILES):
             ours[str(tile)] = _first(partial(kernels.rounded, values, largest, scales, tile))
     return _compiled(lambda: rounded(values.float() * scales.t())), ours, 3 * values.numel()
 

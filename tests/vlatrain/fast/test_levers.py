@@ -8,9 +8,9 @@ import pytest
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.configuration.memory import Checkpointing, Sharding
 from vlatrain.configuration.resolve import resolve
-from vlatrain.configuration.speed import BasePrecision, Switch
+from vlatrain.configuration.speed import LEVERS, BasePrecision, Switch
 from vlatrain.errors import ConfigError
-from vlatrain.fast.levers import NAMES, Arithmetic, Levers, Place, levers
+from vlatrain.fast.levers import Arithmetic, Levers, Place, levers
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 H200 = Place(arithmetic=Arithmetic.BF16, capability=(9, 0))
@@ -47,7 +47,7 @@ def test_an_old_card_is_told_why_it_gets_none() -> None:
     found = used(
         V100,
     )
-    assert not any(getattr(found, name) for name in NAMES)
+    assert not any(getattr(found, name) for name in LEVERS)
     assert dict(found.reasons)["fused_lora"] == "fp16 needs autocast"
 
 
@@ -150,7 +150,7 @@ def test_several_ranks_capture_passes_only_when_asked() -> None:
     assert used(several, cuda_graph=Switch.ON).cuda_graph
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LEVERS)
 def test_what_is_switched_off_is_off_and_needs_no_reason(name: str) -> None:
     found = used(H200, **{name: Switch.OFF})
     assert not getattr(found, name)

@@ -7,6 +7,7 @@ from vlatrain.configuration.checks import at_least, one_of
 from vlatrain.configuration.option import option
 
 CARD_TIMES_WEIGHTS = 8
+LEVERS = ("fused_lora", "compile", "cuda_graph", "grouped_lora", "joint_gradients", "fp8_kernels", "answer_kernels")
 
 
 class Switch(StrEnum):
@@ -56,9 +57,8 @@ class Speed:
 
     def check_speed(self) -> None:
         at_least(self, 0, "profile_steps")
-        for name in ("fused_lora", "compile", "cuda_graph", "grouped_lora", "joint_gradients", "fp8_kernels"):
+        for name in LEVERS:
             one_of(self, Switch, name)
-        one_of(self, Switch, "answer_kernels")
         one_of(self, BasePrecision, "base_precision")
 
 

@@ -6,13 +6,12 @@ from enum import StrEnum
 
 from vlatrain.configuration.finetune import FinetuneConfig
 from vlatrain.configuration.memory import Checkpointing, Sharding
-from vlatrain.configuration.speed import Switch
+from vlatrain.configuration.speed import LEVERS, Switch
 from vlatrain.errors import ConfigError
 
 LEAST_TO_COMPILE = (7, 5)
 RANK_STEP = 8
 """Ranks of grouped adapters are multiples of it: rows with further columns then begin at multiples of 16 bytes."""
-NAMES = ("fused_lora", "compile", "cuda_graph", "grouped_lora", "joint_gradients", "fp8_kernels", "answer_kernels")
 
 
 class Arithmetic(StrEnum):
@@ -58,7 +57,7 @@ class Levers:
     def __str__(self) -> str:
         """One line for the log."""
         known = dict(self.reasons)
-        told = [f"{name} {'on' if getattr(self, name) else 'off'}{_because(known.get(name))}" for name in NAMES]
+        told = [f"{name} {'on' if getattr(self, name) else 'off'}{_because(known.get(name))}" for name in LEVERS]
         return ", ".join(told)
 
 
@@ -69,7 +68,7 @@ def levers(config: FinetuneConfig, place: Place) -> Levers:
     """Raises ConfigError for a lever that is asked for (on) and cannot be had."""
     used: dict[str, bool] = {}
     reasons = []
-    for name in NAMES:
+    for name in LEVERS:
         wish = getattr(config, name)
         reason = next(_obstacles(name, config, place, used), None)
         if wish is Switch.ON and reason:

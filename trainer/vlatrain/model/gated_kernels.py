@@ -2,24 +2,13 @@
 # Triton's language has types of its own
 # mypy: disable-error-code="no-untyped-def,untyped-decorator"
 
-from dataclasses import dataclass
-
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
 from vlatrain.model.fp8 import FP8, LARGEST
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """Rows and columns of gate, and of up, that a program of so many warps works on."""
-
-    rows: int
-    columns: int
-    warps: int
-
+from vlatrain.model.joint_kernels import Tile
 
 GATED = Tile(rows=64, columns=64, warps=4)
 OF_GATED = Tile(rows=32, columns=64, warps=4)
@@ -29,9 +18,8 @@ RANKS = 32
 """Of which a program takes so many at a time."""
 
 
-def gated(wide: Tensor, narrow: Tensor, ups: Tensor, tile: Tile | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """See `gated_rounding`; `tile` None is GATED."""
-    tile = tile or GATED
+def gated(wide: Tensor, narrow: Tensor, ups: Tensor, tile: Tile = GATED) -> tuple[Tensor, Tensor, Tensor]:
+    """See `gated_rounding`."""
     wide, narrow, ups = wide.contiguous(), narrow.contiguous(), ups.contiguous()
     rows, width, rank = len(wide), wide.shape[1] // 2, narrow.shape[1] // 2
     out, tiles = wide.new_empty(rows, width), triton.cdiv(width, tile.columns)
@@ -44,10 +32,9 @@ def gated(wide: Tensor, narrow: Tensor, ups: Tensor, tile: Tile | None = None) -
 
 def of_gated(
     of_wide: Tensor, of_narrow: Tensor, downs: Tensor, wide: Tensor, narrow: Tensor, ups: Tensor, column_scales: Tensor,
-    tile: Tile | None = None,
+    tile: Tile = OF_GATED,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """See `gated_rounding`; `tile` None is OF_GATED."""
-    tile = tile or OF_GATED
+    """See `gated_rounding`."""
     of_wide, of_narrow, downs = of_wide.contiguous(), of_narrow.contiguous(), downs.contiguous()
     wide, narrow, ups, column_scales = (one.contiguous() for one in (wide, narrow, ups, column_scales))
     rows, width, rank = len(wide), wide.shape[1] // 2, narrow.shape[1] // 2
@@ -61,13 +48,12 @@ def of_gated(
 
 
 def rounded(
-    values: Tensor, largest: Tensor, column_scales: Tensor | None = None, tile: Tile | None = None
+    values: Tensor, largest: Tensor, column_scales: Tensor | None = None, tile: Tile = ROUNDED
 ) -> tuple[Tensor, Tensor]:
-    """As `fp8.rounded`, of `values` [M, N] with columns times `column_scales` [N, 1]; `tile` None is ROUNDED.
+    """As `fp8.rounded`, of `values` [M, N] with columns times `column_scales` [N, 1].
 
     `largest` [M, tiles] are the largest numbers of parts of each row, so multiplied.
     """
-    tile = tile or ROUNDED
     rows, width = values.shape
     out, scales = torch.empty_like(values, dtype=FP8), values.new_empty(rows, 1, dtype=torch.float32)
     tiles = largest.shape[1]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from vlatrain.model.fp8 import FP8, rounded
-from vlatrain.model.joint_gradients import HAS_TRITON
+from vlatrain.model.joint_gradients import gated_back, has_kernels
 
 Rounded = tuple[Tensor, Tensor, Tensor]
 """Rows in the type of the passes, the same rounded to fp8, and the factors [M, 1] that bring them back."""
@@ -46,7 +46,7 @@ def of_gated(
 
 @torch.library.custom_op("vlatrain::gated_rounded", mutates_args=(), tags=(torch.Tag.flexible_layout,))
 def _gated(wide: Tensor, narrow: Tensor, ups: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    if _has_kernels(wide):
+    if has_kernels(wide):
         from vlatrain.model import gated_kernels  # Triton is there on GPU machines only
 
         return gated_kernels.gated(wide, narrow, ups)
@@ -59,14 +59,12 @@ def _gated(wide: Tensor, narrow: Tensor, ups: Tensor) -> tuple[Tensor, Tensor, T
 def _of_gated(
     of_wide: Tensor, of_narrow: Tensor, downs: Tensor, wide: Tensor, narrow: Tensor, ups: Tensor, column_scales: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    if _has_kernels(wide):
+    if has_kernels(wide):
         from vlatrain.model import gated_kernels
 
         return gated_kernels.of_gated(of_wide, of_narrow, downs, wide, narrow, ups, column_scales)
     gate, up = _gate_and_up(wide, narrow, ups)
-    gradient, share = of_wide.float() + of_narrow.float() @ downs.float(), torch.sigmoid(gate)
-    parts = (gradient * up * share * (1 + gate * (1 - share)), gradient * gate * share)
-    found = torch.cat(parts, dim=-1).to(wide.dtype)
+    found = gated_back(of_wide.float() + of_narrow.float() @ downs.float(), gate, up).to(wide.dtype)
     return found, *rounded(found.float() * column_scales.t())
 
 
@@ -89,7 +87,3 @@ def _like(wide: Tensor, width: int) -> Rounded:
 
 def _gate_and_up(wide: Tensor, narrow: Tensor, ups: Tensor) -> tuple[Tensor, ...]:
     return (wide.float() + narrow.float() @ ups.float().t()).chunk(2, dim=-1)
-
-
-def _has_kernels(one: Tensor) -> bool:
-    return one.is_cuda and HAS_TRITON

@@ -39,20 +39,18 @@ def narrow_beside(beside: Tensor, downs: Tensor) -> None:
 
 @torch.library.custom_op("vlatrain::of_gated", mutates_args=(), tags=(torch.Tag.flexible_layout,))
 def _of_gated(both: Tensor, downs: Tensor, joined: Tensor) -> Tensor:
-    if _has_kernels(joined):
+    if has_kernels(joined):
         from vlatrain.model import joint_kernels  # Triton is there on GPU machines only
 
         return joint_kernels.of_gated(both, downs, joined)
     n_in = downs.shape[1]
-    gate, up = joined.float().chunk(2, dim=-1)
-    gradient, share = both[:, :n_in].float() + both[:, n_in:] @ downs, torch.sigmoid(gate)
-    parts = (gradient * up * share * (1 + gate * (1 - share)), gradient * gate * share)
-    return torch.cat(parts, dim=-1).to(joined.dtype)
+    gradient = both[:, :n_in].float() + both[:, n_in:] @ downs
+    return gated_back(gradient, *joined.float().chunk(2, dim=-1)).to(joined.dtype)
 
 
 @torch.library.custom_op("vlatrain::of_turned", mutates_args=(), tags=(torch.Tag.flexible_layout,))
 def _of_turned(query: Tensor, key: Tensor, value: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    if _has_kernels(query):
+    if has_kernels(query):
         from vlatrain.model import joint_kernels
 
         return joint_kernels.of_turned(query, key, value, cos, sin)
@@ -77,10 +75,17 @@ def _(query: Tensor, key: Tensor, value: Tensor, cos: Tensor, sin: Tensor) -> Te
     return query.new_empty(batch, places, 3 * heads * size)
 
 
+def gated_back(gradient: Tensor, gate: Tensor, up: Tensor) -> Tensor:
+    """Gradients of gate and of up, behind each other, where silu(gate) * up has `gradient`."""
+    share = torch.sigmoid(gate)
+    return torch.cat((gradient * up * share * (1 + gate * (1 - share)), gradient * gate * share), dim=-1)
+
+
 def _turned_back(gradient: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     wide, first, second = gradient.float(), *(gradient.float() * sin).chunk(2, dim=-1)
     return (wide * cos + torch.cat((second, -first), dim=-1)).to(gradient.dtype)
 
 
-def _has_kernels(one: Tensor) -> bool:
+def has_kernels(one: Tensor) -> bool:
+    """Whether the kernels take it."""
     return one.is_cuda and HAS_TRITON

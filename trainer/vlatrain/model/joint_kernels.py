@@ -25,9 +25,8 @@ class Tile:
 GATED = Tile(rows=1, columns=1024, warps=4)
 
 
-def of_gated(both: Tensor, downs: Tensor, joined: Tensor, tile: Tile | None = None) -> Tensor:
-    """See `joint_gradients`; `tile` None is GATED."""
-    tile = tile or GATED
+def of_gated(both: Tensor, downs: Tensor, joined: Tensor, tile: Tile = GATED) -> Tensor:
+    """See `joint_gradients`."""
     both, downs, joined = _in_rows(both), downs.contiguous(), joined.contiguous()
     width, rows = downs.shape[1], len(joined)
     out = torch.empty_like(joined)
