@@ -12,11 +12,8 @@ from speed_place import DEVICE, DTYPE, IS_TRIAL, model_config, random_model, rel
 from speed_steps import bare_reference
 from timed_parts import Note
 from torch import Tensor
-from torch.nn import functional as F
 from vlatrain.fast.answers import Answers
-from vlatrain.fast.capture import captured, warm_up
 from vlatrain.fast.compiling import compile_blocks
-from vlatrain.fast.one_token import has_kernels
 from vlatrain.model.config import OpenVLAConfig
 from vlatrain.model.fp8 import to_fp8
 from vlatrain.model.lora import add_lora
@@ -104,49 +101,3 @@ def measure_reference(note: Note) -> None:
         return tokens
 
     note(answered("reference", 1, ask))
-
-
-PRODUCTS = {"queries, keys, values": (12288, 4096), "output": (4096, 4096), "down": (4096, 11008)}
-TILES = ((4, 1024, 4), (8, 512, 4), (4, 512, 4), (2, 1024, 4), (2, 2048, 8), (8, 1024, 8))
-ROUNDS = 40
-
-
-@torch.inference_mode()
-def measure_products(note: Note) -> None:
-    """How fast products with a single row read their weights: torch's, and our kernel's by the size of its tiles."""
-    release()
-    for name, (n_out, n_in) in PRODUCTS.items():
-        shape = (n_out // 64, n_in // 64) if IS_TRIAL else (n_out, n_in)
-        weights = [torch.randn(shape, device=DEVICE, dtype=DTYPE) for _ in range(1 if IS_TRIAL else 4)]
-        inputs = torch.randn(1, shape[1], device=DEVICE, dtype=DTYPE)
-        ways: dict[str, Callable[[Tensor], Tensor]] = {"torch": partial(F.linear, inputs)}
-        ways |= {f"ours {tile}": partial(_ours, inputs, tile) for tile in TILES if has_kernels(inputs)}
-        for way, product in ways.items():
-            rate = weights[0].nbytes / _seconds(product, weights)
-            note({"product": name, "by": way, "gb_per_s": rate / 1e9})
-            print(f"{name:>22} by {way:<20} {rate / 1e9:7.0f} GB/s", flush=True)
-
-
-def _ours(inputs: Tensor, tile: tuple[int, int, int], weight: Tensor) -> Tensor:
-    from vlatrain.fast.one_token_kernels import Tile, product
-
-    return product(inputs, weight, tile=Tile(*tile))
-
-
-def _seconds(product: Callable[[Tensor], Tensor], weights: list[Tensor]) -> float:
-    """Of one product; several weights in turns, so that none is found in the cache. As graphs where there are any."""
-
-    def work() -> None:
-        for number in range(ROUNDS):
-            product(weights[number % len(weights)])
-
-    replay = work
-    if not IS_TRIAL:
-        warm_up(work, 1)
-        replay = captured(work)[0].replay
-    replay()
-    wait()
-    started = time.perf_counter()
-    replay()
-    wait()
-    return (time.perf_counter() - started) / ROUNDS

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from loader import Timed, fastest, loader, made_set
-from speed_answers import measure_ours, measure_products, measure_reference
+from speed_answers import measure_ours, measure_reference
 from speed_gradients import gradients
 from speed_memory import largest_batches
 from speed_place import DEVICE, IS_TRIAL, SMALL_BATCH, model_config, release, wait
@@ -94,11 +94,6 @@ def answers(note: Note, _: float) -> None:
     measure_ours(note, "plain", (1, 16), is_captured=False)
 
 
-def products(note: Note, _: float) -> None:
-    """How fast products with a single row read their weights."""
-    measure_products(note)
-
-
 def checkpoint(note: Note, _: float) -> None:
     """How long a step waits for the copy of what a checkpoint holds: adapters of rank 32 and AdamW's moments."""
     release()
@@ -168,7 +163,6 @@ PARTS: Mapping[str, Part] = {
     "levers": Part(100, levers),
     "kernels": Part(55, kernels),
     "gradients": Part(30, joint_gradients),
-    "products": Part(10, products),
     "large_unequal": Part(75, large_unequal),
 }
 """The most wanted first."""
