@@ -22,7 +22,7 @@ from PIL import Image as Pillow
 from vlad.report import Reporter
 from vlatrain.configuration.simulation import Videos
 from vlatrain.data.jpeg import decoded, encoded
-from vlatrain.data.order import batch_indices, sample_order
+from vlatrain.data.order import indices_at, sample_order
 from vlatrain.distributed import Ranks
 from vlatrain.evaluate.policy import as_stored, on_device
 from vlatrain.evaluate.results import Episode
@@ -46,7 +46,7 @@ def main() -> None:
     silent_s = median(telling(None), 2000)
     show("telling a step: progress line and log line", telling_s, step_s, "log line alone", silent_s)
     sample_order(7, 0, FRAMES)
-    place_s = median(lambda: batch_indices(7, FRAMES, 12_345, BATCH), 2000)
+    place_s = median(lambda: indices_at(7, FRAMES, np.arange(12_345, 12_345 + BATCH)), 2000)
     whole_s = median(fresh_order(), 3)
     show("order of a batch, of a million frames", place_s, step_s, "a whole epoch's, once an epoch", whole_s)
     picture = np.random.default_rng(1).integers(0, 256, (32, 32, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import ArrayLike, NDArray
 from vlatrain.data.batches import Batch, Batches
-from vlatrain.data.order import batch_indices
+from vlatrain.data.order import indices_at
 from vlatrain.data.rlds import Frame, RLDSDataset
 from vlatrain.errors import TrainerError
 from vlatrain.model.action_tokens import ActionTokenizer
@@ -76,7 +76,7 @@ def assert_same(one: Batch, other: Batch) -> None:
 
 def test_a_batch_holds_the_samples_of_its_positions_padded_on_the_right() -> None:
     batch = make_batches().at(6)
-    expected = batch_indices(7, 20, 6, 3).tolist()
+    expected = indices_at(7, 20, np.arange(6, 9)).tolist()
     assert samples(batch) == expected
     assert batch.positions.tolist() == [6, 7, 8]
     width = max(1 + place % 3 for place in expected) + 7
@@ -145,7 +145,7 @@ def test_ranks_together_take_what_one_rank_would(ranks: int) -> None:
             for rank in range(ranks)
         ]
         together += [sample for row in zip(*parts, strict=True) for sample in row]
-    assert together == batch_indices(7, 20, 0, 40).tolist()
+    assert together == indices_at(7, 20, np.arange(40)).tolist()
 
 
 def test_a_real_set_with_the_real_tokenizers(make_set: Callable[..., Path], tiny_folder: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_real_set_with_the_real_tokenizers(make_set: Callable[..., Path], tiny
     stream = batches.stream(0)
     batch = next(stream)
     stream.close()
-    for row, place in enumerate(batch_indices(3, len(dataset), 0, 4)):
+    for row, place in enumerate(indices_at(3, len(dataset), np.arange(4))):
         frame = dataset[int(place)]
         length = int(batch.lengths[row])
         learned = batch.labels[row][batch.labels[row] != -100]

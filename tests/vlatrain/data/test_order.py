@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vlatrain.data.order import batch_indices, indices_at, rank_positions, sample_order
+from vlatrain.data.order import indices_at, rank_positions, sample_order
 
 
 @given(seed=st.integers(0, 2**63), epoch=st.integers(0, 1000), n=st.integers(1, 500))
@@ -24,7 +24,7 @@ def test_seeds_and_epochs_differ() -> None:
 
 @given(n=st.integers(1, 40), position=st.integers(0, 200), count=st.integers(1, 90))
 def test_a_batch_across_epochs_is_what_single_samples_are(n: int, position: int, count: int) -> None:
-    together = batch_indices(3, n, position, count)
+    together = indices_at(3, n, np.arange(position, position + count))
     assert together.tolist() == [
         int(sample_order(3, place // n, n)[place % n]) for place in range(position, position + count)
     ]

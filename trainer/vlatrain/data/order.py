@@ -24,13 +24,8 @@ def sample_order(seed: int, epoch: int, n: int) -> NDArray[np.uint32]:
     return order
 
 
-def batch_indices(seed: int, n: int, position: int, count: int) -> Indices:
-    """The samples at global positions `position`..`position + count - 1`, across epochs, of a set of `n`."""
-    return indices_at(seed, n, np.arange(position, position + count))
-
-
 def indices_at(seed: int, n: int, positions: Indices) -> Indices:
-    """The samples at the given ascending global positions."""
+    """The samples at the given ascending global positions, across epochs, of a set of `n`."""
     epochs, places = np.divmod(positions, n)
     parts = [sample_order(seed, int(epoch), n)[places[epochs == epoch]] for epoch in np.unique(epochs)]
     return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
