@@ -7,7 +7,7 @@ from patience import until
 from vlad.records.rundir import Home
 from vlatui.reading.threads import Threads
 from vlatui.session import Session
-from vlatui.settings import MOST_LINES, Settings, load_settings, merged
+from vlatui.settings import MOST_STARTED, Settings, load_settings, merged
 from vlatui.sites.local import LocalSite
 from vlatui.sites.sites import Sites
 from vlatui.telling.run_filter import RunSort
@@ -45,6 +45,6 @@ def test_lines_that_were_started_in_both_are_kept_the_newest_last(tmp_path: Path
 
 
 def test_only_so_many_lines_are_kept() -> None:
-    lines = tuple(f"auto {number}" for number in range(MOST_LINES))
+    lines = tuple(f"auto {number}" for number in range(MOST_STARTED))
     found = merged(Settings(started=lines), Settings(started=("auto 0", "auto x")), {"started"})
     assert found.started == (*lines[2:], "auto 0", "auto x")

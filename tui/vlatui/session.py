@@ -14,7 +14,7 @@ from vlad.policy.secrets import redacted
 from vlatui.asking.messages import ActionFailed
 from vlatui.look.words import tr
 from vlatui.reading.threads import Threads
-from vlatui.settings import MOST_LINES, Settings, load_settings, merged, save_settings
+from vlatui.settings import MOST_STARTED, Settings, load_settings, merged, save_settings
 from vlatui.sites.sites import Sites
 from vlatui.sites.vlad import Answer
 
@@ -52,7 +52,7 @@ class Session:
             return
         if line.strip() and not has_secret:
             others = [one for one in self.settings.started if one != line]
-            self.remember(started=(*others[1 - MOST_LINES :], line))
+            self.remember(started=(*others[1 - MOST_STARTED :], line))
 
     def _write(self) -> None:
         """Writes the newest settings, so that several changes at once end with the last of them.

@@ -9,7 +9,7 @@ from vlad.records.files import replace_file
 
 from vlatui.telling.run_filter import RunSort
 
-MOST_LINES = 50
+MOST_STARTED = 50
 """Lines that were started are kept."""
 
 
@@ -34,7 +34,7 @@ def merged(theirs: Settings, ours: Settings, changed: Collection[str]) -> Settin
     if "started" not in changed:
         return found
     others = [line for line in theirs.started if line not in ours.started]
-    return msgspec.structs.replace(found, started=(*others, *ours.started)[-MOST_LINES:])
+    return msgspec.structs.replace(found, started=(*others, *ours.started)[-MOST_STARTED:])
 
 
 def settings_file() -> Path:
