@@ -7,11 +7,8 @@
 #   EPISODES=400 TRIALS=20    demonstrations; episodes of each task in the evaluation at the end (0: none)
 #   FRESH="--wrist --proprio --chunk 8 --stem conv"   what the fresh model is made for; "--chunk 8 --stem conv" for the
 #                             published inputs
-#   LIMIT_S=570               as many steps as fit into so many seconds, of which START_S=40 are left for loading and
-#                             compiling and EVAL_S=80 for one evaluation at the end
-#   PACK=DIR                  afterwards: journals, and the last checkpoint in half precision in parts of 15 MB
 #
-# On a GPU machine without a network, .libero-gpu (a simulator that draws on the card) and .whl are unpacked first.
+# In calls of limited length: libero_campaign.py. On a GPU machine without a network see libero_environment.sh.
 # What is there already is kept: demonstrations, the fresh model, and the run, which goes on from its last checkpoint.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -36,19 +33,8 @@ if [ ! -d "$data" ]; then
   tail -n 12 "$out/demos.log"
 fi
 told "demonstrations"
-if [ -n "${LIMIT_S:-}" ]; then # when nothing renders: beside the simulators a step takes several times as long
-  # shellcheck disable=SC2086
-  pace=$("$python" benchmarks/libero_pace.py "$config" --fresh "$fresh" -- "$@")
-  told "a step takes $pace s"
-fi
 # shellcheck disable=SC2086
 [ -d "$out/$name" ] || { mkdir -p "$(dirname "$out/$name")" && tools fresh --data "$data" --out "$out/$name" $fresh; }
-if [ -n "${LIMIT_S:-}" ]; then
-  left=$((LIMIT_S - ($(date +%s) - begun) - ${START_S:-40} - ${EVAL_S:-80}))
-  steps=$("$python" -c 'import sys; print(max(500, int(float(sys.argv[1]) / float(sys.argv[2]) * 0.95)))' "$left" "$pace")
-  told "$steps steps fit into $left s"
-  set -- "$@" --set "max_steps=$steps" --set "save_steps=$steps" --set "eval_every_steps=$steps"
-fi
 status=0
 if vlad ls --json 2> /dev/null | grep -q learn; then
   vlad resume learn --follow || status=$?
@@ -57,11 +43,4 @@ else
 fi
 told "training ended with $status"
 [ "$trials" = 0 ] || vlad eval learn --trials "$trials" --result "$out/result.json"
-if [ -n "${PACK:-}" ]; then
-  mkdir -p "$PACK"
-  cp "$VLAD_HOME"/runs/*/{progress,evaluations}.jsonl "$PACK"
-  "$python" benchmarks/half_precision.py "$(find "$out/adapter-tmp" -name 'step-*' | sort | tail -n 1)" "$out/half"
-  tar -C "$out/half" -c . | split -b 15M - "$PACK/model.tar."
-  told "packed"
-fi
 exit $status
