@@ -4,7 +4,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -54,11 +53,6 @@ def large(note: Note, _: float) -> None:
 def unequal(note: Note, _: float) -> None:
     """Batch 16, texts of 26 to 42 tokens."""
     in_turns(note, UNEQUAL, [REFERENCE, BF16, FP8])
-
-
-def large_unequal(note: Note, _: float) -> None:
-    """Batch 32, texts of 26 to 42 tokens."""
-    in_turns(note, replace(LARGE, has_equal_texts=False), [REFERENCE, BF16, FP8])
 
 
 def levers(note: Note, _: float) -> None:
@@ -163,6 +157,5 @@ PARTS: Mapping[str, Part] = {
     "levers": Part(100, levers),
     "kernels": Part(55, kernels),
     "gradients": Part(30, joint_gradients),
-    "large_unequal": Part(75, large_unequal),
 }
 """The most wanted first."""

@@ -26,7 +26,7 @@ NAMES = {
 }
 Side = tuple[int, str, str]
 """Batch, texts, and who trains"""
-STEP_PARTS = ("step", "levers", "reference", "unequal", "large", "large_unequal")
+STEP_PARTS = ("step", "levers", "unequal", "large")
 
 
 def write_table(result: Path, before: Path | None = None, page: Path = PAGE) -> None:
