@@ -17,7 +17,7 @@ Pairs = list[tuple[Tensor, Tensor]]
 
 
 @torch.no_grad()
-def product_case(device: str, dtype: torch.dtype, n_in: int = 1104, n_out: int = 70) -> Pairs:
+def product_case(device: str, dtype: torch.dtype, n_in: int = 1104, n_out: int = 22) -> Pairs:
     """The three products with one row; neither width is a multiple of a tile's."""
     from vlatrain.fast import one_token_kernels
 
@@ -27,13 +27,15 @@ def product_case(device: str, dtype: torch.dtype, n_in: int = 1104, n_out: int =
     norm.to(device, dtype)
     inputs, onto = (torch.randn(1, size, generator=generator).to(device, dtype) for size in (n_in, n_out))
     weight = (torch.randn(n_out, n_in, generator=generator) / n_in**0.5).to(device, dtype)
-    gate, up = F.linear(norm(inputs), weight).float().chunk(2, dim=-1)
+    exact = inputs.double() @ weight.double().t()
+    normed = F.rms_norm(inputs.double(), (n_in,), norm.weight.double(), norm.eps) @ weight.double().t()
+    gate, up = normed.chunk(2, dim=-1)
     folded = one_token_kernels.Tile(rows=8, columns=256, warps=2, fold=8)
     return [
-        (one_token_kernels.product(inputs, weight, norm=norm, tile=folded), F.linear(norm(inputs), weight)),
+        (one_token_kernels.product(inputs, weight, norm=norm, tile=folded), normed),
         (one_token_kernels.gated(inputs, weight, norm, folded), F.silu(gate) * up),
-        (one_token_kernels.product(inputs, weight, norm=norm), F.linear(norm(inputs), weight)),
-        (one_token_kernels.product(inputs, weight, onto=onto), torch.addmm(onto, inputs, weight.t())),
+        (one_token_kernels.product(inputs, weight, norm=norm), normed),
+        (one_token_kernels.product(inputs, weight, onto=onto), onto.double() + exact),
         (one_token_kernels.gated(inputs, weight, norm), F.silu(gate) * up),
     ]
 
@@ -53,15 +55,15 @@ def beside_of(
 
 
 def exactly(weight: Beside, inputs: Tensor) -> Tensor:
-    """In fp32, with inputs as they are."""
-    out = inputs.float() @ (weight.weight.float() * weight.scales).t()
+    """In fp64, with inputs as they are."""
+    out = inputs.double() @ (weight.weight.double() * weight.scales).t()
     if weight.adapters is not None:
-        out = out + inputs.float() @ weight.adapters.downs.float().t() @ weight.adapters.ups.float().t()
+        out = out + inputs.double() @ weight.adapters.downs.double().t() @ weight.adapters.ups.double().t()
     return out
 
 
 @torch.no_grad()
-def beside_case(device: str, dtype: torch.dtype, n_in: int = 1104, n_each: int = 37, rank: int = 6) -> Pairs:
+def beside_case(device: str, dtype: torch.dtype, n_in: int = 1104, n_each: int = 13, rank: int = 6) -> Pairs:
     """The products with one row over weights in fp8: of one, two and three linears, with adapters and without."""
     from vlatrain.fast.one_token_kernels import Tile, gated, product
 
@@ -70,14 +72,14 @@ def beside_case(device: str, dtype: torch.dtype, n_in: int = 1104, n_each: int =
     norm.weight.copy_(torch.rand(n_in, generator=generator) + 0.5)
     norm.to(device, dtype)
     inputs, onto = (torch.randn(1, size, generator=generator).to(device, dtype) for size in (n_in, n_each))
-    normed = F.rms_norm(inputs.float(), (n_in,), norm.weight.float(), norm.eps)
+    normed = F.rms_norm(inputs.double(), (n_in,), norm.weight.double(), norm.eps)
     found: Pairs = []
     for ranks, tile in ((rank, None), (rank, Tile(rows=8, columns=256, warps=2, fold=8)), (0, None)):
         asked, output, both = (beside_of(device, dtype, count, n_in, n_each, ranks) for count in (3, 1, 2))
         gate, up = exactly(both, normed).chunk(2, dim=-1)
         found += [
             (product(inputs, asked, norm=norm, tile=tile), exactly(asked, normed)),
-            (product(inputs, output, onto=onto, tile=tile), onto.float() + exactly(output, inputs)),
+            (product(inputs, output, onto=onto, tile=tile), onto.double() + exactly(output, inputs)),
             (gated(inputs, both, norm, tile), F.silu(gate) * up),
         ]
     return found

@@ -1,19 +1,12 @@
 """What lies between the products of an MLP over weights in fp8 against the plain pieces."""
 
-import os
-from importlib.util import find_spec
-
 import pytest
 import torch
+from interpreted import needs_kernels
 from rounding_cases import cases
 from torch import Tensor
 from vlatrain.model import gated_rounding
 from vlatrain.model.fp8 import FP8
-
-needs_kernels = pytest.mark.skipif(
-    os.environ.get("TRITON_INTERPRET") != "1" or find_spec("triton") is None,
-    reason="kernels run on a CPU with TRITON_INTERPRET=1, where Triton is; on GPUs: tests/gpu/test_kernels.py",
-)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

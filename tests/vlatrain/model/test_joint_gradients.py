@@ -1,10 +1,8 @@
 """Gradients of joint products against those of the plain pieces."""
 
-import os
-from importlib.util import find_spec
-
 import pytest
 import torch
+from interpreted import needs_kernels
 from joint_cases import gated_case, narrow_case, turned_case
 from torch import Tensor
 from vlatrain.model import joint_gradients
@@ -13,10 +11,6 @@ from vlatrain.model.turned import turn, turned
 TYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 OF_KERNELS = pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 """Triton multiplies no matrices in bf16 as Python."""
-needs_kernels = pytest.mark.skipif(
-    os.environ.get("TRITON_INTERPRET") != "1" or find_spec("triton") is None,
-    reason="kernels run on a CPU with TRITON_INTERPRET=1, where Triton is; on GPUs: tests/gpu/test_kernels.py",
-)
 
 
 def distance(found: Tensor, expected: Tensor) -> float:

@@ -61,9 +61,9 @@ def _attended(
     else:
         begin, end = place * split // SPLITS, place * (split + 1) // SPLITS
         is_first = split == 0  # its own place is in the first share
-        own = at < tl.where(is_first, SIZE, 0)
-        tl.store(keys + kept + place * SIZE + at, key, mask=own)
-        tl.store(values + kept + place * SIZE + at, value, mask=own)
+        if is_first:
+            tl.store(keys + kept + place * SIZE + at, key)
+            tl.store(values + kept + place * SIZE + at, value)
     most = tl.sum(query * key.to(tl.float32), axis=0) * scale  # of its own place; then of those before it, in parts
     total = most * 0.0 + 1.0
     mixed = value.to(tl.float32)
