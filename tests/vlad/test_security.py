@@ -44,11 +44,12 @@ def test_a_home_of_somebody_else_is_refused(tmp_path: Path, which: str) -> None:
 
 @pytest.mark.parametrize("which", ["runs", "live"])
 def test_a_folder_of_the_home_that_is_a_symlink_is_refused(tmp_path: Path, which: str) -> None:
-    (tmp_path / "home").mkdir()
+    home = Home(tmp_path / "home").prepare()
     (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "home" / which).symlink_to(tmp_path / "elsewhere")
+    (home.path / which).rmdir()
+    (home.path / which).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(RecordError, match="symlink"):
-        Home(tmp_path / "home").prepare()
+        home.prepare()
 
 
 def give_away(lab: Lab, run: Path) -> None:

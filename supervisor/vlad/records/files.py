@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from vlad.records import failpoints
@@ -151,6 +151,26 @@ def private_folder(path: Path) -> Path:
     if stat.S_IMODE(found.st_mode) != PRIVATE_FOLDER:
         path.chmod(PRIVATE_FOLDER)
     return path
+
+
+def home_folder(path: Path, rooms: Collection[Path]) -> None:
+    """Makes a folder that a user has named, and the rooms in it, as `private_folder` does.
+
+    A folder that others can look into is closed to them only where it is empty, or has all rooms already: it may be
+    `/data`. Raises RecordError for another one, and leaves it as it is.
+    """
+    try:
+        is_open = path.is_dir() and not path.is_symlink() and stat.S_IMODE(path.stat().st_mode) != PRIVATE_FOLDER
+        holds_other_things = is_open and any(path.iterdir()) and not all(room.is_dir() for room in rooms)
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read: {error.strerror}; choose another with VLAD_HOME") from error
+    if holds_other_things:
+        raise RecordError(
+            f"{path} holds other things, and runs are kept in a folder that only you can enter; "
+            f"choose one of their own with VLAD_HOME, e.g. {path / 'vlad'}"
+        )
+    for folder in (path, *rooms):
+        private_folder(folder)
 
 
 def _refuse_others(path: Path, found: os.stat_result) -> None:

@@ -12,7 +12,7 @@ from vlad.records.attemptdir import AttemptDirectory
 from vlad.records.files import (
     RecordError,
     append_line,
-    private_folder,
+    home_folder,
     read_lines,
     replace_file,
     set_aside,
@@ -70,9 +70,8 @@ class Home(msgspec.Struct, frozen=True):
         return self.path / "ended"
 
     def prepare(self) -> "Home":
-        """Makes the folders, mode 0700. Raises RecordError where they are not ours."""
-        for folder in (self.path, self.runs, self.live):
-            private_folder(folder)
+        """Makes the folders, mode 0700. Raises RecordError where they are not ours, or are for other things."""
+        home_folder(self.path, (self.runs, self.live))
         return self
 
     def run(self, run_id: str) -> "RunDirectory":

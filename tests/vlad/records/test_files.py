@@ -1,6 +1,7 @@
 """Files that survive crashes: replaced as a whole, journals that a torn line does not spoil."""
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from vlad.records.files import (
     set_aside,
 )
 from vlad.records.requests import Action, pending_requests, send_request
+from vlad.records.rundir import Home
 
 
 def test_a_replaced_file_is_private_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
@@ -101,6 +103,24 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("")
     with pytest.raises(RecordError, match="VLAD_HOME"):
         private_folder(tmp_path / "home")
+
+
+@pytest.mark.parametrize("other", ["datasets", "runs"])
+def test_a_folder_of_other_things_is_not_closed_to_others(tmp_path: Path, other: str) -> None:
+    (tmp_path / "data" / other).mkdir(parents=True)
+    (tmp_path / "data").chmod(0o755)
+    with pytest.raises(RecordError, match="data/vlad"):
+        Home(tmp_path / "data").prepare()
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o755
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [other]
+
+
+def test_an_empty_folder_and_a_home_are_closed_to_others(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    for _ in range(2):
+        (tmp_path / "home").chmod(0o755)
+        assert Home(tmp_path / "home").prepare().live.is_dir()
+        assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
 
 
 def test_requests_come_oldest_first_and_what_is_none_is_left_alone(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from vlad.host.health.finding import Finding, Level
 from vlad.host.logind import ends_processes_of
 from vlad.host.user_config import read_user_config
-from vlad.records.files import RecordError, private_folder
+from vlad.records.files import RecordError
+from vlad.records.rundir import Home
 
 HUB = "https://huggingface.co"
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -37,7 +38,7 @@ def check_user_config(path: Path) -> Finding:
 
 def check_home(home: Path) -> Finding:
     try:
-        private_folder(home)
+        Home(home).prepare()
     except RecordError as error:
         return Finding(check="runs", level=Level.PROBLEM, found=str(error))
     skew_s = _skew_s(home)
