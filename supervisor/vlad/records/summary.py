@@ -24,12 +24,20 @@ LOSS_HISTORY = 240
 KEPT_WARNINGS = 20
 
 
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """The last step told at an earlier moment, and what a step usually took by then."""
+
+    at: float
+    step: int
+    typical_step_s: float | None
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Live numbers of a run. None = not reported (yet). Rates in percent, durations in seconds, `_at` in Unix seconds.
 
     `typical_step_s`, `evaluating_s` and `saving_s` are smoothed durations, the inputs of an ETA; `phase_first_done` is
-    how much was done when the phase was first told of; `loss_history` holds the newest losses for a small plot;
-    `passing` are those of the `warnings` that can be over, by what they are about.
+    how much was done when the phase was first told of; steps are timed from the `mark` on; `loss_history` holds the
+    newest losses for a small plot; `passing` are those of the `warnings` that can be over, by what they are about.
     """
 
     attempt: int = 0
@@ -53,6 +61,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     step: int | None = None
     step_at: float | None = None
+    mark: Mark | None = None
     loss: float | None = None
     learning_rate: float | None = None
     samples_per_s: float | None = None
@@ -195,18 +204,27 @@ def _phase_changed(summary: Summary, line: PhaseChange) -> Summary:
 
 
 def _stepped(summary: Summary, line: Step) -> Summary:
-    """Programs that tell no step time are timed by the distance of their lines, where nothing lay between."""
+    """Programs that tell no step time are timed by when their lines were read, where nothing lay between.
+
+    Lines that were read at once share the time since those before them.
+    """
     summary = _entered(summary, Phase.TRAINING, line.at)
-    step_s = line.step_s
-    if step_s is None and summary.step_at is not None and summary.step is not None and line.step > summary.step:
-        # lines of a log that were read at once tell no duration
-        step_s = (line.at - summary.step_at) / (line.step - summary.step) if line.at > summary.step_at else None
+    mark = summary.mark if line.at == summary.step_at else _mark(summary)
+    step_s, usual_s = line.step_s, summary.typical_step_s
+    if step_s is None and mark is not None and line.step > mark.step and line.at > mark.at:
+        step_s, usual_s = (line.at - mark.at) / (line.step - mark.step), mark.typical_step_s
     history = summary.loss_history if line.loss is None else (*summary.loss_history[1 - LOSS_HISTORY :], line.loss)
     return msgspec.structs.replace(
-        summary, step=line.step, step_at=line.at, loss=line.loss, learning_rate=line.learning_rate,
+        summary, step=line.step, step_at=line.at, mark=mark, loss=line.loss, learning_rate=line.learning_rate,
         samples_per_s=line.samples_per_s, step_s=step_s, memory_bytes=line.memory_bytes, epoch=line.epoch,
-        metrics=line.metrics, loss_history=history, typical_step_s=_smoothed(summary.typical_step_s, step_s),
+        metrics=line.metrics, loss_history=history, typical_step_s=_smoothed(usual_s, step_s),
     )  # fmt: skip
+
+
+def _mark(summary: Summary) -> Mark | None:
+    if summary.step_at is None or summary.step is None:
+        return None
+    return Mark(at=summary.step_at, step=summary.step, typical_step_s=summary.typical_step_s)
 
 
 def _entered(summary: Summary, phase: Phase, at: float, of_step: int | None = None) -> Summary:

@@ -48,6 +48,13 @@ def test_steps_without_a_time_are_timed_by_their_distance_unless_something_lay_b
     assert between.saving_s == 49.0
 
 
+def test_steps_whose_lines_are_read_at_once_share_the_time_since_those_before() -> None:
+    old = [Step(at=10, step=step) for step in range(1, 501)]  # a log that was long already
+    told = folded(*old, *(Step(at=at, step=495 + 5 * (at - 10) + n) for at in range(11, 41) for n in range(1, 6)))
+    assert told.step == 650
+    assert told.step_s == told.typical_step_s == pytest.approx(0.2)
+
+
 def test_progress_within_a_phase_does_not_restart_its_clock() -> None:
     summary = folded(
         PhaseChange(at=5, phase=Phase.EVALUATING, total=10),
