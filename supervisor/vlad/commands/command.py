@@ -21,18 +21,24 @@ class CliError(Exception):
 class Parser(ArgumentParser):
     """Refuses in one line, like every other error here, and never guesses abbreviations."""
 
+    takes_command = False
+
     def error(self, message: str) -> NoReturn:
         raise CliError(f"{message}; {self._suggestion(message)}`{self.prog} --help` shows how")
 
     def _suggestion(self, message: str) -> str:
-        """For an option that there is not, the one that looks like it."""
+        """For an option that there is not, the one that looks like it, else where words belong that are no options."""
         from difflib import get_close_matches
 
         unknown = [word.partition("=")[0] for word in message.split() if word.startswith("--")]
         if not unknown or not message.startswith("unrecognized arguments"):
             return ""
         close = get_close_matches(unknown[0], self._option_string_actions, n=1, cutoff=0.7)
-        return f"did you mean {close[0]}? " if close else ""
+        if close:
+            return f"did you mean {close[0]}? "
+        program = "a program comes after --; " if self.takes_command else ""
+        has_fields = "--set" in self._option_string_actions
+        return program + ("a field of the configuration is --set FIELD=VALUE; " if has_fields else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +68,7 @@ class Command:
             formatter_class=RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+        parser.takes_command = self.takes_command
         self.add(parser)
         return parser
 

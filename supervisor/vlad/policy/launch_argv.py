@@ -63,6 +63,8 @@ def asked_processes(arguments: TrainArguments) -> str:
     text = arguments.figures[0] if arguments.figures else AUTO
     if text == AUTO:
         return AUTO
+    if text.endswith((".yaml", ".yml")):
+        raise BadArguments(f"{text}: a configuration is named by --config {text}")
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_PROCESSES:
         raise BadArguments(f"NPROC {text!r}: it must be auto or a whole number of at least 1")
     return str(int(text))

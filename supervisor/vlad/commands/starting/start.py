@@ -32,7 +32,7 @@ from vlad.commands.training.trainer import (
     resolved_config,
 )
 from vlad.commands.watching.follow import follow_until_end
-from vlad.policy.launch_argv import POSITIONALS, kept_environment, trainer_argv, training_environment
+from vlad.policy.launch_argv import AUTO, POSITIONALS, kept_environment, trainer_argv, training_environment
 from vlad.policy.secrets import redacted
 from vlad.records.history import NAME, name_in
 from vlad.records.rundir import Home, RunDirectory, new_run_id
@@ -144,6 +144,7 @@ def _announce(run: RunDirectory) -> None:
 
 def _training_spec(arguments: Namespace) -> RunSpec:
     refuse_following_arguments(arguments)
+    _refuse_program(arguments.figures)
     file = config_file(arguments.config)
     resolved = resolved_config(arguments, figures_with_gpus(arguments), file, check=True)
     for note in resolved.notes:
@@ -211,6 +212,12 @@ def _refuse_trainer_arguments(arguments: Namespace) -> None:
     for name, value in given.items():
         if value:
             raise CliError(f"{name} is for our trainer; it means nothing to the command after --")
+
+
+def _refuse_program(figures: list[str]) -> None:
+    """Raises CliError for the words of a program where figures belong."""
+    if figures and figures[0] != AUTO and (figures[0].endswith((".py", ".sh")) or shutil.which(figures[0])):
+        raise CliError(f"{figures[0]} is a program, which comes after --: `vlad start -- {shlex.join(figures)}`")
 
 
 def _restart_policy(arguments: Namespace, budget: int) -> RestartPolicy:
