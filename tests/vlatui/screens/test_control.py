@@ -34,6 +34,8 @@ async def test_a_command_of_others_is_promised_no_checkpoint(dashboard: Make, ho
         await pilot.press("s")
         await until_shown(pilot, "Stop tabletop_demo?", "It is told to end (SIGTERM)", "r starts its command again.")
         assert "checkpoint is saved" not in screen_text(app)
+        await pilot.press("n", "c")
+        await until_told(pilot, "tabletop_demo is asked to save a checkpoint; of programs of others only those")
 
 
 @pytest.mark.parametrize("key", ["n", "escape"])

@@ -67,6 +67,7 @@ SENTENCES: dict[str, str] = {
     "asked to stop now": "已请求立即停止",
     "asked to save a checkpoint": "已请求保存检查点",
     "asked to evaluate": "已请求评估",
+    "of programs of others only those that use vlad.report answer": "外部程序只有使用 vlad.report 才会响应",
     "{run} cannot be asked: {error}": "无法请求 {run}:{error}",
     "{run} goes on": "{run} 继续运行",
     "{run} is started": "{run} 已启动",

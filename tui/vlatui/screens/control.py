@@ -6,6 +6,7 @@ from textual import work
 from vlad.records.home_view import RunView
 from vlad.records.requests import Action
 from vlad.records.run import State
+from vlad.records.spec import Kind
 
 from vlatui.asking.messages import ActionDone, ActionFailed
 from vlatui.asking.outside import hand_over
@@ -70,7 +71,10 @@ class Control(Selection):
         for run in runs:
             try:
                 words = self.session.sites.named(run.site).ask(run.run_id, action)
-                self.post_message(ActionDone(tr("{run} is {what}", run=run.record.name, what=tr(words))))
+                said = tr("{run} is {what}", run=run.record.name, what=tr(words))
+                if run.kind is Kind.COMMAND and action in NOT_RUNNING:
+                    said += "; " + tr("of programs of others only those that use vlad.report answer")
+                self.post_message(ActionDone(said))
             except OSError as error:
                 words = error.strerror or str(error)
                 self.post_message(ActionFailed(tr("{run} cannot be asked: {error}", run=run.record.name, error=words)))

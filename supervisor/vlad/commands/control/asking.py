@@ -16,6 +16,7 @@ from vlad.records.spec import Kind
 from vlad.supervise import control
 
 DETACHED = 130
+ANSWERED_BY_REPORT = "of programs of others only those that use vlad.report answer"
 TRAINED = frozenset({Reason.MAX_STEPS, Reason.EARLY_STOP})
 
 
@@ -108,7 +109,9 @@ def _ask(action: Action, answer: str) -> Command:
         if record.state is not State.RUNNING:
             raise CliError(f"{run.run_id} is {record.state}: only a running run can {action}")
         control.ask(run, action)
-        say(f"{run.run_id} {answer}; `vlad show {run.run_id}` shows it when it is done")
+        is_ours = run.read_spec().kind is Kind.TRAIN
+        then = f"`vlad show {run.run_id}` shows it when it is done" if is_ours else ANSWERED_BY_REPORT
+        say(f"{run.run_id} {answer}; {then}")
         return 0
 
     return Command(run=run_verb, add=add_run, examples=f"vlad {action} last")

@@ -1,4 +1,4 @@
-"""vlad resume: what it says of a run that had nothing left to do."""
+"""vlad resume, save, evaluate: what they promise of a run."""
 
 import pytest
 from command_line import Story, Vlad
@@ -6,6 +6,7 @@ from patience import until
 from supervised_runs import Lab, Run
 from vlad.records.progress import Reason
 from vlad.records.run import State
+from vlad.records.spec import Kind
 from vlad.supervise import locks
 
 
@@ -23,3 +24,12 @@ def test_resuming_a_training_that_had_succeeded_says_how_to_train_on(
     resumed = Run(story.run)
     until(lambda: len(resumed.record.attempts) == 2 and resumed.record.state.is_final, resumed)
     until(lambda: not locks.is_locked(resumed.directory.keeper_lock), "the end of its guards")
+
+
+@pytest.mark.parametrize(
+    ("kind", "promised"), [(Kind.TRAIN, "shows it when it is done"), (Kind.COMMAND, "only those that use vlad.report")]
+)
+def test_an_answer_is_promised_only_of_who_can_give_one(vlad: Vlad, lab: Lab, kind: Kind, promised: str) -> None:
+    Story(lab, "asked", kind=kind).attempt()
+    for verb in ("save", "evaluate"):
+        assert promised in vlad(verb, "asked").err
