@@ -48,6 +48,15 @@ async def test_a_stop_can_be_declined(dashboard: Make, runs: Runs, key: str) -> 
         assert requests_of(runs["training"]) == []
 
 
+async def test_enter_which_ends_what_was_typed_for_a_prompt_stops_nothing(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await pilot.press("s", "enter")
+        assert isinstance(app.screen, ConfirmScreen)
+        assert requests_of(runs["training"]) == []
+
+
 async def test_stop_now_says_how_many_steps_are_lost(dashboard: Make, runs: Runs) -> None:
     app = dashboard()
     async with app.run_test(size=SIZE, notifications=True) as pilot:

@@ -3,7 +3,7 @@
 from functools import partial
 
 import pytest
-from dashboards import SIZE, Make, Runs, headings, run_rows, until_read, until_told
+from dashboards import SIZE, Make, Runs, headings, requests_of, run_rows, until_read, until_told
 from fake_runs import FakeRun, succeeded_run
 from screen_text import screen_text, until, until_shown
 from textual.widgets import ContentSwitcher, Input
@@ -118,6 +118,16 @@ async def test_f_pauses_and_follows_again_from_any_tab(dashboard: Make, runs: Ru
         await until_shown(pilot, "❚❚ paused, f follows")
         await pilot.press("2", "f")
         await until_shown(pilot, "● following")
+
+
+async def test_a_place_in_the_log_is_typed_from_the_runs_and_asks_to_stop_nothing(dashboard: Make, runs: Runs) -> None:
+    app = dashboard()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until_read(pilot)
+        await until_shown(pilot, "● following")
+        await pilot.press("2", "colon", *"step", "space", *"100", "enter")
+        await until_shown(pilot, "match 1 of 1")
+        assert requests_of(runs["training"]) == []
 
 
 async def test_o_sorts_and_remembers(dashboard: Make, runs: Runs) -> None:

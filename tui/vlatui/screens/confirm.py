@@ -13,10 +13,10 @@ from vlatui.widgets.lines import Lines
 
 
 class ConfirmScreen(ModalScreen[bool]):
-    """Answers True on y or enter, False on n or escape."""
+    """Answers True on y alone, False on n or escape: what was typed for a prompt ends with enter."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y,enter", "answer(True)", "Yes"),
+        Binding("y", "answer(True)", "Yes"),
         Binding("n,escape,q", "answer(False)", "No"),
     ]
 

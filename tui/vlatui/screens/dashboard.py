@@ -38,6 +38,7 @@ class DashboardScreen(Showing):
         Binding("T", "stacks", "Stacks", show=False, tooltip="Where the run's processes are in their code, now"),
         Binding("w", "why", "Why", tooltip="Why the run died: evidence and advice"),
         Binding("f", "follow", "Follow", tooltip="Follow the end of the log, or pause"),
+        Binding("colon", "go_to_line", "Go to a line, step or time", show=False),
         Binding("slash", "filter", "Filter", tooltip="Filter the runs: text, failed, live, success>80, suite:spatial"),
         Binding("o", "sort", "Sort", show=False, tooltip="Sort the runs: newest, name, success, loss"),
         Binding("O", "group", "Group", show=False, tooltip="Headings above the runs: live, queued, ended; or none"),

@@ -164,6 +164,10 @@ class Navigation(Starting):
         self.show_tab("log")
         self.query_one(LogPane).toggle_follow()
 
+    def action_go_to_line(self) -> None:
+        self.show_tab("log")
+        self.query_one(LogPane).action_ask("line")
+
     def action_filter(self) -> None:
         prompt = self.query_one("#run-filter", Input)
         prompt.value = self.filter.text
