@@ -24,29 +24,28 @@ def _add(parser: ArgumentParser) -> None:
 
 
 def _run(arguments: Namespace) -> int:
+    """Of history only names are read. What the parts of a run came to is told by that run: ended ones are left out."""
     home = our_home()
     adopt_orphans(home)
-    overviews = _overviews(home, None if arguments.all else RECENT)
+    most = None if arguments.all else RECENT
+    overviews = _overviews(home, [*home.live_ids(), *home.newest_ended_ids(most, with_parts=False)])
     if arguments.json:
         print_json([one.as_json() for one in overviews])
     elif overviews:
         ink = Ink.for_stream(sys.stdout)
-        print(table(COLUMNS, rows(overviews, ink), ink, terminal_columns(sys.stdout)))
+        print(table(COLUMNS, rows(overviews, ink), ink, terminal_columns(sys.stdout)), flush=True)
+        if most is not None and len(home.newest_ended_ids(most + 1, with_parts=False)) > most:
+            say("runs that ended earlier are left out; `vlad ls --all` lists them")
     else:
         say(f"there are no runs in {home.path}; `vlad start` starts one")
     return 0
 
 
-def _overviews(home: Home, most_ended: int | None) -> list[Overview]:
-    """Live runs and the newest ended ones, each newest first. Of history only names are read.
-
-    What the parts of a run came to is told by that run: they are left out when they have ended.
-    """
-    live = home.live_ids()
-    ended = home.newest_ended_ids(most_ended, with_parts=False)
+def _overviews(home: Home, run_ids: list[str]) -> list[Overview]:
+    """These runs, live ones first, each newest first."""
     at = time.time()
     found = []
-    for run_id in (*live, *ended):
+    for run_id in run_ids:
         if not (home.runs / run_id).exists():
             continue  # it is just being made, or was just removed
         try:

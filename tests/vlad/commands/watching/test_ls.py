@@ -67,9 +67,21 @@ def test_of_ended_runs_only_the_last_few_are_read(vlad: Vlad, lab: Lab) -> None:
             story.run.state.write_bytes(b"\0" * 100)
             story.run.events.write_bytes(b"")
     few, every = vlad("ls"), vlad("ls", "--all")
-    assert few.err == ""
+    assert few.err == "vlad: runs that ended earlier are left out; `vlad ls --all` lists them\n"
     assert len(few.out.splitlines()) == 1 + 5
+    assert "left out" not in every.err
     assert every.err.count("neither a readable state.json nor a journal") == 3
+
+
+def test_a_long_run_that_has_just_ended_is_among_the_last(vlad: Vlad, lab: Lab) -> None:
+    now = time.time()
+    long = Story(lab, "long", now - 90_000).attempt()
+    for number in range(6):
+        Story(lab, f"run{number}", now - 600 * (6 - number)).attempt().ended(code=0).moved(State.SUCCEEDED)
+    long.ended(code=0).moved(State.SUCCEEDED)
+    out = vlad("ls").out
+    assert long.run.run_id in out
+    assert "-run1-" not in out
 
 
 def test_the_list_as_json_has_record_progress_and_eta(vlad: Vlad, training: Story) -> None:
