@@ -91,6 +91,8 @@ def _quiet_lines(run: RunDirectory, quiet: Quiet, ink: Ink) -> list[str]:
     word = ink("HUNG", Tone.BAD) if quiet.is_hung else ink("quiet", Tone.CARE)
     rows = [(word, safe(quiet.told(time.time()))), *(("stands", safe(one.text)) for one in quiet.evidence)]
     rows.append(("stacks", str(run.path / quiet.stacks) if quiet.stacks else f"`vlad stacks {run.run_id}` reads them"))
+    if quiet.is_hung and not quiet.restarts:
+        rows.append(("to do", f"`vlad stop {run.run_id}`, then `vlad resume {run.run_id}`"))
     return [pairs(rows, ink)]
 
 

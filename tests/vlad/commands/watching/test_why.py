@@ -1,14 +1,16 @@
-"""vlad why of runs that have not begun: what they wait for, or what they were to follow, and what starts them."""
+"""vlad why of runs that have not begun (what they wait for, and what starts them) and of those that hang."""
 
 from pathlib import Path
 
 import msgspec
 import pytest
-from command_line import Vlad
+from command_line import Story, Vlad
 from fake_gpus import fake_gpus
 from patience import until
 from supervised_runs import Lab, Run
 from vlad.commands.watching.why import attempt_line
+from vlad.records.events import WentQuiet
+from vlad.records.quiet import Quiet
 from vlad.records.run import Attempt, State
 from vlad.records.spec import Predecessor
 from vlad.supervise import detach
@@ -32,6 +34,15 @@ def test_a_run_that_waits_says_how_the_other_stands(lab: Lab, vlad: Vlad) -> Non
     assert "to do" not in told
     (lab.path / "gate").touch()
     assert second.until_ended().state is State.SUCCEEDED
+
+
+def test_a_run_that_hangs_and_is_left_alone_says_what_can_be_done(lab: Lab, vlad: Vlad) -> None:
+    story = Story(lab, "hung").attempt()
+    for restarts in (False, True):
+        story.event(WentQuiet, quiet=Quiet(since=0, missing="no step", is_hung=True, restarts=restarts))
+        told = vlad("why", "hung").out
+        assert "HUNG" in told
+        assert ("`vlad stop " in told) is not restarts
 
 
 def test_a_run_that_never_began_says_so_and_starts_when_it_is_resumed(
