@@ -5,7 +5,7 @@ from enum import StrEnum
 from vlad.records.run import Attempt, RunRecord
 from vlad.records.wording import Wording, Wordings, word_for_word
 
-_RESUME = "`vlad resume` goes on from the last checkpoint"
+_RESUME = "`vlad resume` starts it again, from a checkpoint where there is one"
 
 
 class Advice(StrEnum):

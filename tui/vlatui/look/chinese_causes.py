@@ -117,7 +117,7 @@ CAUSES: dict[str, str] = {
     "it ended with exit code {code}; the log names no cause": "以退出码 {code} 结束;日志没有说明原因",
     "a command was not found or cannot be executed (exit {code})": "命令未找到或无法执行(退出码 {code})",
     # advice
-    "`vlad resume` goes on from the last checkpoint": "`vlad resume` 从最后的检查点继续",
+    "`vlad resume` starts it again, from a checkpoint where there is one": "`vlad resume` 重新启动,有检查点则从其继续",
     "lower batch_size and raise grad_accumulation_steps by the same factor (the effective batch stays), "
     "or free the GPU: `nvidia-smi` shows who else holds its memory": (
         "减小 batch_size 并同倍增大 grad_accumulation_steps(有效批量不变),或释放 GPU:`nvidia-smi` 显示谁占用显存"

@@ -80,7 +80,9 @@ def _state_rows(overview: Overview, ink: Ink) -> list[tuple[str, str]]:
         rows.append(("quiet", ink(safe(record.quiet.told(overview.at)), overview.tone)))
         rows += [("stands", safe(evidence.text)) for evidence in record.quiet.evidence]
     if record.diagnosis is not None and not overview.is_live:
-        rows.append(("cause", f"{safe(record.diagnosis.summary)} (`vlad why {record.run_id}`)"))
+        is_told = record.diagnosis.summary in record.why
+        rows += [] if is_told else [("cause", safe(record.diagnosis.summary))]
+        rows.append(("evidence", f"`vlad why {record.run_id}` quotes it, and says what to do"))
     rows += [("left behind", ink(safe(one.told), Tone.BAD)) for one in record.leftovers if is_alive(one.process)]
     until = record.ended_at or overview.at
     spent_s = record.ran_s(overview.at) if record.has_begun else until - record.created_at

@@ -110,7 +110,12 @@ def _end_rows(run: RunDirectory, attempt: int, diagnosis: Diagnosis, ink: Ink) -
 
 def _way_on_rows(record: RunRecord, attempt: Attempt) -> list[tuple[str, str]]:
     told = (("since", since(record, attempt)), ("to do", to_do(record, attempt)))
-    return [(title, english(words)) for title, words in told if words]
+    return [(title, _of_run(record.run_id, english(words))) for title, words in told if words]
+
+
+def _of_run(run_id: str, advice: str) -> str:
+    """Its commands as they can be typed."""
+    return advice.replace(" RUN`", f" {run_id}`").replace("`vlad resume`", f"`vlad resume {run_id}`")
 
 
 def _quotes(run: RunDirectory, diagnosis: Diagnosis) -> list[str]:

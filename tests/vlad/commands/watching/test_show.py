@@ -46,6 +46,14 @@ def test_why_tells_cause_evidence_and_advice(vlad: Vlad, failed: Story) -> None:
     assert "\x1b" not in out
 
 
+def test_a_cause_that_the_end_names_is_said_once(vlad: Vlad, failed: Story) -> None:
+    head = vlad("show", "greedy").out.partition("\n\n")[0]
+    diagnosis = failed.run.read_record().diagnosis
+    assert diagnosis is not None
+    assert head.count(diagnosis.summary) == 1
+    assert f"`vlad why {failed.run.run_id}` quotes it" in head
+
+
 def test_why_as_json(vlad: Vlad, failed: Story) -> None:
     document = vlad("why", "greedy", "--json").json
     assert document["attempts"][0]["diagnosis"]["cause"] == "CUDA_OUT_OF_MEMORY"
@@ -70,7 +78,9 @@ def test_why_of_a_run_that_was_restarted_tells_why_it_had_to_be(vlad: Vlad, lab:
     assert "  2  not ended" in out
     assert "since    it was restarted" in out
     assert "no kill for lack of memory\n" in out, "nobody needs to resume it"
-    story.ended(code=0).moved(State.SUCCEEDED, reason=Reason.MAX_STEPS)
+    story.ended(killed, signal=9).moved(State.FAILED, why="killed")
+    assert f"; `vlad resume {story.run.run_id}` starts it again" in vlad("why", "spatial").out
+    story.attempt().ended(code=0).moved(State.SUCCEEDED, reason=Reason.MAX_STEPS)
     out = vlad("why", "spatial").out
     assert "SUCCEEDED after" in out.splitlines()[0]
     assert out.splitlines()[0].endswith(": max steps")
