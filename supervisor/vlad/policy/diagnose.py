@@ -15,13 +15,14 @@ from vlad.records.run import Cause, Diagnosis, Evidence
 from vlad.records.spec import Kind
 from vlad.records.wording import Wording, worded
 
-CRASHED = (
-    "it was ended by {signal}: native code crashed",
-    "rank {rank} was ended by {signal}: native code crashed",
-)
+CRASHED = ("it was ended by {signal}: native code crashed", "rank {rank} was ended by {signal}: native code crashed")
 KILLED = (
     "it was killed by {signal}; who sent it is not recorded",
     "rank {rank} was killed by {signal}; who sent it is not recorded",
+)
+EXITED = (
+    "it ended with exit code {code}; the log names no cause",
+    "rank {rank} ended with exit code {code}; the log names no cause",
 )
 QUOTED_CHARACTERS = 600
 LAST_LINES = 5
@@ -29,6 +30,7 @@ BAD_CONFIG_CODE = 2
 _AGENT_NOISE = re.compile(r"^[WEI]\d{4} .*torch/distributed/|^(?:W|E|I)\d{4} .*elastic")
 _TRAINER_SAYS = re.compile(r"vlatrain: (?:rank (?P<rank>\d+): )?(?P<message>.+)")
 _USAGE_ERROR = re.compile(r"[\w./-]+: error: (?P<message>.+)")
+_PYTHON_SAYS = re.compile(r"\S*python[\d.]*: (?:can't open file|No module named) .+")
 _AFTERMATH = {-signals.SIGTERM, -signals.SIGABRT, -signals.SIGINT}  # what torchrun and NCCL do to the other ranks
 _CRASHES = {signals.SIGSEGV, signals.SIGBUS, signals.SIGILL, signals.SIGFPE, signals.SIGABRT}
 
@@ -37,16 +39,16 @@ def diagnose(failure: Failure) -> Diagnosis | None:
     """The diagnosis of an attempt that ended, None where it succeeded.
 
     The strongest witness speaks: the kernel's log and counters, the job scheduler, then a refusal of the configuration,
-    a rank that was killed, our trainer's own word, the exception of the earliest failing rank, and at last the bare
-    exit status. What other ranks suffer from it (collective time-outs, lost connections) is a cause only where nothing
-    else is known.
+    a rank that was killed, our trainer's own word, the exception of the earliest failing rank, Python's own word, and
+    at last the bare exit status. What other ranks suffer from it (collective time-outs, lost connections) is a cause
+    only where nothing else is known.
     """
     if failure.exit.is_success:
         return None
     ranks = rank_exits(failure.console)
     witnesses: tuple[Callable[[Failure, list[RankExit]], Diagnosis | None], ...] = (
         _kernel_said, _out_of_host_memory, _scheduler_said, _refused_config, _killed_rank, _trainers_word,
-        _first_exception, _own_signal, _bare_exit,
+        _first_exception, _own_signal, _pythons_word, _bare_exit,
     )  # fmt: skip
     return next(found for witness in witnesses if (found := witness(failure, ranks)) is not None)
 
@@ -74,19 +76,13 @@ def _out_of_host_memory(failure: Failure, ranks: list[RankExit]) -> Diagnosis | 
     killed = [rank for rank in ranks if rank.code == -signals.SIGKILL]
     if not failure.exit.oom_kills or not (killed or failure.exit.signal == signals.SIGKILL or _killed_helper(failure)):
         return None
+    counted = f"oom_kill counter of the memory cgroup rose by {failure.exit.oom_kills}"
     return Diagnosis.of(
         Cause.HOST_OUT_OF_MEMORY,
         Wording("the kernel killed it because the memory of the host (or its container) ran out"),
-        evidence=(
-            Evidence(
-                file=failure.exit_file, text=f"oom_kill counter of the memory cgroup rose by {failure.exit.oom_kills}"
-            ),
-            *_rank_evidence(failure, killed),
-        ),
-        confidence="certain",
-        advice=Advice.MORE_HOST_MEMORY,
-        rank=killed[0].rank if killed else None,
-    )
+        evidence=(Evidence(file=failure.exit_file, text=counted), *_rank_evidence(failure, killed)),
+        confidence="certain", advice=Advice.MORE_HOST_MEMORY, rank=killed[0].rank if killed else None,
+    )  # fmt: skip
 
 
 def _killed_helper(failure: Failure) -> bool:
@@ -132,16 +128,15 @@ def _killed_rank(failure: Failure, ranks: list[RankExit]) -> Diagnosis | None:
 def _by_signal(failure: Failure, number: int, evidence: tuple[Evidence, ...], rank: int | None = None) -> Diagnosis:
     if number in _CRASHES:
         return Diagnosis.of(
-            Cause.EXCEPTION, _of_signal(CRASHED, number, rank),
-            evidence=evidence, rank=rank,
+            Cause.EXCEPTION, _of_signal(CRASHED, number, rank), evidence=evidence, rank=rank,
             advice=Advice.SHARED_MEMORY,
         )  # fmt: skip
     advice = Advice.RESUME
     if number == signals.SIGKILL:
         advice = Advice.NOT_OUT_OF_MEMORY if failure.kernel == () else Advice.MAYBE_OUT_OF_MEMORY
     return Diagnosis.of(
-        Cause.KILLED, _of_signal(KILLED, number, rank),
-        evidence=evidence, confidence="unknown", advice=advice, rank=rank,
+        Cause.KILLED, _of_signal(KILLED, number, rank), evidence=evidence, confidence="unknown", advice=advice,
+        rank=rank,
     )  # fmt: skip
 
 
@@ -244,6 +239,14 @@ def _own_signal(failure: Failure, ranks: list[RankExit]) -> Diagnosis | None:
     return _by_signal(failure, number, evidence)
 
 
+def _pythons_word(failure: Failure, ranks: list[RankExit]) -> Diagnosis | None:
+    """Python has not found the program, which it says in one line."""
+    if (said := _first_said(failure, _PYTHON_SAYS)) is None:
+        return None
+    raised = Raised(text=said[1][0], offset=said[0], rank=ranks[0].rank if ranks else None)
+    return _of_chain([raised], failure)[0]
+
+
 def _bare_exit(failure: Failure, ranks: list[RankExit]) -> Diagnosis:
     code = ranks[0].code if ranks else failure.exit.code
     evidence = (*_rank_evidence(failure, ranks[:1]), *_last_line_evidence(failure))
@@ -257,10 +260,10 @@ def _bare_exit(failure: Failure, ranks: list[RankExit]) -> Diagnosis:
             Cause.CANNOT_START, worded("a command was not found or cannot be executed (exit {code})", code=code),
             evidence=evidence, advice=Advice.CHECK_COMMAND,
         )  # fmt: skip
+    rank = ranks[0].rank if ranks else None
+    wording = worded(EXITED[0], code=code) if rank is None else worded(EXITED[1], code=code, rank=rank)
     return Diagnosis.of(
-        Cause.EXITED, worded("it ended with exit code {code}; the log names no cause", code=code), evidence=evidence,
-        confidence="unknown", advice=Advice.LAST_LINES,
-        rank=ranks[0].rank if ranks else None,
+        Cause.EXITED, wording, evidence=evidence, confidence="unknown", advice=Advice.LAST_LINES, rank=rank
     )  # fmt: skip
 
 

@@ -92,7 +92,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         Cause.MISSING_FILE,
-        r"(?:No such file or directory|Not a directory):? '(?P<path>[^']+)'",
+        r"(?:(?:No such file or directory|Not a directory):? |can't open file (?=.+\[Errno 2\]))'(?P<path>[^']+)'",
         "{path} does not exist",
         Advice.CHECK_PATH,
     ),

@@ -40,6 +40,14 @@ CASES = (
     Case(log="missing_module", cause=Cause.MISSING_MODULE, summary="module draccus is not installed"),
     Case(log="chained_missing_file", cause=Cause.MISSING_FILE, summary="/models/openvla-7b/config.json does not exist"),
     Case(log="torchrun_missing_file", cause=Cause.MISSING_FILE, summary="/data/libero_spatial_no_noops"),
+    Case(
+        log="torchrun_missing_script", cause=Cause.MISSING_FILE, summary="/home/ada/train.py does not exist",
+        kind=Kind.COMMAND, rank=0,
+    ),
+    Case(
+        log="missing_main_module", cause=Cause.MISSING_MODULE, summary="module trainer is not installed",
+        kind=Kind.COMMAND,
+    ),
     Case(log="data_loader_exception", cause=Cause.MISSING_FILE, summary="/data/episode_7.hdf5 does not exist"),
     Case(log="disk_full", cause=Cause.DISK_FULL, summary="the disk is full"),
     Case(log="checkpoint_mismatch", cause=Cause.CHECKPOINT_MISMATCH, summary="does not fit the model OpenVLA"),
@@ -49,6 +57,10 @@ CASES = (
     Case(log="logged_exception_then_fatal", cause=Cause.CUDA_OUT_OF_MEMORY, summary="86.00 MiB"),
     Case(log="syntax_error", cause=Cause.EXCEPTION, summary="SyntaxError: invalid syntax", confidence="likely"),
     Case(log="torchrun_rank_exit_2", cause=Cause.BAD_CONFIG, summary="bad thing"),
+    Case(
+        log="torchrun_rank_exit_2", cause=Cause.EXITED, summary="rank 1 ended with exit code 2", rank=1,
+        kind=Kind.COMMAND, confidence=UNSURE,
+    ),
     Case(
         log="bad_yaml", cause=Cause.BAD_CONFIG, summary="my.yaml:3: not valid YAML", exit=ended(code=2),
     ),

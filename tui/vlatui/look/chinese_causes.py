@@ -115,6 +115,9 @@ CAUSES: dict[str, str] = {
     "rank {rank} was killed by {signal}; who sent it is not recorded": "rank {rank} 被 {signal} 终止;发送者没有记录",
     "it ended and its exit status was not recorded": "已结束,退出状态没有记录",
     "it ended with exit code {code}; the log names no cause": "以退出码 {code} 结束;日志没有说明原因",
+    "rank {rank} ended with exit code {code}; the log names no cause": (
+        "rank {rank} 以退出码 {code} 结束;日志没有说明原因"
+    ),
     "a command was not found or cannot be executed (exit {code})": "命令未找到或无法执行(退出码 {code})",
     # advice
     "`vlad resume` starts it again, from a checkpoint where there is one": "`vlad resume` 重新启动,有检查点则从其继续",
