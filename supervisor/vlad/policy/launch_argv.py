@@ -1,10 +1,12 @@
 """From the arguments of `vlad start` and the environment to the command lines of the trainer. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vlad.policy.secrets import is_secret
 
+_PROCESSES = re.compile(r"--?nproc[-_]per[-_]node(?:=(\d+))?")
 POSITIONALS = ("NPROC", "TARGET_STEPS", "SAVE_STEPS", "EVAL_EVERY", "PATIENCE")
 DEFAULT_CONFIG = "method_icsm_hsw_thermostat.yaml"
 AUTO = "auto"
@@ -161,3 +163,12 @@ def _setting(setting: str) -> str:
     if not equals or not name.strip() or name.startswith("-"):
         raise BadArguments(f"--set {setting}: it must be field=value, e.g. --set batch_size=4")
     return f"--{name.strip()}={value}"
+
+
+def processes_of(command: tuple[str, ...]) -> int | None:
+    """The processes that torchrun is told to start, where it is a number."""
+    for word, following in zip(command, (*command[1:], ""), strict=True):
+        if match := _PROCESSES.fullmatch(word):
+            text = match[1] or following
+            return int(text) if text.isdecimal() else None
+    return None

@@ -12,6 +12,7 @@ from vlad.policy.launch_argv import (
     asked_processes,
     kept_environment,
     print_config_argv,
+    processes_of,
     trainer_argv,
     trainer_overrides,
     training_environment,
@@ -160,3 +161,17 @@ def test_training_has_the_original_launcher_s_settings_unless_set_otherwise() ->
     always = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
     assert chosen == {"PYTORCH_CUDA_ALLOC_CONF": "backend:native", **always}
     assert training_environment({})["PYTORCH_CUDA_ALLOC_CONF"] == "expandable_segments:True"
+
+
+@pytest.mark.parametrize(
+    ("command", "processes"),
+    [
+        ("torchrun --nproc-per-node 8 train.py", 8),
+        ("python -m torch.distributed.run --nproc_per_node=2 train.py", 2),
+        ("torchrun --nproc-per-node auto train.py", None),
+        ("torchrun train.py --nproc-per-node", None),
+        ("python train.py", None),
+    ],
+)
+def test_the_processes_of_a_command_are_those_that_torchrun_is_told(command: str, processes: int | None) -> None:
+    assert processes_of(tuple(command.split())) == processes

@@ -13,7 +13,7 @@ from vlad.commands.starting.provenance import own_user
 from vlad.host import processes
 from vlad.host.foreign import described, foreign_jobs
 from vlad.host.user_config import read_user_config
-from vlad.policy.launch_argv import kept_environment
+from vlad.policy.launch_argv import kept_environment, processes_of
 from vlad.policy.training_programs import program_of
 from vlad.records.foreign import ForeignJob
 from vlad.records.history import NAME
@@ -91,7 +91,7 @@ def _spec(arguments: Namespace, job: ForeignJob) -> RunSpec:
         environment=kept_environment(environment), restart=RestartPolicy(budget=0), created_at=at,
         hang=chosen_hang_policy(arguments, OnHang.REPORT), created_by=own_user(), host=os.uname().nodename,
         tty=job.tty, early_stop=arguments.early_stop, log_patterns=chosen_patterns(arguments),
-        adopted=Adopted(agent=job.process, log=_log(arguments.log, job)),
+        adopted=Adopted(agent=job.process, log=_log(arguments.log, job)), nproc=processes_of(job.command),
     )  # fmt: skip
 
 

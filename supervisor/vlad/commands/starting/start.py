@@ -32,7 +32,14 @@ from vlad.commands.training.trainer import (
     resolved_config,
 )
 from vlad.commands.watching.follow import follow_until_end
-from vlad.policy.launch_argv import AUTO, POSITIONALS, kept_environment, trainer_argv, training_environment
+from vlad.policy.launch_argv import (
+    AUTO,
+    POSITIONALS,
+    kept_environment,
+    processes_of,
+    trainer_argv,
+    training_environment,
+)
 from vlad.policy.secrets import redacted
 from vlad.records.history import NAME, name_in
 from vlad.records.rundir import Home, RunDirectory, new_run_id
@@ -40,7 +47,6 @@ from vlad.records.spec import Kind, OnHang, RestartPolicy, RunSpec
 
 DETACHED = 130
 NO_RESTART = 0
-_PROCESSES = re.compile(r"--?nproc[-_]per[-_]node(?:=(\d+))?")
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -182,7 +188,7 @@ def _command_spec(arguments: Namespace) -> RunSpec:
     if shutil.which(command[0]) is None:
         raise CliError(f"{command[0]}: command not found; check PATH, or give its path")
     _warn_of_secrets(command)
-    at, nproc = time.time(), _processes(command)
+    at, nproc = time.time(), processes_of(command)
     run_id = new_run_id(_name(arguments.name, _command_name(command)), at)
     return RunSpec(
         run_id=run_id, name=name_in(run_id), kind=Kind.COMMAND, created_at=at, created_by=own_user(), argv=command,
@@ -250,15 +256,6 @@ def _command_name(command: tuple[str, ...]) -> str:
     """The script that it runs (`torchrun … train.py` is "train"), else the program."""
     scripts = [word for word in command if word.endswith((".py", ".sh"))]
     return Path((scripts or command)[0]).stem
-
-
-def _processes(command: tuple[str, ...]) -> int | None:
-    """What torchrun is told, where it is a number."""
-    for word, following in zip(command, (*command[1:], ""), strict=True):
-        if match := _PROCESSES.fullmatch(word):
-            text = match[1] or following
-            return int(text) if text.isdecimal() else None
-    return None
 
 
 START = Command(
