@@ -7,7 +7,7 @@ import pytest
 from fake_runs import NOW
 from vlad.policy.advice import Advice
 from vlad.records.home_view import RunView
-from vlad.records.outcome import Cause, Diagnosis, Exit
+from vlad.records.outcome import Cause, Diagnosis, Evidence, Exit
 from vlad.records.run import Attempt, RunRecord, State
 from vlad.records.summary import Summary
 from vlatui.telling.why import why_lines
@@ -57,3 +57,13 @@ def test_a_resume_is_advised_once_for_the_end_that_was_the_last() -> None:
 def test_where_a_resume_was_all_nothing_is_left_to_do() -> None:
     told = page(State.BACKOFF, msgspec.structs.replace(KILLED, advice=Advice.RESUME))
     assert "→" not in told
+
+
+def test_a_run_that_went_on_says_how_it_stands_and_each_file_of_evidence_is_named_once() -> None:
+    places = tuple(Evidence(file="attempts/1/console.log", offset=offset, text="step") for offset in (10, 20))
+    quoted = msgspec.structs.replace(KILLED, evidence=places)
+    stopped = page(State.STOPPED, quoted, None, why="asked to stop")
+    assert stopped.startswith("a  ■ stopped")
+    assert stopped.index("asked to stop") < stopped.index("Attempt 1")
+    assert stopped.count("console.log") == 1
+    assert page(State.FAILED, quoted).startswith("Attempt 1")

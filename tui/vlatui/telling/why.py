@@ -1,8 +1,10 @@
 """Why a run ended, whole: every attempt with its evidence and advice. Pure."""
 
+from itertools import groupby
+
 from vlad.policy.advice import since
 from vlad.records.home_view import RunView
-from vlad.records.run import RunRecord
+from vlad.records.run import Attempt, RunRecord
 from vlad.records.wording import english
 
 from vlatui.look.tones import Line, Span, Tone
@@ -14,14 +16,13 @@ MOST_LINES = 20
 
 
 def why_lines(run: RunView, now: float, width: int) -> list[Line]:
-    """Every attempt's end, newest first, with its evidence and advice."""
+    """Every failed attempt, newest first, with its evidence and advice; first how the run stands where it went on."""
     record = run.record
-    if not record.attempts or all(attempt.diagnosis is None for attempt in record.attempts):
-        return [*header_lines(run, now, width), [], *([Span(words, Tone.MUTED)] for words in _no_failure(record))]
-    lines: list[Line] = []
-    for attempt in reversed(record.attempts):
-        if attempt.diagnosis is None:
-            continue
+    failed = [attempt for attempt in reversed(record.attempts) if attempt.diagnosis is not None]
+    lines = [] if failed and failed[0] is record.attempt else header_lines(run, now, width)
+    if not failed:
+        return [*lines, [], *([Span(words, Tone.MUTED)] for words in _no_failure(record))]
+    for attempt in failed:
         if lines:
             lines.append([])
         title = tr("Attempt {number}", number=attempt.number)
@@ -30,8 +31,14 @@ def why_lines(run: RunView, now: float, width: int) -> list[Line]:
         then = since(record, attempt)
         lines.append([Span(title, Tone.TITLE), Span(f" · {told(then, english(then))}" if then else "", Tone.MUTED)])
         lines += diagnosed_lines(record, attempt, width, MOST_LINES)
-        lines += [[Span(f"  {one.file} @ {one.offset:,}", Tone.MUTED)] for one in attempt.diagnosis.evidence]
+        lines += [[Span(f"  {place}", Tone.MUTED)] for place in _places(attempt)]
     return lines
+
+
+def _places(attempt: Attempt) -> list[str]:
+    """Where the evidence begins in each file."""
+    evidence = attempt.diagnosis.evidence if attempt.diagnosis else ()
+    return [f"{file} @ {next(found).offset:,}" for file, found in groupby(evidence, key=lambda one: one.file)]
 
 
 def _no_failure(record: RunRecord) -> list[str]:
