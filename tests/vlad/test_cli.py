@@ -42,6 +42,7 @@ REFUSALS = {
     "missing run": (["show"], "RUN"),
     "no runs": (["show", "last"], "there are no runs"),
     "path as run": (["show", "../../etc"], "there are no runs"),
+    "run for a folder of adapters": (["adapters", "spatial"], "spatial: no such folder; `vlad adapters --run RUN`"),
     "lines that are no number": (["logs", "-n", "x", "last"], "'x' is neither a number of lines nor `all`"),
     "negative time": (["wait", "--timeout=-1", "last"], "is no number of seconds"),
     "time that is no number": (["wait", "--timeout=nan", "last"], "is no number of seconds"),

@@ -54,7 +54,7 @@ def test_impossible_numbers_are_refused(episodes: str, capsys: pytest.CaptureFix
         main(["demos", "--suite", "tabletop_new", "--out", "x", "--episodes", episodes])
     assert end.value.code == 2
     told = capsys.readouterr().err
-    assert told.startswith("python -m vlatrain.tools demos: argument --episodes: ")
+    assert told.startswith("vlatrain demos: argument --episodes: ")
     assert told.count("\n") == 1
 
 

@@ -15,6 +15,7 @@ from vlatrain.ticker import Ticker, gigabytes
 if TYPE_CHECKING:
     from vlatrain.data.rlds import RLDSDataset
 
+PROGRAM = "python -m vlatrain.tools"
 BAD_ARGUMENTS = 2
 FAILED = 1
 DOES_NOT_FIT = 1
@@ -48,12 +49,13 @@ class Parser(argparse.ArgumentParser):
     """Tells in one line what is wrong."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD_ARGUMENTS, f"{self.prog}: {message}; --help shows how\n")
+        tool = self.prog.removeprefix(PROGRAM).strip()
+        self.exit(BAD_ARGUMENTS, f"{f'vlatrain {tool}' if tool else PROGRAM}: {message}; --help shows how\n")
 
 
 def parser() -> argparse.ArgumentParser:
     """All tools and their arguments."""
-    whole = Parser(prog="python -m vlatrain.tools", description=__doc__)
+    whole = Parser(prog=PROGRAM, description=__doc__)
     tools = whole.add_subparsers(dest="tool", required=True, metavar="TOOL")
     add_demos(tools)
     add_fresh(tools)

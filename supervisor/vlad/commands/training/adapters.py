@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from vlad.commands.command import RUN_HELP, Command, add_json, found_run, our_home, print_json, say
+from vlad.commands.command import RUN_HELP, CliError, Command, add_json, found_run, our_home, print_json, say
 from vlad.commands.text import Column, Ink, Tone, table, terminal_columns
 from vlad.records import figures
 from vlad.records.adapters import Adapter, checkpoint_folders, evaluations_of, find_adapters
@@ -42,8 +42,14 @@ def _run(arguments: Namespace) -> int:
 
 
 def _found(folders: list[Path], run: str | None) -> tuple[Adapter, ...]:
-    """Below `folders`, beside the checkpoints of recent runs, and where the trainer saves them by default."""
+    """Below `folders`, beside the checkpoints of recent runs, and where the trainer saves them by default.
+
+    Raises CliError for a folder that there is not.
+    """
     folders = [folder.expanduser().absolute() for folder in folders]
+    for folder in folders:
+        if not folder.is_dir():
+            raise CliError(f"{folder}: no such folder; `vlad adapters --run RUN` looks beside the checkpoints of a run")
     if run is not None:
         runs = [found_run(run)]
         return find_adapters([*folders, *checkpoint_folders(runs)], evaluations_of(runs))
