@@ -199,6 +199,7 @@ def test_a_run_outlives_the_terminal_from_which_it_was_started(lab: Lab) -> None
     shell, terminal = pty.fork()
     if shell == 0:
         try:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests themselves run under nohup
             detach.start(run.directory)
             signal.pause()
         finally:
