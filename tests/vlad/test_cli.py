@@ -58,6 +58,8 @@ REFUSALS = {
     "program with options without --": (["start", "torchrun", "--nproc-per-node", "8"], "a program comes after --"),
     "configuration without --config": (["start", "good.yaml"], "a configuration is named by --config good.yaml"),
     "field as an option": (["config", "--learning_rate", "2e-4"], "a field of the configuration is --set FIELD=VALUE"),
+    "missing folder": (["start", "--folder", "nowhere", "--", "true"], "nowhere: no such folder"),
+    "folder without a command": (["start", "--folder", "."], "--folder is for a command after --"),
     "NPROC of zero": (["start", "0"], "NPROC"),
     "steps in words": (["start", "auto", "many"], "TARGET_STEPS 'many'"),
     "too many figures": (["start", "1", "2", "3", "4", "5", "6"], "too many"),

@@ -4,8 +4,9 @@ import subprocess
 from typing import Any
 
 import pytest
-from vlad.records.spec import ConfigValue, Kind, RunSpec
+from vlad.records.spec import ConfigValue, EarlyStopWish, Kind, RunSpec
 from vlatui.asking.start_form import StartForm, form_of, words_of
+from vlatui.asking.start_line import form_of_line, line_of
 
 
 def spec(**changes: Any) -> RunSpec:
@@ -67,9 +68,13 @@ def test_a_run_is_duplicated_with_what_was_chosen_by_hand() -> None:
     ]  # fmt: skip
 
 
-def test_a_command_is_duplicated_word_for_word() -> None:
+def test_a_command_is_duplicated_word_for_word_with_its_folder_and_its_early_stop() -> None:
     argv = ("bash", "-c", "echo 'a b' && sleep 1")
-    assert form_of(spec(kind=Kind.COMMAND, argv=argv)).arguments() == ["start", "--name", "demo", "--", *argv]
+    wish = EarlyStopWish(patience=3, min_delta=0.5)
+    form = form_of(spec(kind=Kind.COMMAND, argv=argv, cwd="/my work", early_stop=wish))
+    options = ["--folder", "/my work", "--early-stop", "patience=3,min_delta=0.5"]
+    assert form.arguments() == ["start", "--name", "demo", *options, "--", *argv]
+    assert form_of_line(line_of(form)) == form
 
 
 def test_the_preview_can_be_pasted_into_a_shell() -> None:

@@ -113,7 +113,7 @@ class StartForm:
 def form_of(spec: RunSpec, resume: str = "") -> StartForm:
     """What starts a run like `spec` again: its configuration, and every value that was chosen by hand."""
     if spec.kind is Kind.COMMAND:
-        return StartForm(name=spec.name, command=shlex.join(spec.argv))
+        return StartForm(name=spec.name, command=shlex.join(spec.argv), options=shlex.join(_options_of(spec)))
     chosen = {field: setting.value for field, setting in spec.config.items() if setting.origin == CHOSEN_BY_HAND}
     chosen.pop("resume_adapter_dir", None)
     root = spec.config.get("project_root")
@@ -123,6 +123,13 @@ def form_of(spec: RunSpec, resume: str = "") -> StartForm:
         config=spec.config_file or "", nproc=str(spec.nproc or ""), name=spec.name, overrides=" ".join(overrides),
         resume=resume, folder=_text(root.value) if root else "",
     )  # fmt: skip
+
+
+def _options_of(spec: RunSpec) -> list[str]:
+    """Where a program of others runs, and when it is stopped early."""
+    wish = spec.early_stop
+    early = [] if wish is None else ["--early-stop", f"patience={wish.patience},min_delta={wish.min_delta:g}"]
+    return ["--folder", spec.cwd, *early]
 
 
 def _text(value: object) -> str:

@@ -13,6 +13,12 @@ from vlad.commands.command import CliError, Command, add_json, found_run, our_ho
 from vlad.commands.host.install import warn_of_logout
 from vlad.commands.outcome import OUTCOMES, exit_code
 from vlad.commands.output import output_to
+from vlad.commands.starting.folder import (
+    add_folder_argument,
+    chosen_folder,
+    refuse_folder_argument,
+    refuse_missing_program,
+)
 from vlad.commands.starting.following import add_following_arguments, chosen_patterns, refuse_following_arguments
 from vlad.commands.starting.grace import add_grace_argument, chosen_ladder
 from vlad.commands.starting.hanging import add_hang_arguments, chosen_hang_policy
@@ -79,6 +85,7 @@ def _add(parser: ArgumentParser) -> None:
     )  # fmt: skip
     add_grace_argument(parser)
     add_queue_arguments(parser)
+    add_folder_argument(parser)
     add_following_arguments(parser)
     add_hang_arguments(parser)
     add_json(parser)
@@ -149,6 +156,7 @@ def _announce(run: RunDirectory) -> None:
 
 
 def _training_spec(arguments: Namespace) -> RunSpec:
+    refuse_folder_argument(arguments)
     refuse_following_arguments(arguments)
     _refuse_program(arguments.figures)
     file = config_file(arguments.config)
@@ -185,18 +193,18 @@ def _command_spec(arguments: Namespace) -> RunSpec:
     _refuse_trainer_arguments(arguments)
     if not command:
         raise CliError("nothing stands after --; `vlad start -- COMMAND...` supervises any program")
-    if shutil.which(command[0]) is None:
-        raise CliError(f"{command[0]}: command not found; check PATH, or give its path")
+    folder = chosen_folder(arguments)
+    refuse_missing_program(command[0], folder)
     _warn_of_secrets(command)
     at, nproc = time.time(), processes_of(command)
     run_id = new_run_id(_name(arguments.name, _command_name(command)), at)
     return RunSpec(
         run_id=run_id, name=name_in(run_id), kind=Kind.COMMAND, created_at=at, created_by=own_user(), argv=command,
-        cwd=str(Path.cwd()), environment=kept_environment(os.environ), nproc=nproc,
+        cwd=str(folder), environment=kept_environment(os.environ), nproc=nproc,
         gpus=wish_of_command(arguments, nproc or 1), priority=arguments.priority, after=followed_runs(arguments),
         restart=_restart_policy(arguments, NO_RESTART), stop=chosen_ladder(arguments, Kind.COMMAND),
         hang=chosen_hang_policy(arguments, OnHang.REPORT), has_terminal=_has_terminal(arguments),
-        host=os.uname().nodename, tty=own_terminal(), git_commit=git_commit(Path.cwd()),
+        host=os.uname().nodename, tty=own_terminal(), git_commit=git_commit(folder),
         part_of=_whole(arguments), early_stop=arguments.early_stop, log_patterns=chosen_patterns(arguments),
     )  # fmt: skip
 

@@ -51,6 +51,15 @@ def test_following_a_command_prints_its_log_and_exits_with_its_outcome(
     assert (record.state, len(record.attempts)) == (state, 1)
 
 
+def test_a_command_runs_in_the_folder_that_is_named(vlad: Vlad, tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    script = tmp_path / "work" / "train.sh"
+    script.write_text("#!/bin/sh\npwd\n")
+    script.chmod(0o755)
+    answer = vlad("start", "--follow", "--folder", str(tmp_path / "work"), "--", "./train.sh")
+    assert (answer.code, answer.out.splitlines()[1:]) == (0, [str(tmp_path / "work")])
+
+
 def test_only_the_id_goes_to_stdout(vlad: Vlad, lab: Lab) -> None:
     answer = vlad("start", "--", "true")
     run = lab.home.find("last")
