@@ -43,6 +43,16 @@ def test_a_printed_configuration_loads_nothing_heavy(words: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("words", [["--print-config", str(USER)], ["--help"]], ids=str)
+def test_a_reader_that_has_gone_has_read_enough(words: list[str]) -> None:
+    unread, answer = os.pipe()
+    os.close(unread)
+    command = [sys.executable, "-m", "vlatrain", *words]
+    done = subprocess.run(command, stdout=answer, stderr=subprocess.PIPE, timeout=PATIENCE_S)
+    os.close(answer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_json_has_values_origins_warnings_processes_places_and_name() -> None:
     done = vlatrain("--print-config", "--json", str(USER), "--batch_size", "4", "--project_root", "/project")
     assert (done.returncode, done.stderr) == (0, "")

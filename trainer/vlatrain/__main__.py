@@ -17,6 +17,7 @@ from vlatrain.errors import TrainerError, TrainingError
 
 BAD_CONFIGURATION = 2
 TRAINING_FAILED = 1
+BROKEN_PIPE = 141
 OTHERS = 0o077
 """The rights that nobody but the owner has to any file that is written here, by whatever library"""
 
@@ -26,8 +27,7 @@ def main(words: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         arguments = parse_arguments(words)
         if "help" in arguments.switches:
-            print(help_text())
-            return 0
+            return _answered(help_text())
         resolved = resolve(arguments.config_file, arguments.overrides, environ)
         answer = printed(resolved, arguments.nproc, count_gpus(environ), environ)
         if arguments.switches & {"print-config", "json", "check"}:
@@ -45,7 +45,16 @@ def _print(answer: Printed, resolved: Resolved, arguments: Arguments, environ: M
     if "check" in arguments.switches:
         check_files(resolved.config, environ)
         check_machine(resolved.config, environ, answer.nproc, count_gpus(environ))
-    print(json.dumps(as_json(answer)) if "json" in arguments.switches else as_text(answer))
+    return _answered(json.dumps(as_json(answer)) if "json" in arguments.switches else as_text(answer))
+
+
+def _answered(text: str) -> int:
+    """Prints an answer. A reader that has gone (`| head`) has read enough."""
+    try:
+        say(text)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is written once more at the end
+        return BROKEN_PIPE
     return 0
 
 
