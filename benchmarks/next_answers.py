@@ -14,15 +14,13 @@ import gc
 import json
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import torch
 import triton
-from graph_times import seconds_each
-from next_token import LAYERS, LINEARS, NORM, THREADS, multiplied, some, token_ms, weight_of
+from graph_times import compiled_aside, seconds_each
+from next_token import LAYERS, LINEARS, NORM, multiplied, some, token_ms, weight_of
 from speed_place import IS_TRIAL, release, wait
 from torch import Tensor
 from vlatrain.fast.beside import Beside
@@ -71,7 +69,7 @@ def main() -> None:
 def measured(until: float, *, is_fp8: bool) -> dict[str, float]:
     """Microseconds of each product by each tile, and milliseconds of a token."""
     gc.freeze()  # captures collect garbage
-    compiled_aside(is_fp8=is_fp8)
+    compiled_aside(all_calls(is_fp8=is_fp8))
     found: dict[str, float] = {}
     best: dict[str, Tile] = {}
     names = [*LINEARS, *(["narrow"] if is_fp8 else [])]
@@ -98,19 +96,18 @@ def measured(until: float, *, is_fp8: bool) -> dict[str, float]:
 
 
 def settings(best: dict[str, Tile], narrow: Tile | None, *, is_fp8: bool) -> Iterator[str]:
-    """As they stand in `fast/one_token_kernels.py`."""
+    """What to set in `fast/one_token_kernels.py`."""
     before = "FP8_" if is_fp8 else ""
-    yield f"{before}PRODUCTS = {{"
     for name in ("asked", "output", "down"):
         count, n_in, n_each = LINEARS[name]
-        yield f"    ({count * n_each}, {n_in}): {best[name]},"
-    yield f"}}\n{before}GATED = {best['gated']}"
+        yield f"{before}PRODUCT of {(count * n_each, n_in)}: {best[name]}"
+    yield f"{before}GATED = {best['gated']}"
     if narrow:
         yield f"NARROW = {narrow}"
 
 
-def compiled_aside(*, is_fp8: bool) -> None:
-    """Compiles everything by several threads, so that measuring need not wait."""
+def all_calls(*, is_fp8: bool) -> list[Callable[[], Tensor]]:
+    """Every product by every tile, in small."""
     calls = [
         call_of(name, weight_of(name, is_fp8=is_fp8, divided=SMALLER), tile)
         for name in LINEARS
@@ -119,16 +116,7 @@ def compiled_aside(*, is_fp8: bool) -> None:
     if is_fp8:
         calls += [call_of("narrow", weight_of("asked", is_fp8=True, divided=SMALLER), tile) for tile in NARROWS]
 
-    def tried(call: Callable[[], Tensor]) -> None:
-        with torch.inference_mode(), suppress(RuntimeError, triton.TritonError):  # told when it is measured
-            call()
-
-    started = time.monotonic()
-    tried(calls[0])  # what all have in common
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(tried, calls))
-    wait()
-    print(f"compiled {len(calls)} kernels in {time.monotonic() - started:.1f} s", flush=True)
+    return calls
 
 
 def searched(name: str, until: float, *, is_fp8: bool) -> Iterator[tuple[Tile, float]]:

@@ -12,15 +12,13 @@ the tiles of products.
 
 import gc
 import math
-import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import product as pairs
 
 import torch
-from graph_times import seconds_each
+from graph_times import compiled_aside, seconds_each
 from speed_place import DEVICE, DTYPE, IS_TRIAL, release, wait
 from torch import Tensor
 from vlatrain.fast.beside import Adapters, Beside
@@ -40,7 +38,6 @@ LINEARS = {
 }
 """Of a layer's products: how many, and what each reads and gives"""
 RANK = 32
-THREADS = 1 if IS_TRIAL else 8
 OFF_AT_MOST = 1e-5 if IS_TRIAL else 5e-2
 SHARES = [
     Share(places, warps, splits)
@@ -73,38 +70,20 @@ def main() -> None:
 
 
 @torch.inference_mode()
-def told() -> dict[str, float]:
+def told() -> None:
     """Microseconds of a layer's attention by each share, the best first; then milliseconds of a token."""
-    compiled_aside()
-    found: dict[str, float] = {}
+    compiled_aside([partial(asked().by, share) for share in SHARES])
     took = searched()
     best = next(iter(took))
-    found |= {f"attention, {share}": us for share, us in took.items()}
     print(f"attention of a row, us a layer; {took[ATTENDED]:.1f} by {ATTENDED}, as set", flush=True)
     for share, us in list(took.items())[:6]:
         print(f"    {us:6.1f} by {share}", flush=True)
     hows = ("kernels that wait", False), ("early", True)
     for base, (name, share), (how, early) in pairs(("bf16", "fp8"), (("as set", ATTENDED), ("best", best)), hows):
-        found[f"token over {base}, attention {name}, {how}"] = ms = token_ms(share, early=early, is_fp8=base == "fp8")
+        ms = token_ms(share, early=early, is_fp8=base == "fp8")
         print(f"a token of one row over {base}, attention {name}, {how}: {ms:.3f} ms", flush=True)
     if not IS_TRIAL:
         print(f"ATTENDED = {best}", flush=True)
-    return found
-
-
-def compiled_aside() -> None:
-    """Compiles all shares by several threads, so that measuring need not wait."""
-    one, started = asked(), time.monotonic()
-
-    def tried(share: Share) -> None:
-        with torch.inference_mode():
-            one.by(share)
-
-    tried(SHARES[-1])  # what all have in common
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(tried, SHARES))
-    wait()
-    print(f"compiled {len(SHARES)} shares in {time.monotonic() - started:.1f} s", flush=True)
 
 
 def searched() -> dict[Share, float]:
