@@ -1,6 +1,6 @@
 """What lies between an MLP's products in fp8, at the sizes of a step: by the compiler, and by ours in several tiles."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import starmap
 
@@ -39,13 +39,8 @@ def _gated(wide: Tensor, narrow: Tensor, ups: Tensor) -> Ways:
         found = F.silu(gate) * up
         return found, *rounded(found), joined  # which is kept for the pass backward
 
-    ours = {"as it is": _first(lambda: gated(wide, narrow, ups))}
-    if not IS_TRIAL:
-        from vlatrain.model import gated_kernels as kernels
-        from vlatrain.model.joint_kernels import Tile
-
-        for tile in starmap(Tile, TILES):
-            ours[str(tile)] = _first(partial(kernels.gated, wide, narrow, ups, tile))
+    inputs = (wide, narrow, ups)
+    ours = {"as it is": _first(lambda: gated(*inputs)), **_by_tiles("gated", TILES, *inputs)}
     return _compiled(compiled), ours, 7 * wide.numel() // 2
 
 
@@ -62,26 +57,25 @@ def _of_gated(wide: Tensor, narrow: Tensor, ups: Tensor, scales: Tensor) -> Ways
         return found, *rounded(found.float() * scales.t())
 
     inputs = (of_wide, of_narrow, downs, wide, narrow, ups, scales)
-    ours = {"as it is": _first(lambda: of_gated(*inputs))}
-    if not IS_TRIAL:
-        from vlatrain.model import gated_kernels as kernels
-        from vlatrain.model.joint_kernels import Tile
-
-        for tile in starmap(Tile, TILES):
-            ours[str(tile)] = _first(partial(kernels.of_gated, *inputs, tile))
+    ours = {"as it is": _first(lambda: of_gated(*inputs)), **_by_tiles("of_gated", TILES, *inputs)}
     return _compiled(compiled), ours, 12 * of_wide.numel()
 
 
 def _rounded(values: Tensor, scales: Tensor) -> Ways:
     largest = (values.float() * scales.t()).abs().amax(-1, keepdim=True).expand(-1, 128).contiguous()
-    ours = {}
-    if not IS_TRIAL:
-        from vlatrain.model import gated_kernels as kernels
-        from vlatrain.model.joint_kernels import Tile
-
-        for tile in starmap(Tile, ROUNDED_TILES):
-            ours[str(tile)] = _first(partial(kernels.rounded, values, largest, scales, tile))
+    ours = _by_tiles("rounded", ROUNDED_TILES, values, largest, scales)
     return _compiled(lambda: rounded(values.float() * scales.t())), ours, 3 * values.numel()
+
+
+def _by_tiles(name: str, tiles: Sequence[tuple[int, int, int]], *inputs: Tensor) -> dict[str, Way]:
+    """The kernel of that name by each tile."""
+    if IS_TRIAL:
+        return {}
+    from vlatrain.model import gated_kernels
+    from vlatrain.model.joint_kernels import Tile
+
+    kernel = getattr(gated_kernels, name)
+    return {str(tile): _first(partial(kernel, *inputs, tile)) for tile in starmap(Tile, tiles)}
 
 
 def made(*shape: int) -> Tensor:
