@@ -33,7 +33,7 @@ class Session:
     clock: Callable[[], float] = time.time
     settings: Settings = field(default_factory=Settings)
     _writing: threading.Lock = field(default_factory=threading.Lock)
-    _changed: set[str] = field(default_factory=set)
+    _changed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.settings = load_settings(self.settings_path)
@@ -41,7 +41,7 @@ class Session:
     def remember(self, **changes: object) -> None:
         """Keeps settings for the next visit; written by a thread that the end of the program waits for."""
         self.settings = msgspec.structs.replace(self.settings, **changes)
-        self._changed |= changes.keys()
+        self._changed = self._changed.union(changes)  # a new one: a thread may be looking at the old one
         threading.Thread(target=self._write, name="settings").start()
 
     def remember_started(self, line: str) -> None:
