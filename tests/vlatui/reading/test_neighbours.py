@@ -54,15 +54,14 @@ def test_a_gpu_tells_its_load_its_memory_and_its_holder(home: Home, runs: dict[s
     leased = msgspec.structs.replace(record, gpus=(LeasedGpu(uuid="GPU-0", index=0),))
     runs["training"].write_record(leased)
     view = HomeReader(home).read()
-    host = HostView(
-        (gpu(0), gpu(1, holders=(GpuHolder(pid=4712),)), gpu(2, holders=(GpuHolder(pid=9),)), gpu(3)), "", (job(),)
-    )
+    trained, other = gpu(1, holders=(GpuHolder(pid=4712),)), gpu(2, holders=(GpuHolder(pid=9),))
+    host = HostView((gpu(0), trained, other, gpu(3), gpu(4, used_bytes=GIB)), "", (job(),))
     lines = text(host, view)
     assert "▁▄█  87%" in lines[0]
     assert "█▄▆ 18.0/24 GiB" in lines[0]
     assert "67°" in lines[0]
     assert [said(one, host, view) for one in host.gpus] == [
-        "tabletop_demo", "process 4711, not vlad's", "process 9", "free",
+        "tabletop_demo", "process 4711, not vlad's", "process 9", "used by others", "free",
     ]  # fmt: skip
 
 

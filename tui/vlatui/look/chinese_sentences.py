@@ -188,6 +188,7 @@ SENTENCES: dict[str, str] = {
     "log of process {pid}": "进程 {pid} 的日志",
     "and {count} more: vlad gpus": "另有 {count} 块:vlad gpus",
     "free": "空闲",
+    "used by others": "被他人占用",
     "1 line": "1 行",
     "{count} lines": "{count} 行",
     "certain": "确定",

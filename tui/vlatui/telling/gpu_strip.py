@@ -6,6 +6,7 @@ from typing import NamedTuple
 from vlad.host.gpus import GpuReading
 from vlad.host.neighbours import HostView
 from vlad.records import figures
+from vlad.records.gpus import FREE_BELOW_BYTES
 from vlad.records.home_view import HomeView
 
 from vlatui.look.scales import SPARKS
@@ -86,8 +87,9 @@ def held_by(gpu: GpuReading, host: HostView, home: HomeView) -> list[Span]:
             names[run.record.name] = Tone.GOOD
     for one in gpu.holders:
         names.setdefault(*_who(one.pid, host, home))
-    if not names:
-        return [Span(tr("free"), Tone.FAINT)]
+    if not names:  # in a container those of others cannot be seen, only their memory
+        is_used = gpu.used_bytes >= FREE_BELOW_BYTES
+        return [Span(tr("used by others"), Tone.WARN) if is_used else Span(tr("free"), Tone.FAINT)]
     shown = list(names.items())[:MOST_NAMED]
     spans = [span for name, tone in shown for span in (Span(", ", Tone.MUTED), Span(name, tone))][1:]
     more = len(names) - len(shown)
