@@ -1,11 +1,15 @@
 """The command line of the tools around training."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 from vlatrain.data.rlds import RLDSDataset
 from vlatrain.tools.cli import main
 
@@ -46,6 +50,20 @@ def test_mistakes_are_one_line_and_status_2(words: list[str], message: str, caps
     assert told.err.startswith(message)
     assert told.err.count("\n") == 1
     assert told.out == ""
+
+
+def test_ctrl_c_is_told_in_words(tmp_path: Path) -> None:
+    words = ["demos", "--suite", "tabletop_new", "--episodes", "100000", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "vlatrain.tools", *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tool:
+        assert tool.stderr is not None
+        try:
+            assert "episodes" in tool.stderr.readline()
+            tool.send_signal(signal.SIGINT)
+            told = tool.communicate(timeout=PATIENCE_S)[1]
+        finally:
+            tool.kill()
+    assert (tool.returncode, told.splitlines()[-1]) == (130, "vlatrain demos: interrupted")
 
 
 @pytest.mark.parametrize("episodes", ["0", "-3", "many"])

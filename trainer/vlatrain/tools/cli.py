@@ -32,7 +32,7 @@ def main(words: Sequence[str]) -> int:
         print(f"vlatrain {arguments.tool}: {error}", file=sys.stderr)
         return FAILED if isinstance(error, TrainingError) else BAD_ARGUMENTS
     except KeyboardInterrupt as stop:
-        print(f"\nvlatrain {arguments.tool}: {stop or 'interrupted'}", file=sys.stderr)
+        print(f"\nvlatrain {arguments.tool}: {str(stop) or 'interrupted'}", file=sys.stderr)
         return INTERRUPTED
     return status or 0
 
