@@ -25,7 +25,8 @@ from vlad.host import processes
 from vlad.host.own_command import VLAD
 from vlad.records.events import Moved, State
 from vlad.records.files import append_line
-from vlad.records.rundir import Home, RunDirectory, new_run_id
+from vlad.records.history import new_run_id
+from vlad.records.rundir import Home, RunDirectory
 from vlad.records.spec import Kind, RunSpec
 from vlad.supervise import detach
 from vlad.supervise.create import create_run

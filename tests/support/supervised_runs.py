@@ -12,11 +12,12 @@ from pathlib import Path
 from patience import PATIENCE_S, until
 from vlad.host import processes
 from vlad.records.files import read_lines
+from vlad.records.history import new_run_id
 from vlad.records.outcome import AgentClaim, ProcessIdentity
 from vlad.records.progress import Step
 from vlad.records.requests import Action, send_request
 from vlad.records.run import AnyEvent, RunRecord, State, decode_event
-from vlad.records.rundir import Home, RunDirectory, new_run_id
+from vlad.records.rundir import Home, RunDirectory
 from vlad.records.spec import HangPolicy, Kind, RestartPolicy, RunSpec, StopLadder
 from vlad.supervise import detach, locks
 from vlad.supervise.create import create_run

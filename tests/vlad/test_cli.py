@@ -48,6 +48,7 @@ REFUSALS = {
     "time that is no number": (["wait", "--timeout=nan", "last"], "is no number of seconds"),
     "no command": (["start", "--"], "nothing stands after --"),
     "command not found": (["start", "--", "no-such-program"], "no-such-program: command not found"),
+    "name of the newest run": (["start", "--name", "last", "--", "true"], "it always means the newest run"),
     "name like a path": (["start", "--name", "../x", "--", "true"], "'../x' is not allowed"),
     "name like an option": (["start", "--name=-x", "--", "true"], "'-x' is not allowed"),
     "configuration with a command": (["start", "--config", "a.yaml", "--", "true"], "--config is for our trainer"),

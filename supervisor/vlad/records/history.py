@@ -1,10 +1,12 @@
 """Run ids, and which runs ended last, without looking at all of them."""
 
+import os
+import time
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
-from vlad.records.files import last_lines
+from vlad.records.files import RecordError, last_lines
 
 
 class Naming:
@@ -20,8 +22,23 @@ class Naming:
         return re.fullmatch(self._expression, name) is not None
 
 
-NAME = Naming(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+LAST = "last"
+NAME = Naming(rf"(?!{LAST}\Z)[A-Za-z0-9][A-Za-z0-9_.-]{{0,63}}")
 RUN_ID = Naming(r"\d{8}-\d{4}-[A-Za-z0-9][A-Za-z0-9_.-]{0,63}-[0-9a-f]{4}")
+
+
+def new_run_id(name: str, at: float) -> str:
+    """A run id that sorts by time and reads well, e.g. 20261122-0931-libero_spatial-7f3a.
+
+    Raises RecordError for a name that could be a path, an option or blank.
+    """
+    if name == LAST:
+        raise RecordError(f"run name {name!r} is not allowed: it always means the newest run")
+    if not NAME.fullmatch(name):
+        raise RecordError(
+            f"run name {name!r} is not allowed: letters, digits, '_', '.', '-' (first a letter or digit), 64 at most"
+        )
+    return f"{time.strftime('%Y%m%d-%H%M', time.localtime(at))}-{name}-{os.urandom(2).hex()}"
 
 
 def name_in(run_id: str) -> str:

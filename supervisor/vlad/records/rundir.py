@@ -1,7 +1,6 @@
 """Where things are: the home of all runs, and the names inside one run's folder."""
 
 import os
-import time
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
@@ -18,7 +17,7 @@ from vlad.records.files import (
     set_aside,
     sync_folder,
 )
-from vlad.records.history import NAME, RUN_ID, last_ended, name_in, newest_in
+from vlad.records.history import LAST, RUN_ID, last_ended, name_in, newest_in
 from vlad.records.parts import whole_of
 from vlad.records.progress import Evaluation, ProgressLine, decode_evaluations, decode_progress
 from vlad.records.requests import RESERVE
@@ -34,18 +33,6 @@ def default_home() -> Path:
         return Path(chosen).expanduser().absolute()
     state = os.environ.get("XDG_STATE_HOME")
     return (Path(state) if state else Path.home() / ".local" / "state") / "vlad"
-
-
-def new_run_id(name: str, at: float) -> str:
-    """A run id that sorts by time and reads well, e.g. 20261122-0931-libero_spatial-7f3a.
-
-    Raises RecordError for a name that could be a path, an option or blank.
-    """
-    if not NAME.fullmatch(name):
-        raise RecordError(
-            f"run name {name!r} is not allowed: letters, digits, '_', '.', '-' (first a letter or digit), 64 at most"
-        )
-    return f"{time.strftime('%Y%m%d-%H%M', time.localtime(at))}-{name}-{os.urandom(2).hex()}"
 
 
 class Home(msgspec.Struct, frozen=True):
@@ -127,7 +114,7 @@ class Home(msgspec.Struct, frozen=True):
             raise RecordError(f"there are no runs in {self.path}; `vlad start` starts one")
         if wanted in ids:
             return self.run(wanted)
-        if wanted == "last":
+        if wanted == LAST:
             return self._last(ids)
         if named := [run_id for run_id in ids if name_in(run_id) == wanted]:
             return self._newest(named)

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from supervised_runs import Lab, Run
 from vlad.records.files import JournalWriter, RecordError
-from vlad.records.history import RUN_ID
+from vlad.records.history import RUN_ID, new_run_id
 from vlad.records.run import Moved, State, fold_all
-from vlad.records.rundir import Home, RunDirectory, new_run_id
+from vlad.records.rundir import Home, RunDirectory
 
 
 @pytest.fixture

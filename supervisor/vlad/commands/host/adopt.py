@@ -16,8 +16,8 @@ from vlad.host.user_config import read_user_config
 from vlad.policy.launch_argv import kept_environment, processes_of
 from vlad.policy.training_programs import program_of
 from vlad.records.foreign import ForeignJob
-from vlad.records.history import NAME
-from vlad.records.rundir import Home, new_run_id
+from vlad.records.history import NAME, new_run_id
+from vlad.records.rundir import Home
 from vlad.records.spec import Adopted, Kind, OnHang, RestartPolicy, RunSpec
 
 

@@ -47,8 +47,8 @@ from vlad.policy.launch_argv import (
     training_environment,
 )
 from vlad.policy.secrets import redacted
-from vlad.records.history import NAME, name_in
-from vlad.records.rundir import Home, RunDirectory, new_run_id
+from vlad.records.history import NAME, name_in, new_run_id
+from vlad.records.rundir import Home, RunDirectory
 from vlad.records.spec import Kind, OnHang, RestartPolicy, RunSpec
 
 DETACHED = 130
