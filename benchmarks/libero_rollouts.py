@@ -30,7 +30,7 @@ from vlatrain.evaluate.results import Episode, Outcome, plan_episodes
 from vlatrain.evaluate.rollout import Policy, roll_out
 from vlatrain.evaluate.suites import open_suite
 from vlatrain.evaluate.venue import Observation
-from vlatrain.fast.answers import Answers
+from vlatrain.fast.answers import ROWS, Answers
 from vlatrain.model.action_tokens import ActionTokenizer
 from vlatrain.model.codec import Codec
 from vlatrain.model.images import PUBLISHED
@@ -154,7 +154,7 @@ def measure(options: argparse.Namespace) -> None:
 def warmed(policy: Policy, most: int) -> None:
     """Every number of rows that is captured by itself, so that the clock sees none of it."""
     started, image = time.monotonic(), np.zeros((256, 256, 3), np.uint8)
-    for rows in sorted({min(most, size) for size in (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)}):
+    for rows in sorted({min(most, size) for size in ROWS}):
         policy([Observation(image)] * rows, ["lift the cup"] * rows)
     print(f"graphs captured in {time.monotonic() - started:.1f} s", flush=True)
 

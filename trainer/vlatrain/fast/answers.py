@@ -22,7 +22,7 @@ from vlatrain.model.openvla import OpenVLA
 
 Question = tuple[Tensor, ...]
 """What `OpenVLA.predict` is asked, in its order."""
-ROWS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
+ROWS = (1, 2, 4, 8, 12, 16, 24, 32, 40, 48, 56, 64)
 """Sizes of batches that are captured; more rows are answered plainly."""
 FP8_ROWS = 8
 """From so many rows on prompts are read faster by fp8 products with adapters beside them than by merged weights: on an
