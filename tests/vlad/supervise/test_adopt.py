@@ -105,7 +105,8 @@ def test_an_adopted_run_can_be_stopped(lab: Lab) -> None:
 
 def test_an_old_agent_of_another_boot_is_a_reboot_and_restarts(lab: Lab) -> None:
     """The pid of the record belongs to another process now: it is neither followed nor signalled."""
-    run = lab.start("bash", "-c", f"test -e {lab.path}/again && exit 0; sleep 600", restart=RestartPolicy(budget=0))
+    at_once = RestartPolicy(budget=0, backoff_s=0.05)
+    run = lab.start("bash", "-c", f"test -e {lab.path}/again && exit 0; sleep 600", restart=at_once)
     run.until_state(State.RUNNING)
     kill_both(run)
     for worker in run.workers():

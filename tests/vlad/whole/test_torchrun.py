@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from patience import until
-from supervised_runs import SUPPORT, Lab, kill
+from supervised_runs import SUPPORT, Lab, Run, kill
 from vlad.host import processes
+from vlad.records.outcome import ProcessIdentity
 from vlad.records.progress import Reason
 from vlad.records.requests import Action
 from vlad.records.run import State
@@ -15,6 +16,8 @@ from vlad.records.spec import Kind, RestartPolicy
 
 RESTARTS = RestartPolicy(budget=2, backoff_s=0.05)
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+ENDS = [(1, None), (None, signal.SIGKILL), (0, None)]
+"""Codes and signals of torchrun: it ends by itself where a rank is killed."""
 
 
 def torchrun(lab: Lab, *options: str) -> tuple[str, ...]:
@@ -32,44 +35,26 @@ def endless(lab: Lab) -> tuple[str, ...]:
     return torchrun(lab, "--steps", "1000000", "--until", str(lab.path / "enough"))
 
 
-def test_torchrun_counts_to_its_end(lab: Lab) -> None:
-    run = lab.start(*torchrun(lab, "--steps", "5"), kind=Kind.TRAIN, environment=ONE_THREAD)
-    record = run.until_ended()
-    assert (record.state, record.reason, len(record.attempts)) == (State.SUCCEEDED, Reason.MAX_STEPS, 1)
-    assert record.attempts[0].exit is not None
-    assert record.attempts[0].exit.code == 0
-
-
-def test_a_killed_torchrun_leaves_no_rank_and_goes_on_from_its_checkpoint(lab: Lab) -> None:
+def test_a_killed_rank_and_a_killed_torchrun_leave_nothing_and_the_run_goes_on_from_its_checkpoints(lab: Lab) -> None:
     run = lab.start(*endless(lab), kind=Kind.TRAIN, restart=RESTARTS, environment=ONE_THREAD)
     run.until_step(7)
-    ranks = ranks_of(run.agent().pid)
-    assert len({process.session for process in ranks}) == 2
+    first = ranks_of(run.agent().pid)
+    assert len({process.session for process in first}) == 2
+    kill(identity_of(first[1].pid))
+    until(lambda: steps_of_attempt(run, 2) >= 7, run)
+    second = ranks_of(run.agent().pid)
     kill(run.agent())
-    until(lambda: len(run.record.attempts) == 2, "second attempt")
-    assert not {process.pid for process in ranks} & set(run.workers())
+    until(lambda: len(run.record.attempts) == 3, "third attempt")
+    assert not {process.pid for process in (*first, *second)} & set(run.workers())
     (lab.path / "enough").touch()
     record = run.until_ended()
-    assert (record.state, len(record.attempts)) == (State.SUCCEEDED, 2)
-    assert record.attempts[0].exit is not None
-    assert record.attempts[0].exit.signal == signal.SIGKILL
-    assert (record.attempts[1].start_step or 0) >= 5
-
-
-def test_a_killed_rank_ends_torchrun_by_itself_and_the_run_goes_on(lab: Lab) -> None:
-    run = lab.start(*endless(lab), kind=Kind.TRAIN, restart=RESTARTS, environment=ONE_THREAD)
-    run.until_step(7)
-    rank = processes.identity_of(ranks_of(run.agent().pid)[1].pid)
-    assert rank is not None
-    kill(rank)
-    until(lambda: len(run.record.attempts) == 2, "second attempt")
-    (lab.path / "enough").touch()
-    record = run.until_ended()
-    assert (record.state, len(record.attempts)) == (State.SUCCEEDED, 2)
-    assert record.attempts[0].exit is not None
-    assert record.attempts[0].exit.code == 1
+    assert (record.state, record.reason, len(record.attempts)) == (State.SUCCEEDED, Reason.MAX_STEPS, 3)
+    assert [(one.exit.code, one.exit.signal) for one in record.attempts if one.exit] == ENDS
     assert record.attempts[0].diagnosis is not None
     assert "SIGKILL" in record.attempts[0].diagnosis.summary
+    starts = [one.start_step or 0 for one in record.attempts]
+    assert starts[1] >= 5
+    assert starts[2] >= starts[1] + 5
 
 
 @pytest.mark.parametrize("action", [Action.STOP, Action.STOP_NOW])
@@ -84,3 +69,14 @@ def test_a_stopped_torchrun_leaves_nothing(lab: Lab, action: Action) -> None:
 
 def ranks_of(agent: int) -> list[processes.ProcessStat]:
     return [process for process in processes.all_processes().values() if process.parent == agent]
+
+
+def identity_of(pid: int) -> ProcessIdentity:
+    identity = processes.identity_of(pid)
+    assert identity is not None
+    return identity
+
+
+def steps_of_attempt(run: Run, attempt: int) -> int:
+    console = run.directory.attempt(attempt).console
+    return console.read_text().count("rank 1 step") if console.exists() else 0
