@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from fake_runs import training_run
+from fake_runs import FakeRun, training_run
 from patience import PATIENCE_S, until_ended
 from textual.message import Message
 from vlad.records import home_view as snapshot
@@ -37,6 +37,25 @@ def test_the_home_and_the_selected_run_are_told(home: Home, runs: dict[str, RunD
         second = told.get(timeout=PATIENCE_S)
         assert isinstance(second, DetailRead)
         assert second.detail.run_id == runs["training"].run_id
+
+
+def test_an_ended_part_is_listed_as_long_as_it_is_selected_and_no_longer(home: Home) -> None:
+    home.prepare()
+    whole, part = training_run(home).directory.run_id, "20261122-1000-eval-0000"
+    FakeRun(home, part, age_s=100, part_of=whole).succeed()
+    with collecting(home) as (collector, told):
+        collector.select(part)
+        assert isinstance(told.get(timeout=PATIENCE_S), DetailRead)
+        collector.look()
+        assert listed(told) == [whole, part]
+        collector.select(whole)
+        assert listed(told) == [whole]
+
+
+def listed(told: "queue.SimpleQueue[Message]") -> list[str]:
+    message = told.get(timeout=PATIENCE_S)
+    assert isinstance(message, HomeRead)
+    return [run.run_id for run in message.view.runs]
 
 
 def test_what_did_not_change_is_told_once(home: Home) -> None:

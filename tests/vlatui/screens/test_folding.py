@@ -71,7 +71,6 @@ async def test_a_part_that_ends_under_the_cursor_stays_listed_until_the_cursor_l
         assert table.cursor_key == live.directory.run_id
         await pilot.press("home")
         await until(pilot, lambda: table.cursor_key == whole)
-        app.session.threads.look()
         await until(pilot, lambda: len(names(app)) == 2)
 
 

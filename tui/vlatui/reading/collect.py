@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from textual.message import Message
 from vlad.records.files import RecordError
-from vlad.records.home_view import NO_PARTS, HomeView, PartsWanted
+from vlad.records.home_view import NO_PARTS, HomeView, PartsWanted, RunView
 
 from vlatui.reading.detail import DetailReader
 from vlatui.reading.messages import DetailRead, HomeRead, ProcessesRead, ReadFailed
@@ -91,19 +91,30 @@ class Collector:
                 self._fail(error)
 
     def _obey(self, newest: dict[type[_Command], _Command]) -> None:
-        selected = newest.get(_Select)
-        if isinstance(selected, _Select):
-            self._detail = DetailReader(self._site.home.run(selected.run_id)) if selected.run_id else None
-        look, parts = newest.get(_Look), newest.get(_ListParts)
+        look, parts, selected = newest.get(_Look), newest.get(_ListParts), newest.get(_Select)
         if isinstance(parts, _ListParts):
             self._parts = parts.wanted
-        if isinstance(look, _Look) or parts is not None:
+        others_are_listed = parts is not None
+        if isinstance(selected, _Select):
+            others_are_listed |= self._is_listed_for_itself
+            self._detail = DetailReader(self._site.home.run(selected.run_id)) if selected.run_id else None
+        if isinstance(look, _Look) or others_are_listed:
             self._read_home(look.changed if isinstance(look, _Look) else frozenset())
         is_due = selected is not None or (isinstance(look, _Look) and self._concerns_selected(look))
         if is_due and self._detail is not None:
             self._read_detail(self._detail)
         if _LookAtProcesses in newest:
             self._read_processes()
+
+    @property
+    def _selected(self) -> RunView | None:
+        return self._view.find(self._detail.run.run_id) if self._view and self._detail else None
+
+    @property
+    def _is_listed_for_itself(self) -> bool:
+        """Whether the selected run is an ended part that is listed only as long as it is selected."""
+        run = self._selected
+        return run is not None and run.is_ended_part and run.record.part_of not in self._parts.of
 
     def _read_detail(self, reader: DetailReader) -> None:
         self._site.bring(reader.run.run_id)
@@ -121,7 +132,7 @@ class Collector:
             self._tell(HomeRead(view, self._site.label))
 
     def _read_processes(self) -> None:
-        run = self._view.find(self._detail.run.run_id) if self._view and self._detail else None
+        run = self._selected
         if run is not None:
             self._tell(ProcessesRead(run.run_id, self._site.read_processes(run.record)))
 
