@@ -21,7 +21,7 @@ from speed_steps import (
     BF16_UNGROUPED,
     FP8,
     FP8_GROUPED,
-    FP8_KERNELS,
+    FP8_NO_KERNELS,
     PLAIN,
     REFERENCE,
     Contender,
@@ -41,8 +41,8 @@ CHECKPOINT_NUMBERS = 110_828_288
 
 def step(note: Note, _: float) -> None:
     """Batch 16, texts of one length: public libraries, ours in bf16 and in fp8, in turns; ours with all levers off."""
-    in_turns(note, SMALL, [REFERENCE, BF16, BF16_NOT_JOINT, FP8, FP8_KERNELS, PLAIN])
-    in_turns(note, SMALL, [REFERENCE, BF16_NOT_JOINT, BF16, FP8_KERNELS, FP8])
+    in_turns(note, SMALL, [REFERENCE, BF16, BF16_NOT_JOINT, FP8, FP8_NO_KERNELS, PLAIN])
+    in_turns(note, SMALL, [REFERENCE, BF16_NOT_JOINT, BF16, FP8_NO_KERNELS, FP8])
 
 
 def large(note: Note, _: float) -> None:
@@ -56,8 +56,9 @@ def unequal(note: Note, _: float) -> None:
 
 
 def levers(note: Note, _: float) -> None:
-    """Batch 16: `grouped_lora` the other way than by itself, beside what is; then once more, in the other order."""
-    in_turns(note, SMALL, [BF16, BF16_UNGROUPED, FP8, FP8_GROUPED, FP8_GROUPED, FP8, BF16_UNGROUPED, BF16])
+    """Batch 16: with and without `grouped_lora`, over fp8 without its kernels; then once more, in the other order."""
+    in_turns(note, SMALL, [BF16, BF16_UNGROUPED, FP8_NO_KERNELS, FP8_GROUPED])
+    in_turns(note, SMALL, [FP8_GROUPED, FP8_NO_KERNELS, BF16_UNGROUPED, BF16])
 
 
 def in_turns(note: Note, setting: Setting, contenders: list[Contender]) -> None:
@@ -70,7 +71,7 @@ def in_turns(note: Note, setting: Setting, contenders: list[Contender]) -> None:
 def kernels(note: Note, _: float) -> None:
     """The kernels of a step by their time, beside what the card's own rates allow."""
     floors(SMALL, note)
-    for contender in (BF16, BF16_NOT_JOINT, FP8, FP8_KERNELS):
+    for contender in (BF16, BF16_NOT_JOINT, FP8, FP8_NO_KERNELS):
         profiled(contender, SMALL, note)
 
 

@@ -12,7 +12,7 @@ from vlatrain.model.fp8 import rounded
 from vlatrain.model.gated_rounding import Rounded, gated, of_gated
 
 RANK = 8 if IS_TRIAL else 32
-TILES = ((64, 64, 4), (32, 64, 4), (64, 64, 8), (32, 128, 4), (64, 128, 8), (128, 64, 8))
+TILES = ((64, 64, 4), (32, 64, 4), (32, 128, 4), (32, 128, 8), (16, 128, 4), (32, 256, 8))
 """Rows, columns and warps of a program that puts gate and up together."""
 ROUNDED_TILES = ((1, 2048, 8), (1, 1024, 4), (1, 2048, 4), (1, 4096, 8), (1, 8192, 8))
 Way = Callable[[], Tensor]

@@ -52,8 +52,9 @@ BF16 = Contender("bf16", {})
 FP8 = Contender("fp8", IN_FP8)
 BF16_NOT_JOINT = Contender("bf16, not joint", {"joint_gradients": Switch.OFF})
 BF16_UNGROUPED = Contender("bf16, not grouped", UNGROUPED)
-FP8_GROUPED = Contender("fp8, grouped", {**IN_FP8, **GROUPED})
-FP8_KERNELS = Contender("fp8, kernels", {**IN_FP8, "fp8_kernels": Switch.ON})
+NO_KERNELS = {**IN_FP8, "fp8_kernels": Switch.OFF}
+FP8_NO_KERNELS = Contender("fp8, no kernels", NO_KERNELS)
+FP8_GROUPED = Contender("fp8, grouped", {**NO_KERNELS, **GROUPED})
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Which levers a run uses, and what it says of the others."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,20 @@ def used(place: Place, **settings: Any) -> Levers:
 
 def test_a_new_card_gets_all_levers() -> None:
     assert str(used(H200)) == (
-        "fused_lora on, compile on, cuda_graph on, grouped_lora on, joint_gradients on, fp8_kernels off, "
-        "answer_kernels on"
+        "fused_lora on, compile on, cuda_graph on, grouped_lora on, joint_gradients on, "
+        "fp8_kernels off (the base is not in fp8), answer_kernels on"
     )
 
 
-def test_over_a_base_in_fp8_adapters_are_columns_only_when_asked() -> None:
-    found = used(H200, base_precision=BasePrecision.FP8)
-    assert (found.cuda_graph, found.grouped_lora) == (True, False)
-    assert dict(found.reasons)["grouped_lora"] == "over a base in fp8 it gained nothing; on takes it"
-    assert used(H200, base_precision=BasePrecision.FP8, grouped_lora=Switch.ON).grouped_lora
-    with_kernels = used(H200, base_precision=BasePrecision.FP8, fp8_kernels=Switch.ON)
-    assert (with_kernels.fp8_kernels, with_kernels.grouped_lora) == (True, True), "they are written for groups"
+def test_over_a_base_in_fp8_adapters_are_columns_where_its_kernels_are_used_or_when_asked() -> None:
+    over_fp8 = used(H200, base_precision=BasePrecision.FP8)
+    assert (over_fp8.fp8_kernels, over_fp8.grouped_lora, over_fp8.joint_gradients) == (True, True, True)
+    without = {"base_precision": BasePrecision.FP8, "fp8_kernels": Switch.OFF}
+    found = used(H200, **without)
+    assert (found.cuda_graph, found.grouped_lora, found.joint_gradients) == (True, False, False)
+    assert dict(found.reasons)["grouped_lora"].startswith("over a base in fp8 it gains nothing without fp8_kernels")
+    assert used(H200, **without, grouped_lora=Switch.ON).grouped_lora
+    assert not used(replace(H200, has_triton=False), base_precision=BasePrecision.FP8).grouped_lora
 
 
 def test_a_cpu_gets_the_adapters_only_and_is_told_why() -> None:
@@ -44,9 +47,7 @@ def test_a_cpu_gets_the_adapters_only_and_is_told_why() -> None:
 
 
 def test_an_old_card_is_told_why_it_gets_none() -> None:
-    found = used(
-        V100,
-    )
+    found = used(V100)
     assert not any(getattr(found, name) for name in LEVERS)
     assert dict(found.reasons)["fused_lora"] == "fp16 needs autocast"
 
@@ -63,9 +64,9 @@ def test_an_old_card_is_told_why_it_gets_none() -> None:
         ({"grouped_lora": Switch.AUTO, "cuda_graph": Switch.OFF}, "grouped_lora", "cuda_graph is off"),
         ({"grouped_lora": Switch.AUTO, "lora_rank": 12}, "grouped_lora", "lora_rank is no multiple of 8"),
         ({"grouped_lora": Switch.OFF}, "joint_gradients", "grouped_lora is off"),
-        ({"fp8_kernels": Switch.AUTO}, "fp8_kernels", "the base is not in fp8"),
+        ({}, "fp8_kernels", "the base is not in fp8"),
         (
-            {"fp8_kernels": Switch.AUTO, "base_precision": BasePrecision.FP8, "grouped_lora": Switch.OFF},
+            {"base_precision": BasePrecision.FP8, "grouped_lora": Switch.OFF},
             "fp8_kernels",
             "grouped_lora is off",
         ),
@@ -181,7 +182,7 @@ def test_whole_models_are_compiled_and_captured_but_their_answers_are_not() -> N
 def test_recipes_of_small_models_have_what_there_is_on_a_new_card(recipe: str) -> None:
     told = (
         "fused_lora off (all weights are trained), compile on, cuda_graph on, grouped_lora off (fused_lora is off), "
-        "joint_gradients off (grouped_lora is off), fp8_kernels off, "
+        "joint_gradients off (grouped_lora is off), fp8_kernels off (the base is not in fp8), "
         "answer_kernels off (answers are not captured: cuda_graph or fused_lora is off)"
     )
     assert str(levers(resolve(CONFIGS / f"{recipe}.yaml", {}, {}).config, H200)) == told

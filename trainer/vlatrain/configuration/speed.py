@@ -41,7 +41,7 @@ class Speed:
         "with grouped_lora: gradients of gate, up, queries, keys and values by kernels that read their inputs once",
     )
     fp8_kernels: Switch = option(
-        Switch.OFF, "over an fp8 base, with grouped_lora: its MLPs' activations and their gradients rounded by kernels"
+        Switch.AUTO, "over an fp8 base, with grouped_lora: its MLPs' activations and their gradients rounded by kernels"
     )
     answer_kernels: Switch = option(
         Switch.AUTO,

@@ -111,8 +111,9 @@ def _doubt(name: str, config: FinetuneConfig, place: Place) -> str | None:
         return "deterministic: kernels chosen by their speed are not the same in every process"
     if name == "cuda_graph" and place.world_size > 1:
         return "several ranks average while they compute; on takes graphs instead"
-    if name == "grouped_lora" and config.has_fp8_base and config.fp8_kernels is Switch.OFF:
-        return "over a base in fp8 it gained nothing; on takes it"
+    has_fp8_kernels = config.fp8_kernels is not Switch.OFF and place.has_triton
+    if name == "grouped_lora" and config.has_fp8_base and not has_fp8_kernels:
+        return "over a base in fp8 it gains nothing without fp8_kernels; on takes it"
     return None
 
 
@@ -172,7 +173,6 @@ def _against_joint_gradients(place: Place, used: dict[str, bool]) -> Iterator[st
 
 
 def _against_fp8_kernels(config: FinetuneConfig, place: Place, used: dict[str, bool]) -> Iterator[str]:
-    """Off unless asked for: no GPU has run them yet."""
     if not config.has_fp8_base:
         yield "the base is not in fp8"
     yield from _against_joint_gradients(place, used)

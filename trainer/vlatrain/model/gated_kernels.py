@@ -11,7 +11,7 @@ from vlatrain.model.fp8 import FP8, LARGEST
 from vlatrain.model.joint_kernels import Tile
 
 GATED = Tile(rows=64, columns=64, warps=4)
-OF_GATED = Tile(rows=32, columns=64, warps=4)
+OF_GATED = Tile(rows=32, columns=128, warps=4)
 ROUNDED = Tile(rows=1, columns=2048, warps=8)
 """A row a program, so many of its columns at a time"""
 RANKS = 32
