@@ -2,7 +2,7 @@
 
     make gpu-bench                                   # all parts; writes benchmarks/results/gpu-<card>-<commit>.json
     make gpu-bench PARTS="levers predict --seconds 300"
-    python3 benchmarks/gpu_bench.py --table          # docs/speed.md's table from the two newest results
+    python3 benchmarks/gpu_bench.py --table          # docs/speed.md's table, each part from its newest result
     python3 benchmarks/gpu_bench.py --compare        # the newest result beside the one before; exit 1: worse
     python3 benchmarks/gpu_bench.py --trial          # every part with a tiny model on a CPU: tries the script, no times
 
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from speed_compare import compared, newest_two
+from speed_compare import compared, in_order
 from speed_parts import PARTS
 from speed_table import write_table
 from timed_parts import SPARE_S, Results, measure
@@ -34,11 +34,10 @@ SECONDS = 560
 def main() -> None:
     options = parsed()
     if options.table:
-        *before, result = newest_two(RESULTS) or sys.exit(f"{RESULTS} holds no results: run `make gpu-bench` first")
-        write_table(result, *before)
+        write_table(in_order(RESULTS) or sys.exit(f"{RESULTS} holds no results: run `make gpu-bench` first"))
         return
     if options.compare is not None:
-        sys.exit(compare(options.compare or newest_two(RESULTS)))
+        sys.exit(compare(options.compare or in_order(RESULTS)[-2:]))
     until = time.monotonic() + options.seconds
     faulthandler.dump_traceback_later(options.seconds + SPARE_S, exit=True)
     here = machine()

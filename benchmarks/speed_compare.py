@@ -44,12 +44,10 @@ def compared(old: Path, new: Path) -> tuple[str, bool]:
     return "\n".join(lines), bool(worse)
 
 
-def newest_two(folder: Path) -> list[Path]:
-    """The result that was measured last, behind the last one before it of the same card."""
+def in_order(folder: Path) -> list[Path]:
+    """The result that was measured last, behind those before it of the same card in their order."""
     found = sorted((_moment(path), path) for path in folder.glob("gpu-*.json"))
-    paths = [path for _, path in found]
-    same = [path for path in paths[:-1] if _gpu(path) == _gpu(paths[-1])]
-    return [*same[-1:], *paths[-1:]]
+    return [path for _, path in found if _gpu(path) == _gpu(found[-1][1])]
 
 
 def figures(found: dict[str, Any]) -> Iterator[tuple[str, Figure]]:

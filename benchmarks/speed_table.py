@@ -3,6 +3,7 @@
 import json
 import statistics
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,24 +30,27 @@ Side = tuple[int, str, str]
 STEP_PARTS = ("step", "levers", "unequal", "large")
 
 
-def write_table(result: Path, before: Path | None = None, page: Path = PAGE) -> None:
-    """Replaces what stands between the two marks of the page. Parts that `result` lacks are those of `before`."""
-    older = json.loads(before.read_text()) if before else None
-    replace_between(page, BEGIN, END, table(json.loads(result.read_text()), older))
-    print(f"{page}: table of {result.name}" + (f" and {before.name}" if before else ""))
+def write_table(results: Sequence[Path], page: Path = PAGE) -> None:
+    """Replaces what stands between the two marks of the page. Each part is that of its last result."""
+    replace_between(page, BEGIN, END, table([json.loads(path.read_text()) for path in results]))
+    print(f"{page}: table of {', '.join(path.name for path in results)}")
 
 
-def table(found: dict[str, Any], older: dict[str, Any] | None = None) -> str:
-    machine, parts = found["machine"], found["parts"]
-    told = {*parts, *found.get("not_measured", {})}
-    kept = {name: rows for name, rows in (older["parts"] if older else {}).items() if name not in told}
+def table(results: Sequence[dict[str, Any]]) -> str:
+    """The last one's parts, and those of the ones before that no later one tells of."""
+    *older, found = results
+    machine, parts = found["machine"], dict(found["parts"])
+    told, kept = {*parts, *found.get("not_measured", {})}, ""
+    for one in reversed(older):
+        lacking = {name: rows for name, rows in one["parts"].items() if name not in told}
+        kept += f" Of commit {one['machine']['commit']}: {', '.join(sorted(lacking))}." if lacking else ""
+        parts |= lacking
+        told |= {*lacking}
     lines = [
         f"{machine['gpu']}, torch {machine['torch']}, transformers {machine['transformers']}, peft {machine['peft']}, "
-        f"commit {machine['commit']}, {machine['at']} UTC; medians, quartiles in brackets."
-        + (f" Of commit {older['machine']['commit']}: {', '.join(sorted(kept))}." if older and kept else ""),
+        f"commit {machine['commit']}, {machine['at']} UTC; medians, quartiles in brackets.{kept}",
         "",
     ]
-    parts = kept | parts
     lines += _steps(merged_steps(parts))
     lines += _answers(parts["predict"]) if "predict" in parts else []
     lines += _rest(parts)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from speed_compare import Figure, compared, newest_two
+from speed_compare import Figure, compared, in_order
 from speed_table import write_table
 
 
@@ -23,7 +23,7 @@ def test_rounds_of_a_side_are_one_row_beside_the_reference(tmp_path: Path) -> No
     result, page = tmp_path / "result.json", tmp_path / "page.md"
     result.write_text(json.dumps({"machine": machine, "parts": {"step": rows, "predict": [answer]}}))
     page.write_text("before\n<!-- measured: begin -->\nold\n<!-- measured: end -->\nafter\n")
-    write_table(result, page=page)
+    write_table([result], page)
     text = page.read_text()
     assert "| 16, equal | ours | 0.2000 (0.1800 to 0.2200) |" in text
     assert "| 48.0 | 2.50 |" in text
@@ -58,7 +58,7 @@ def test_every_part_has_its_lines_and_what_was_not_measured_is_said(tmp_path: Pa
     }
     result.write_text(json.dumps(told))
     page.write_text("<!-- measured: begin --><!-- measured: end -->")
-    write_table(result, page=page)
+    write_table([result], page)
     text = page.read_text()
     for line in (
         "| 16, equal | ours, `grouped_lora: off` | 0.2000 (0.1900 to 0.2100) | 80.0 | 705 | 48.0 | - |",
@@ -83,19 +83,24 @@ def result(folder: Path, name: str, at: str, *rows: dict[str, Any], gpu: str = "
     return path
 
 
-def test_what_only_the_result_before_has_is_kept_and_told_with_its_commit(tmp_path: Path) -> None:
+def test_what_only_results_before_have_is_kept_and_told_with_its_commit(tmp_path: Path) -> None:
+    first = result(tmp_path, "oldest", "0", stall_s=0.05)
     before = result(tmp_path, "old", "1", step("bf16", 0.20), stall_s=0.04)
-    last = result(tmp_path, "new", "2", step("bf16", 0.19))
-    told = json.loads(last.read_text())
-    del told["parts"]["checkpoint"]
-    last.write_text(json.dumps(told))
+    last = without(result(tmp_path, "new", "2", step("bf16", 0.19)), "checkpoint")
     page = tmp_path / "page.md"
     page.write_text("<!-- measured: begin --><!-- measured: end -->")
-    write_table(last, before, page)
+    write_table([first, before, last], page)
     text = page.read_text()
-    assert "commit new, 2 UTC; medians, quartiles in brackets. Of commit old: checkpoint." in text
+    assert "commit new, 2 UTC; medians, quartiles in brackets. Of commit old: checkpoint.\n" in text
     assert "holds training up for 40.0 ms" in text
     assert "| 16, equal | ours | 0.1900 (0.1800 to 0.2000)" in text
+
+
+def without(result: Path, part: str) -> Path:
+    told = json.loads(result.read_text())
+    del told["parts"][part]
+    result.write_text(json.dumps(told))
+    return result
 
 
 def test_a_step_that_became_slower_is_worse_and_one_within_its_spread_is_not(tmp_path: Path) -> None:
@@ -119,11 +124,11 @@ def test_what_others_need_is_shown_and_is_no_regression_of_ours(tmp_path: Path) 
 
 
 def test_the_newest_result_stands_beside_the_last_one_of_the_same_card(tmp_path: Path) -> None:
-    assert newest_two(tmp_path) == []
+    assert in_order(tmp_path) == []
     first, other = result(tmp_path, "b", "1"), result(tmp_path, "c", "2", gpu="another card")
-    assert newest_two(tmp_path) == [other]
+    assert in_order(tmp_path) == [other]
     last = result(tmp_path, "a", "3")
-    assert newest_two(tmp_path) == [first, last]
+    assert in_order(tmp_path) == [first, last]
 
 
 @pytest.mark.parametrize(("now", "is_worse"), [(1.02, False), (1.2, False), (1.4, True), (0.5, False)])
