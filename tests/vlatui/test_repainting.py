@@ -151,8 +151,13 @@ def test_a_size_that_goes_and_comes_back_unseen_loses_nothing(watch: Callable[..
 def test_what_something_else_wrote_is_gone_after_ctrl_l(watch: Callable[..., Watched]) -> None:
     watched = watch()
     watched.until_right()
-    watched.terminal.scribble(5, 3, "written by wall")
-    watched.terminal.until("written by wall")
+
+    def is_scribbled() -> bool:
+        """Again where the dashboard, still reading, has painted over it."""
+        watched.terminal.scribble(5, 3, "written by wall")
+        return "written by wall" in watched.terminal.text
+
+    until(is_scribbled, "what something else wrote")
     watched.terminal.press("C-l")
     watched.until_right("ctrl+l")
 
