@@ -86,6 +86,17 @@ def test_a_plan_is_executed_to_its_end_or_until_the_task_is_done(
     assert pool[0].frames.states[: len(frames), 0].tolist() == frames
 
 
+@pytest.mark.parametrize("asked", [None, "4"])
+def test_mesa_draws_in_a_worker_s_own_thread_unless_told_otherwise(
+    make_pool: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch, asked: str | None
+) -> None:
+    if asked:
+        monkeypatch.setenv("LP_NUM_THREADS", asked)
+    environment = Path(f"/proc/{make_pool(1)[0].pid}/environ")
+    told = f"LP_NUM_THREADS={asked or 0}".encode()
+    until(lambda: told in environment.read_bytes().split(b"\0"), "the environment of a worker")
+
+
 def test_workers_answer_side_by_side(make_pool: Callable[..., Pool]) -> None:
     pool = make_pool(2)
     for place in (0, 1):

@@ -14,6 +14,9 @@ PATIENCE_S: Mapping[str, float] = {
     "ready": 300.0, "start": 300.0, "act": 60.0, "demonstrate": 900.0, "render": 900.0,
 }  # fmt: skip
 """How long an answer may take before its worker counts as hung. Starting compiles code and may wait for cores."""
+DRAWING = {"LP_NUM_THREADS": "0"}
+"""Mesa draws a worker's pictures in its own thread: workers are as many as cores, and threads of theirs in each other's
+way. What the user has set stays."""
 LOG_TAIL_BYTES = 4096
 NOISE = ("Exception ignored", "EGLError", "[robosuite", "[info]", "[Warning]")
 
@@ -64,7 +67,7 @@ class SimulatorWorker:
         try:
             return subprocess.Popen(
                 [*self._program.argv, *words],
-                env={**os.environ, **more, SHELF: ",".join(map(str, self._shelf))},
+                env={**DRAWING, **os.environ, **more, SHELF: ",".join(map(str, self._shelf))},
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
