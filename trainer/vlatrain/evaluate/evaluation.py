@@ -88,7 +88,7 @@ class Tally:
             raise Abandoned
 
     def follows(self, episode: Episode) -> bool:
-        return self.films.follow(episode)
+        return self.films.follows(episode)
 
     def seen(self, episode: Episode, observation: Observation, *, is_start: bool) -> None:
         self.films.see(episode, observation.image, is_start=is_start)

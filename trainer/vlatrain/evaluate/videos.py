@@ -70,13 +70,13 @@ class Films:
     _thread: ThreadPoolExecutor | None = None
     _waiting: deque[Future[None]] = field(default_factory=deque)
 
-    def follow(self, episode: Episode) -> bool:
+    def follows(self, episode: Episode) -> bool:
         """Whether a picture of the episode may still be wanted."""
         return self.which is not Videos.NONE and self.remark is None and episode.task not in self._complete
 
     def see(self, episode: Episode, image: Image, *, is_start: bool) -> None:
         """The next picture of an episode, which is copied; `is_start` throws away what was filmed of an earlier try."""
-        if self.follow(episode):
+        if self.follows(episode):
             self._later(self._see, episode, image.copy(), is_start)
 
     def end(self, episode: Episode, outcome: Outcome) -> None:
@@ -107,7 +107,7 @@ class Films:
         self._waiting.append(self._thread.submit(do, *words))
 
     def _see(self, episode: Episode, image: Image, is_start: bool) -> None:
-        if not self.follow(episode):
+        if not self.follows(episode):
             return
         try:
             if is_start:

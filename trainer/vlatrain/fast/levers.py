@@ -111,8 +111,7 @@ def _doubt(name: str, config: FinetuneConfig, place: Place) -> str | None:
         return "deterministic: kernels chosen by their speed are not the same in every process"
     if name == "cuda_graph" and place.world_size > 1:
         return "several ranks average while they compute; on takes graphs instead"
-    has_fp8_kernels = config.fp8_kernels is not Switch.OFF and place.has_triton
-    if name == "grouped_lora" and config.has_fp8_base and not has_fp8_kernels:
+    if name == "grouped_lora" and config.has_fp8_base and (config.fp8_kernels is Switch.OFF or not place.has_triton):
         return "over a base in fp8 it gains nothing without fp8_kernels; on takes it"
     return None
 
